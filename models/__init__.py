@@ -1,0 +1,1 @@
+"""The networks, their preprocessing, training and export."""

@@ -1,0 +1,1 @@
+"""The training pipeline: configuration, graph, runners and the command line."""

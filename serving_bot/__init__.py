@@ -1,0 +1,1 @@
+"""Reading photos with the last pushed model, and the Telegram bot. Needs no TensorFlow."""

@@ -1,0 +1,59 @@
+"""Packaging: two stacks chosen by Python version (docs/adr/0001), one extra per use."""
+
+from setuptools import setup
+
+# The reader of photos: no TensorFlow. OpenCV 4.12+ wants numpy 2, which TensorFlow 2.16 cannot use.
+READER = [
+    "ai-edge-litert>=1.4",
+    "fsspec",
+    "numpy>=1.26",
+    "opencv-python-headless>=4.10",
+    "pillow>=11",
+]
+
+BOT = [
+    *READER,
+    "prometheus-client>=0.21",
+    "python-telegram-bot[rate-limiter,webhooks]>=22,<23",
+]
+
+PIPELINE = [
+    *READER,
+    "setuptools<81",  # TFX and Beam still import pkg_resources, which later releases dropped
+    # Python 3.10: any x86-64 Linux with glibc 2.17 or newer.
+    'apache-beam[gcp]<2.66; python_version < "3.11"',  # tfx-bsl 1.16 imports dill, which newer Beam no longer brings
+    'tensorflow==2.16.2; python_version < "3.11"',
+    'tensorflow-data-validation==1.16.1; python_version < "3.11"',
+    'tensorflow-model-analysis==0.47.1; python_version < "3.11"',
+    'tfx==1.16.0; python_version < "3.11"',
+    # Python 3.11 to 3.13: glibc 2.39 or newer, and macOS on arm64.
+    'apache-beam[gcp]; python_version >= "3.11"',
+    'dill; python_version >= "3.11"',
+    'tensorflow==2.21.0; python_version >= "3.11"',
+    'tensorflow-data-validation==1.21.0; python_version >= "3.11"',
+    'tensorflow-model-analysis==0.52.0; python_version >= "3.11"',
+    'tfx==1.21.0; python_version >= "3.11"',
+]
+
+VERTEX = ["google-cloud-aiplatform", "kfp<2.17"]
+
+DEV = ["mypy", "pytest", "pytest-timeout", "ruff"]
+
+setup(
+    name="digits-pipeline",
+    version="0.1.0",
+    description="A TFX pipeline for handwritten digits and the Telegram bot that serves what it pushes",
+    license="Apache-2.0",
+    python_requires=">=3.10,<3.14",
+    packages=["components", "models", "pipeline", "serving_bot"],
+    package_data={"pipeline": ["schema.pbtxt"]},
+    install_requires=["rich>=13", "typer>=0.15"],
+    extras_require={
+        "bot": BOT,
+        "heic": ["pillow-heif"],
+        "pipeline": PIPELINE,
+        "vertex": VERTEX,
+        "dev": DEV,
+    },
+    entry_points={"console_scripts": ["digits=pipeline.cli:main"]},
+)
