@@ -93,8 +93,8 @@ if [ "$(version_of "$venv/bin/python")" != "$version" ]; then
 fi
 say "Installing $lock (about 3 GB on disk; a few minutes the first time; log: $log) ..."
 run "$venv/bin/python" -m pip install --disable-pip-version-check --no-deps --require-hashes --requirement requirements/uv.txt
-export VIRTUAL_ENV="$PWD/$venv"
-run "$venv/bin/uv" pip sync --require-hashes --compile-bytecode --build-constraints requirements/build.txt \
+run "$venv/bin/uv" pip sync --python "$venv/bin/python" --require-hashes --compile-bytecode \
+  --build-constraints requirements/build.txt \
   "$lock" requirements/data.txt requirements/uv.txt
-run "$venv/bin/uv" pip install --no-deps --no-build-isolation --editable .
+run "$venv/bin/uv" pip install --python "$venv/bin/python" --no-deps --no-build-isolation --editable .
 say "Ready: $venv/bin/digits"
