@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -78,3 +79,8 @@ class PipelineConfig:
                 "beam_args": tuple(values["beam_args"]),
             }
         )
+
+
+def child_environment() -> dict[str, str]:
+    """The environment of the pipeline's own process: this one's, with TensorFlow's start-up notes turned down."""
+    return {"TF_CPP_MIN_LOG_LEVEL": "1", **os.environ}

@@ -16,14 +16,14 @@ class MnistExampleGen(FileBasedExampleGen):  # type: ignore[misc]
 
     Each tf.Example has `image`, the PNG bytes of a 28×28 greyscale image, and `label`, one int64 in 0..9. The files
     may be gzip-compressed (`.gz`) or not, in any folder that tf.io.gfile opens. `eval` is the last `eval_size`
-    training images; `test` is the t10k pair.
+    training images, but at most a sixth of them; `test` is the t10k pair.
 
     The output artifact carries the custom properties `source` and `split_sizes` (JSON), beside TFX's own
     `input_fingerprint`.
 
     Raises (when it runs):
         IdxFormatError: a file is damaged; the message names file and offset.
-        MissingDataError: one of the four files is not there.
+        MissingDataError: one of the four files is not there, or there are too few images.
     """
 
     EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(executor.Executor)
@@ -33,7 +33,7 @@ class MnistExampleGen(FileBasedExampleGen):  # type: ignore[misc]
 
         Args:
             input_base: folder of the IDX files.
-            eval_size: number of training images held out, smaller than the training set.
+            eval_size: number of training images held out.
         """
         split = example_gen_pb2.Input.Split
         size = any_pb2.Any()

@@ -28,6 +28,9 @@ _BATCH = 500
 _LABELS_HEADER = 8  # bytes
 _SOURCE_FILE = "source.json"
 
+MAX_EVAL_SHARE = 6
+"""At most one in so many training images is held out: small sets keep most of theirs."""
+
 
 class MissingDataError(FileNotFoundError):
     """The data folder lacks one of the four files."""
@@ -108,7 +111,7 @@ def read_batches(part: Part) -> Iterator[tuple[npt.NDArray[np.uint8], npt.NDArra
 
 def encode_example(image: npt.NDArray[np.uint8], label: np.uint8) -> bytes:
     """One uint8 [28, 28] image and its label as a serialised tf.Example."""
-    _, png = cv2.imencode(".png", image)
+    _, png = cv2.imencode(".png", image, [cv2.IMWRITE_PNG_COMPRESSION, 1])
     features = {
         IMAGE_KEY: tf.train.Feature(bytes_list=tf.train.BytesList(value=[png.tobytes()])),
         LABEL_KEY: tf.train.Feature(int64_list=tf.train.Int64List(value=[int(label)])),
@@ -146,9 +149,12 @@ def _parts(exec_properties: dict[str, Any]) -> dict[str, Part]:
         count = images.count
     with open_pair(*test) as (images, _):
         test_count = images.count
-    if not 0 < eval_size.value < count:
-        raise ValueError(f"cannot hold {eval_size.value} of {count} training images out for validation")
-    border = count - eval_size.value
+    held_out = min(eval_size.value, count // MAX_EVAL_SHARE)
+    if held_out < 1 or test_count < 1:
+        raise MissingDataError(
+            f"{folder}: {count} training and {test_count} test images are too few; {MAX_EVAL_SHARE} and 1 are the least"
+        )
+    border = count - held_out
     return {
         "train": Part(*train, 0, border),
         "eval": Part(*train, border, count),
