@@ -14,6 +14,7 @@ _METRICS = {
     "accuracy": "sparse_categorical_accuracy",
     "loss": "sparse_categorical_crossentropy",
     "examples": "example_count",
+    "calibration_error": "expected_calibration_error",
 }
 
 
@@ -41,6 +42,7 @@ class EvaluationResult:
     Attributes:
         accuracy: share of right answers.
         loss: mean cross-entropy in nats.
+        calibration_error: expected calibration error, a share of 1.
         examples: how many were evaluated.
         accuracy_by_digit: the accuracy on each digit that occurs.
         baseline_accuracy: the baseline's accuracy on the same examples, None without one.
@@ -50,6 +52,7 @@ class EvaluationResult:
 
     accuracy: float
     loss: float
+    calibration_error: float
     examples: int
     accuracy_by_digit: dict[int, float]
     baseline_accuracy: float | None
@@ -76,6 +79,7 @@ def read_evaluation(uri: str) -> EvaluationResult:
     return EvaluationResult(
         accuracy=candidate[None]["accuracy"],
         loss=candidate[None]["loss"],
+        calibration_error=candidate[None]["calibration_error"],
         examples=int(candidate[None]["examples"]),
         accuracy_by_digit={
             digit: metrics["accuracy"] for digit, metrics in sorted(candidate.items(), key=str) if digit is not None

@@ -73,6 +73,7 @@ class Executor(tfx_pusher.Executor):  # type: ignore[misc]
                 **card["metrics"],
                 "test_accuracy": evaluation.accuracy,
                 "test_loss": evaluation.loss,
+                "test_calibration_error": evaluation.calibration_error,
                 "test_accuracy_by_digit": {str(k): v for k, v in evaluation.accuracy_by_digit.items()},
             },
             "run_id": self._context.pipeline_run_id,

@@ -69,10 +69,12 @@ def write_saved_model(model: keras.Model, transform_output: tft.TFTransformOutpu
     transform = transform_output.transform_features_layer()
     feature_spec = {IMAGE_KEY: transform_output.raw_feature_spec()[IMAGE_KEY]}
 
+    @tf.autograph.experimental.do_not_convert
     def serve_examples(examples: tf.Tensor) -> dict[str, tf.Tensor]:
         features = tf.io.parse_example(examples, feature_spec)
         return answer(transform(features)[IMAGE_KEY])
 
+    @tf.autograph.experimental.do_not_convert
     def serve_images(images: tf.Tensor) -> dict[str, tf.Tensor]:
         return answer(preprocess_images(images))
 

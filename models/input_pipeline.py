@@ -41,6 +41,7 @@ def load_split(patterns: list[str], transform_output: tft.TFTransformOutput) -> 
     feature_spec = transform_output.raw_feature_spec()
     layer = transform_output.transform_features_layer()
 
+    @tf.autograph.experimental.do_not_convert  # no Python control flow; converting would take seconds
     def transform(records: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         raw = tf.io.parse_example(records, feature_spec)
         key = tf.strings.to_hash_bucket_fast(tf.reshape(raw[IMAGE_KEY], [-1]), 2**62)
@@ -72,6 +73,7 @@ def training_batches(
     """
     steps = split.size // batch_size
 
+    @tf.autograph.experimental.do_not_convert
     def batch(step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         epoch, number = step // steps, step % steps
         positions = number * batch_size + tf.range(batch_size, dtype=tf.int64)

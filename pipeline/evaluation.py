@@ -53,12 +53,10 @@ def create_eval_config(thresholds: Thresholds) -> tfma.EvalConfig:
                     tfma.MetricConfig(class_name="SparseCategoricalCrossentropy"),
                     tfma.MetricConfig(class_name="ExampleCount"),
                     tfma.MetricConfig(class_name="MultiClassConfusionMatrixPlot"),
+                    tfma.MetricConfig(
+                        class_name="ExpectedCalibrationError", module="pipeline.calibration_error"
+                    ),
                 ]
-            ),
-            # Is a probability of 0.9 right nine times of ten? Over the ten classes, each against the rest.
-            tfma.MetricsSpec(
-                metrics=[tfma.MetricConfig(class_name="CalibrationPlot")],
-                aggregate=tfma.AggregationOptions(micro_average=True),
             ),
         ],
     )
