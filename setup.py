@@ -46,7 +46,7 @@ setup(
     description="A TFX pipeline for handwritten digits and the Telegram bot that serves what it pushes",
     license="Apache-2.0",
     python_requires=">=3.10,<3.14",
-    packages=["components", "models", "pipeline", "serving_bot"],
+    packages=["components", "components.mnist_example_gen", "models", "pipeline", "serving_bot"],
     package_data={"pipeline": ["schema.pbtxt"]},
     install_requires=["rich>=13", "typer>=0.15"],
     extras_require={

@@ -7,6 +7,10 @@ from typing import Annotated, Literal
 
 import typer
 
+from models.registry import ARCHITECTURES
+
+ModelName = Literal[tuple(ARCHITECTURES)]  # type: ignore[valid-type]
+
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 
 
@@ -18,7 +22,7 @@ def digits() -> None:
 @app.command()
 def data(
     dest: Annotated[Path, typer.Option(envvar="DIGITS_DATA", help="Folder for the four IDX files.")] = Path(
-        "data/mnist"
+        "runs/data"
     ),
     source: Annotated[
         Literal["auto", "mirror", "bundled"],
@@ -37,6 +41,107 @@ def data(
     except mnist.DataError as error:
         typer.echo(f"Error: {error}", err=True)
         raise typer.Exit(1) from error
+
+
+@app.command()
+def run(
+    model: Annotated[ModelName, typer.Option(envvar="DIGITS_MODEL", help="Network to train.")] = "my_model",
+    epochs: Annotated[
+        int, typer.Option(min=1, envvar="DIGITS_EPOCHS", help="Passes over the training images.")
+    ] = 3,
+    batch_size: Annotated[
+        int | None,
+        typer.Option(min=1, envvar="DIGITS_BATCH_SIZE", help="Images per step.", show_default="the model's"),
+    ] = None,
+    learning_rate: Annotated[
+        float | None,
+        typer.Option(
+            min=1e-9,
+            envvar="DIGITS_LEARNING_RATE",
+            help="Peak of the schedule, for Adam.",
+            show_default="the model's",
+        ),
+    ] = None,
+    augment: Annotated[
+        bool | None,
+        typer.Option(
+            envvar="DIGITS_AUGMENT",
+            help="Vary slant, size, place and stroke width of training images.",
+            show_default="the model's",
+        ),
+    ] = None,
+    seed: Annotated[
+        int, typer.Option(min=0, envvar="DIGITS_SEED", help="Of weights, order and variation.")
+    ] = 1,
+    min_accuracy: Annotated[
+        float, typer.Option(min=0, max=1, envvar="DIGITS_MIN_ACCURACY", help="Least test accuracy to be blessed.")
+    ] = 0.97,
+    min_digit_accuracy: Annotated[
+        float,
+        typer.Option(min=0, max=1, envvar="DIGITS_MIN_DIGIT_ACCURACY", help="The same for each digit."),
+    ] = 0.90,
+    max_drop: Annotated[
+        float,
+        typer.Option(min=0, max=1, envvar="DIGITS_MAX_DROP", help="How far below the baseline it may lie."),
+    ] = 0.002,
+    baseline: Annotated[
+        Literal["latest", "none"],
+        typer.Option(envvar="DIGITS_BASELINE", help="Compare with the latest earlier blessed model, or none."),
+    ] = "latest",
+    root: Annotated[
+        Path, typer.Option(envvar="DIGITS_ROOT", help="Folder for artifacts, metadata and logs.")
+    ] = Path("runs"),
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="DIGITS_DATA", help="Folder of the four IDX files.", show_default="ROOT/data, made if missing"
+        ),
+    ] = None,
+    push_dir: Annotated[
+        Path, typer.Option(envvar="DIGITS_PUSH_DIR", help="Folder that blessed models are pushed to.")
+    ] = Path("serving_model"),
+    no_cache: Annotated[bool, typer.Option("--no-cache", help="Run every component anew.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Show what the libraries print, too.")
+    ] = False,
+) -> None:
+    """Run the whole pipeline: data, statistics, training, evaluation and, if the model is good enough, a push.
+
+    Exit codes: 0 pushed, 1 failed, 2 wrong usage, 3 not blessed. An interrupted run goes on with the same command.
+    """
+    from rich.console import Console
+
+    from models.parameters import TrainingParameters, source_fingerprint
+    from pipeline import mnist
+    from pipeline.config import PipelineConfig, Thresholds
+    from pipeline.supervisor import run_locally
+
+    console = Console(highlight=False)
+    recipe = ARCHITECTURES[model]
+    folder = data or root / "data"
+    config = PipelineConfig(
+        data=str(folder.absolute()),
+        root=str(root.absolute()),
+        push_dir=str(push_dir.absolute()),
+        training=TrainingParameters(
+            model=model,
+            epochs=epochs,
+            batch_size=batch_size or recipe.batch_size,
+            learning_rate=learning_rate or recipe.learning_rate,
+            augment=recipe.augment if augment is None else augment,
+            seed=seed,
+            source=source_fingerprint(),
+        ),
+        thresholds=Thresholds(min_accuracy, min_digit_accuracy, max_drop),
+        baseline=baseline,
+        enable_cache=not no_cache,
+    )
+    try:
+        mnist.fetch_if_absent(folder, console)
+    except mnist.DataError as error:
+        typer.echo(f"Error: {error}", err=True)
+        raise typer.Exit(1) from error
+    raise typer.Exit(run_locally(config, console, verbose=verbose))
 
 
 def main() -> None:

@@ -156,6 +156,16 @@ def fetch(dest: Path, source: SourceName, console: Console, mirrors: Mirrors = M
         ) from error
 
 
+def fetch_if_absent(dest: Path, console: Console) -> None:
+    """As `fetch` from "auto", but leaves a folder alone in which somebody put IDX files of their own.
+
+    Raises:
+        DataError: see `fetch`.
+    """
+    if read_source(dest) is not None or not any(dest.glob("*-ubyte*")):
+        fetch(dest, "auto", console)
+
+
 def _fetch(dest: Path, source: SourceName, console: Console, mirrors: Mirrors) -> Source:
     found = {name: _sha256(dest / name) for name in mirrors.files if (dest / name).exists()}
     noted = read_source(dest)
