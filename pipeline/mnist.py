@@ -156,14 +156,14 @@ def fetch(dest: Path, source: SourceName, console: Console, mirrors: Mirrors = M
         ) from error
 
 
-def fetch_if_absent(dest: Path, console: Console) -> None:
-    """As `fetch` from "auto", but leaves a folder alone in which somebody put IDX files of their own.
+def fetch_if_absent(dest: Path, console: Console, mirrors: Mirrors = MNIST) -> None:
+    """As `fetch` from "auto", but leaves a folder alone in which somebody put four IDX files of their own.
 
     Raises:
         DataError: see `fetch`.
     """
-    if read_source(dest) is not None or not any(dest.glob("*-ubyte*")):
-        fetch(dest, "auto", console)
+    if read_source(dest) is not None or missing_files(dest):
+        fetch(dest, "auto", console, mirrors)
 
 
 def _fetch(dest: Path, source: SourceName, console: Console, mirrors: Mirrors) -> Source:

@@ -68,7 +68,10 @@ wanted=""
 if newer_stack; then wanted="3.12 3.13 3.11 "; fi
 if older_stack; then wanted="${wanted}3.10"; fi
 [ -n "$wanted" ] || fail "TFX has no release for $(uname -sm) with this C library: use Linux on x86-64 with glibc, or macOS on arm64."
+wanted=${wanted% }
 first=${wanted%% *}
+choice=$first
+[ "$wanted" = "$first" ] || choice="$first (any of $wanted will do)"
 
 python=${PYTHON:-}
 if [ -z "$python" ]; then
@@ -76,7 +79,7 @@ if [ -z "$python" ]; then
     if python=$(find_python "$version"); then break; fi
   done
 fi
-[ -n "$python" ] || fail "No usable Python was found: this system needs Python $first (of any that will do: $wanted) with its venv module; get it with \`uv python install $first\`, \`pyenv install $first\` or your package manager (python$first and python$first-venv), then run the same command again."
+[ -n "$python" ] || fail "No usable Python was found: this system needs Python $choice with its venv module; get it with \`uv python install $first\`, \`pyenv install $first\` or your package manager (python$first and python$first-venv), then run the same command again."
 
 version=$(version_of "$python") || fail "$python does not run, or lacks the venv module; set PYTHON to a Python $first that works."
 case " $wanted " in

@@ -33,8 +33,15 @@ fi
 root=$(cd "$root" && pwd)
 
 git diff --quiet HEAD || echo "Uncommitted changes are not tested: the clone is of HEAD."
+# A clean clone; the environment of the last one is kept, since installing brings it to exactly what the lock says.
+rm -rf "$root/root/venv"
+[ ! -d "$root/root/digits/.venv" ] || mv "$root/root/digits/.venv" "$root/root/venv"
 rm -rf "$root/root/digits"
 git clone --quiet --no-hardlinks . "$root/root/digits"
+if [ -d "$root/root/venv" ]; then
+  mv "$root/root/venv" "$root/root/digits/.venv"
+  rm -f "$root/root/digits/.venv/installed"
+fi
 
 # shellcheck disable=SC2016  # expanded by the inner shell
 unshare --mount --propagation private sh -euc '
