@@ -1,11 +1,13 @@
 """AnomalyGate: stops the run where ExampleValidator found anomalies, which TFX only records."""
 
+from collections.abc import Iterator
+
+from tensorflow_metadata.proto.v0 import anomalies_pb2
 from tfx.dsl.component.experimental.annotations import InputArtifact
 from tfx.dsl.component.experimental.decorators import component
 from tfx.dsl.io import fileio
-from tfx.types import artifact_utils, standard_artifacts
+from tfx.types import Artifact, artifact_utils, standard_artifacts
 from tfx.utils import io_utils
-from tensorflow_metadata.proto.v0 import anomalies_pb2
 
 
 class AnomaliesFoundError(RuntimeError):
@@ -30,7 +32,7 @@ def AnomalyGate(anomalies: InputArtifact[standard_artifacts.ExampleAnomalies]) -
         )
 
 
-def _read(anomalies, split):  # type: ignore[no-untyped-def]  # TFX's decorator rejects string annotations in this file
+def _read(anomalies: Artifact, split: str) -> Iterator[tuple[str, anomalies_pb2.AnomalyInfo]]:
     path = io_utils.get_only_uri_in_dir(artifact_utils.get_split_uri([anomalies], split))
     with fileio.open(path, "rb") as file:
         message = anomalies_pb2.Anomalies.FromString(file.read())

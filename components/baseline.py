@@ -12,15 +12,13 @@ CURRENT_MODEL_ID = "current_model_id"
 
 
 class OlderBlessedModelStrategy(resolver.ResolverStrategy):  # type: ignore[misc]
-    """Resolves `model` to the latest blessed Model with an id below the candidate's, and `model_blessing` to its blessing.
+    """Resolves `model` to the latest blessed Model with an id below the candidate's, `model_blessing` to its blessing.
 
-    TFX's LatestBlessedModelStrategy would find the candidate itself when a run is repeated: the Evaluator's inputs would
-    change, and what is cached would be evaluated again, against itself.
+    TFX's LatestBlessedModelStrategy would find the candidate itself when a run is repeated: the Evaluator's inputs
+    would change, and what is cached would be evaluated again, against itself.
     """
 
-    def resolve_artifacts(
-        self, store: mlmd.MetadataStore, input_dict: dict[str, list[Any]]
-    ) -> dict[str, list[Any]]:
+    def resolve_artifacts(self, store: mlmd.MetadataStore, input_dict: dict[str, list[Any]]) -> dict[str, list[Any]]:
         """Takes the channels `candidate`, `model` and `model_blessing`; empty lists where there is no baseline."""
         candidate = max((artifact.id for artifact in input_dict["candidate"]), default=None)
         blessings = {

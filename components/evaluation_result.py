@@ -103,7 +103,5 @@ def _failure(slice_key: Any, failure: Any) -> Failure:
     digit = next((key.int64_value for key in slice_key.single_slice_keys), None)
     threshold = failure.metric_threshold
     is_change = bool(failure.metric_key.is_diff)
-    bound = (
-        threshold.change_threshold.absolute.value if is_change else threshold.value_threshold.lower_bound.value
-    )
+    bound = threshold.change_threshold.absolute.value if is_change else threshold.value_threshold.lower_bound.value
     return Failure(digit, float(failure.metric_value.double_value.value), float(bound), is_change)

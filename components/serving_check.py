@@ -30,8 +30,8 @@ def ServingCheck(  # noqa: N802
 ) -> None:
     """Sends test images through the bot's classifier and through both SavedModel endpoints.
 
-    Blesses the export where all classes are equal and all probabilities agree within 1e-3. `report.json` of the blessing
-    records what was found: images, largest difference, latency of one image in milliseconds, and the problem, if any.
+    Blesses the export where all classes are equal and all probabilities agree within 1e-3. `report.json` of the
+    blessing records what was found: images, largest difference, latency of one image, and the problem, if any.
 
     Args:
         model: the Trainer's export.
@@ -46,9 +46,7 @@ def ServingCheck(  # noqa: N802
     fileio.makedirs(blessing.uri)
     io_utils.write_string_file(os.path.join(blessing.uri, "report.json"), json.dumps(report, indent=2) + "\n")
     blessed = report["problem"] is None
-    io_utils.write_string_file(
-        os.path.join(blessing.uri, "INFRA_BLESSED" if blessed else "INFRA_NOT_BLESSED"), ""
-    )
+    io_utils.write_string_file(os.path.join(blessing.uri, "INFRA_BLESSED" if blessed else "INFRA_NOT_BLESSED"), "")
     blessing.set_int_custom_property("blessed", int(blessed))
     logging.info("ServingCheck: %s", report)
 
@@ -61,9 +59,14 @@ def check_export(export: str, serialised: list[bytes]) -> dict[str, object]:
         serialised: tf.Examples.
 
     Returns:
-        `images`, `largest_difference`, `litert_latency_ms` (median of one image), and `problem`, None where all is well.
+        `images`, `largest_difference`, `litert_latency_ms` (median of one image), and `problem`, None if all is well.
     """
-    report = {"images": len(serialised), "largest_difference": None, "litert_latency_ms": None, "problem": None}
+    report: dict[str, object] = {
+        "images": len(serialised),
+        "largest_difference": None,
+        "litert_latency_ms": None,
+        "problem": None,
+    }
     feature = {IMAGE_KEY: tf.io.FixedLenFeature([], tf.string)}
     parsed = tf.io.parse_example(tf.constant(serialised), feature)[IMAGE_KEY]
     images = np.stack([tf.io.decode_png(png, channels=1).numpy() for png in parsed])

@@ -33,9 +33,7 @@ class ConversionError(RuntimeError):
     """The SavedModel could not be converted to LiteRT."""
 
 
-def export_model(
-    model: keras.Model, transform_output: tft.TFTransformOutput, card: dict[str, Any], path: str
-) -> None:
+def export_model(model: keras.Model, transform_output: tft.TFTransformOutput, card: dict[str, Any], path: str) -> None:
     """Writes the SavedModel, `assets.extra/model.tflite` and `assets.extra/card.json` to `path` (local or gs://).
 
     Args:
@@ -54,16 +52,14 @@ def export_model(
         io_utils.copy_dir(saved_model, path)
         fileio.makedirs(os.path.join(path, EXTRA_ASSETS))
         io_utils.copy_file(flatbuffer, os.path.join(path, MODEL_FILE), overwrite=True)
-        io_utils.write_string_file(
-            os.path.join(path, CARD_FILE), json.dumps(card, indent=2, ensure_ascii=False) + "\n"
-        )
+        io_utils.write_string_file(os.path.join(path, CARD_FILE), json.dumps(card, indent=2, ensure_ascii=False) + "\n")
 
 
 def write_saved_model(model: keras.Model, transform_output: tft.TFTransformOutput, path: str) -> None:
-    """Writes the SavedModel with both endpoints, which answer alike: {"probabilities": float32 [N, 10], "class": int64 [N]}.
+    """Writes the SavedModel with two endpoints that answer {"probabilities": float32 [N, 10], "class": int64 [N]}.
 
-    `serving_default` takes serialised tf.Examples, string [N]; `serving_images` takes uint8 [N, 28, 28, 1]. It goes through
-    ExportArchive because LiteRT's converter loses the weights of SavedModels written in other ways.
+    `serving_default` takes serialised tf.Examples, string [N]; `serving_images` takes uint8 [N, 28, 28, 1]. It goes
+    through ExportArchive because LiteRT's converter loses the weights of SavedModels written in other ways.
     """
     answer = _answer_with(model)
     transform = transform_output.transform_features_layer()
@@ -102,7 +98,7 @@ def _answer_with(model: keras.Model) -> Callable[[tf.Tensor], dict[str, tf.Tenso
 
 
 def convert_to_litert(saved_model: str, flatbuffer: str) -> None:
-    """Converts the `serving_images` endpoint, in a process of its own: a failing converter can end the process it runs in.
+    """Converts the `serving_images` endpoint in a process of its own: a failing converter can end its process.
 
     Raises:
         ConversionError: with the last line the converter said.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
 import tensorflow as tf
 import tensorflow_transform as tft
 
@@ -35,18 +34,15 @@ class Split:
 def load_split(patterns: list[str], transform_output: tft.TFTransformOutput) -> Split:
     """Reads gzipped TFRecord files and sends them through the transform graph.
 
-    The examples come back in an order that depends on their content only, so that a seed means the same thing however
-    Beam sharded and shuffled them.
+    The order is that of the files, the same every time.
     """
     feature_spec = transform_output.raw_feature_spec()
     layer = transform_output.transform_features_layer()
 
     @tf.autograph.experimental.do_not_convert  # no Python control flow; converting would take seconds
-    def transform(records: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        raw = tf.io.parse_example(records, feature_spec)
-        key = tf.strings.to_hash_bucket_fast(tf.reshape(raw[IMAGE_KEY], [-1]), 2**62)
-        transformed = layer(raw)
-        return transformed[IMAGE_KEY], transformed[LABEL_KEY], key
+    def transform(records: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        transformed = layer(tf.io.parse_example(records, feature_spec))
+        return transformed[IMAGE_KEY], transformed[LABEL_KEY]
 
     files = tf.io.gfile.glob(patterns)
     dataset = (
@@ -55,12 +51,8 @@ def load_split(patterns: list[str], transform_output: tft.TFTransformOutput) -> 
         .map(transform, num_parallel_calls=tf.data.AUTOTUNE)
         .prefetch(tf.data.AUTOTUNE)
     )
-    images, labels, keys = zip(*dataset.as_numpy_iterator(), strict=True)
-    order = np.lexsort((np.concatenate(labels), np.concatenate(keys)))
-    return Split(
-        tf.constant(np.concatenate(images)[order]),
-        tf.constant(np.concatenate(labels)[order]),
-    )
+    images, labels = zip(*dataset, strict=True)
+    return Split(tf.concat(images, axis=0), tf.concat(labels, axis=0))
 
 
 def training_batches(

@@ -1,4 +1,4 @@
-"""What decides the result of a training, beside the data. Imports no TensorFlow, so that the command line can use it."""
+"""What decides the result of a training, beside the data. Imports no TensorFlow: the command line uses it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Trainer's entry point: builds the network, trains it, exports it. A killed training goes on from its last epoch."""
+"""The Trainer's entry point: builds, trains and exports a network. A killed training goes on from its last epoch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Expected calibration error as a TFMA metric. TFMA's own calibration plot is binary: over ten classes it costs half the Evaluator's time."""
+"""Expected calibration error as a TFMA metric.
+
+TFMA's own calibration plot is binary: over ten classes it takes half the Evaluator's time.
+"""
 
 from __future__ import annotations
 

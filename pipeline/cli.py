@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
+import click
 import typer
 
 from models.registry import ARCHITECTURES
-
-ModelName = Literal[tuple(ARCHITECTURES)]  # type: ignore[valid-type]
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 
@@ -26,9 +25,7 @@ def data(
     ),
     source: Annotated[
         Literal["auto", "mirror", "bundled"],
-        typer.Option(
-            help="auto: a mirror if one answers within seconds, else the bundled 55,000 + 10,000 images."
-        ),
+        typer.Option(help="auto: a mirror if one answers within seconds, else the bundled 55,000 + 10,000 images."),
     ] = "auto",
 ) -> None:
     """Make the folder with MNIST: resumable, verified; does nothing if it is complete."""
@@ -45,10 +42,11 @@ def data(
 
 @app.command()
 def run(
-    model: Annotated[ModelName, typer.Option(envvar="DIGITS_MODEL", help="Network to train.")] = "my_model",
-    epochs: Annotated[
-        int, typer.Option(min=1, envvar="DIGITS_EPOCHS", help="Passes over the training images.")
-    ] = 3,
+    model: Annotated[
+        str,
+        typer.Option(envvar="DIGITS_MODEL", click_type=click.Choice(sorted(ARCHITECTURES)), help="Network to train."),
+    ] = "my_model",
+    epochs: Annotated[int, typer.Option(min=1, envvar="DIGITS_EPOCHS", help="Passes over the training images.")] = 3,
     batch_size: Annotated[
         int | None,
         typer.Option(min=1, envvar="DIGITS_BATCH_SIZE", help="Images per step.", show_default="the model's"),
@@ -70,9 +68,7 @@ def run(
             show_default="the model's",
         ),
     ] = None,
-    seed: Annotated[
-        int, typer.Option(min=0, envvar="DIGITS_SEED", help="Of weights, order and variation.")
-    ] = 1,
+    seed: Annotated[int, typer.Option(min=0, envvar="DIGITS_SEED", help="Of weights, order and variation.")] = 1,
     min_accuracy: Annotated[
         float, typer.Option(min=0, max=1, envvar="DIGITS_MIN_ACCURACY", help="Least test accuracy to be blessed.")
     ] = 0.97,
@@ -88,9 +84,9 @@ def run(
         Literal["latest", "none"],
         typer.Option(envvar="DIGITS_BASELINE", help="Compare with the latest earlier blessed model, or none."),
     ] = "latest",
-    root: Annotated[
-        Path, typer.Option(envvar="DIGITS_ROOT", help="Folder for artifacts, metadata and logs.")
-    ] = Path("runs"),
+    root: Annotated[Path, typer.Option(envvar="DIGITS_ROOT", help="Folder for artifacts, metadata and logs.")] = Path(
+        "runs"
+    ),
     data: Annotated[
         Path | None,
         typer.Option(
@@ -101,9 +97,7 @@ def run(
         Path, typer.Option(envvar="DIGITS_PUSH_DIR", help="Folder that blessed models are pushed to.")
     ] = Path("serving_model"),
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Run every component anew.")] = False,
-    verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Show what the libraries print, too.")
-    ] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show what the libraries print, too.")] = False,
 ) -> None:
     """Run the whole pipeline: data, statistics, training, evaluation and, if the model is good enough, a push.
 

@@ -41,9 +41,7 @@ def create_eval_config(thresholds: Thresholds) -> tfma.EvalConfig:
     )
     return tfma.EvalConfig(
         model_specs=[
-            tfma.ModelSpec(
-                signature_name="serving_default", label_key=LABEL_KEY, prediction_key="probabilities"
-            )
+            tfma.ModelSpec(signature_name="serving_default", label_key=LABEL_KEY, prediction_key="probabilities")
         ],
         slicing_specs=[everything, each_digit],
         metrics_specs=[
@@ -53,9 +51,7 @@ def create_eval_config(thresholds: Thresholds) -> tfma.EvalConfig:
                     tfma.MetricConfig(class_name="SparseCategoricalCrossentropy"),
                     tfma.MetricConfig(class_name="ExampleCount"),
                     tfma.MetricConfig(class_name="MultiClassConfusionMatrixPlot"),
-                    tfma.MetricConfig(
-                        class_name="ExpectedCalibrationError", module="pipeline.calibration_error"
-                    ),
+                    tfma.MetricConfig(class_name="ExpectedCalibrationError", module="pipeline.calibration_error"),
                 ]
             ),
         ],

@@ -1,4 +1,4 @@
-"""Runs the pipeline on this machine. As a program, `python -m pipeline.local_runner FD`, it is the child of `digits run`."""
+"""Runs the pipeline on this machine. As a program (`python -m pipeline.local_runner FD`) it is `digits run`'s child."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class ComponentError(RuntimeError):
 def run(config: PipelineConfig, report: Report = lambda event: None) -> Summary:
     """Runs every component, one after the other, and says how it went.
 
-    What is finished is cached by TFX, so the same call after an interruption goes on behind the last finished component.
+    TFX caches what is finished, so the same call after an interruption goes on behind the last finished component.
 
     Args:
         config: what to run.
@@ -60,9 +60,7 @@ def run(config: PipelineConfig, report: Report = lambda event: None) -> Summary:
     os.makedirs(config.root, exist_ok=True)
     run_id = datetime.now(timezone.utc).strftime("%Y%m%d-%H%M%S.%f")
     ir = compiler.Compiler().compile(create_pipeline(config))
-    runtime_parameter_utils.substitute_runtime_parameter(
-        ir, {constants.PIPELINE_RUN_ID_PARAMETER_NAME: run_id}
-    )
+    runtime_parameter_utils.substitute_runtime_parameter(ir, {constants.PIPELINE_RUN_ID_PARAMETER_NAME: run_id})
     names = [node.pipeline_node.node_info.id for node in ir.nodes]
     report({"event": "plan", "components": names, "run_id": run_id})
     for position, name in enumerate(names):
@@ -88,7 +86,7 @@ def _only(ir: pipeline_pb2.Pipeline, position: int) -> pipeline_pb2.Pipeline:
 
 
 def _reason(error: BaseException) -> str:
-    """The innermost message. Beam's in-process runner gives the worker's traceback as text: its last line is the error."""
+    """The innermost message. Beam's in-process runner gives the worker's traceback as text, its last line the error."""
     while error.__cause__ is not None:
         error = error.__cause__
     lines = [line for line in str(error).strip().splitlines() if line.strip()]
@@ -109,7 +107,7 @@ class _ProgressHandler(logging.Handler):
 
 
 def main() -> int:
-    """Reads a PipelineConfig as JSON from standard input, runs it, and writes events as JSON lines to a file descriptor."""
+    """Runs the PipelineConfig that comes as JSON on standard input; writes events as JSON lines to a descriptor."""
     config = PipelineConfig.from_dict(json.load(sys.stdin))
     events = os.fdopen(int(sys.argv[1]), "w", buffering=1, encoding="utf-8")
 

@@ -91,8 +91,10 @@ class RunView:
         for component, state in self._states.items():
             sign, style = _SIGNS[state]
             table.add_row(
-                Text(sign, style=style), Text(component, style="dim" if state == "waiting" else ""),
-                Text(self._time_of(component), style="dim"), self._detail_of(component),
+                Text(sign, style=style),
+                Text(component, style="dim" if state == "waiting" else ""),
+                Text(self._time_of(component), style="dim"),
+                self._detail_of(component),
             )
         return table
 
@@ -133,42 +135,54 @@ def describe_summary(summary: dict[str, Any], config: PipelineConfig) -> Rendera
         summary: pipeline.summary.Summary as a dict, through JSON.
         config: what was run.
     """
-    evaluation = summary["evaluation"]
+    evaluation, training = summary["evaluation"], config.training
     by_digit = evaluation["accuracy_by_digit"]
     worst = min(by_digit, key=by_digit.__getitem__)
-    sizes = summary["split_sizes"]
-    baseline = evaluation["baseline_accuracy"]
-    table = Table.grid(padding=(0, 2))
-    table.add_row("Model", f"{config.training.model}, {config.training.epochs} epochs, seed {config.training.seed}")
-    table.add_row("Data", f"{sizes['train']:,} + {sizes['eval']:,} training and {sizes['test']:,} test images ({summary['data_source']})")
-    table.add_row("Test accuracy", f"{evaluation['accuracy']:.2%}")
-    table.add_row("Worst digit", f"{worst} with {by_digit[worst]:.2%}")
-    table.add_row("Baseline", f"{baseline:.2%}" if baseline is not None else "none (no older blessed model)" if config.baseline == "latest" else "none (as asked)")
+    sizes = {split: f"{size:,}" for split, size in summary["split_sizes"].items()}
     problems = _problems(summary, config)
+    table = Table.grid(padding=(0, 2))
+    table.add_row("Model", f"{training.model}, {training.epochs} epochs, seed {training.seed}")
+    table.add_row(
+        "Data",
+        f"{sizes['train']} training, {sizes['eval']} validation and {sizes['test']} test images "
+        f"({summary['data_source']})",
+    )
+    table.add_row("Test accuracy", f"{evaluation['accuracy']:.2%}")
+    table.add_row("Worst digit", f"{worst}, {by_digit[worst]:.2%}")
+    table.add_row("Baseline", _describe_baseline(evaluation["baseline_accuracy"], config))
     table.add_row("Verdict", Text("not blessed", style="red") if problems else Text("blessed", style="green"))
     if summary["version"]:
         table.add_row("Pushed", f"version {summary['version']}, {summary['path']}")
-    seconds = summary["seconds"]
-    table.add_row("Time", ", ".join(f"{name} {value:.1f} s" for name, value in seconds.items()) or "all cached")
+    longest = sorted(summary["seconds"].items(), key=lambda item: -item[1])
+    table.add_row("Time", ", ".join(f"{name} {seconds:.1f} s" for name, seconds in longest) or "all cached")
     if not problems:
         return table
     return Group(table, *(Text(f"  • {problem}") for problem in problems), Text(_advice(summary)))
 
 
+def _describe_baseline(accuracy: float | None, config: PipelineConfig) -> str:
+    if accuracy is not None:
+        return f"{accuracy:.2%} (the latest earlier blessed model)"
+    return "none (no earlier blessed model)" if config.baseline == "latest" else "none, as asked"
+
+
 def _problems(summary: dict[str, Any], config: PipelineConfig) -> list[str]:
     evaluation, thresholds = summary["evaluation"], config.thresholds
     problems = []
-    for failure in evaluation["failures"]:
+    for failure in sorted(
+        evaluation["failures"], key=lambda failure: -1 if failure["digit"] is None else failure["digit"]
+    ):
         if failure["is_change"]:
             problems.append(
-                f"accuracy is {-failure['value'] * 100:.2f} points below the baseline's {evaluation['baseline_accuracy']:.2%}; "
-                f"--max-drop allows {thresholds.max_drop * 100:.2f}"
+                f"accuracy is {-failure['value'] * 100:.2f} points below the baseline's "
+                f"{evaluation['baseline_accuracy']:.2%}; --max-drop allows {thresholds.max_drop * 100:.2f}"
             )
         elif failure["digit"] is None:
             problems.append(f"accuracy {failure['value']:.2%} is below --min-accuracy {thresholds.min_accuracy:.2%}")
         else:
             problems.append(
-                f"digit {failure['digit']}: accuracy {failure['value']:.2%} is below --min-digit-accuracy {thresholds.min_digit_accuracy:.2%}"
+                f"digit {failure['digit']}: accuracy {failure['value']:.2%} is below "
+                f"--min-digit-accuracy {thresholds.min_digit_accuracy:.2%}"
             )
     if summary["serving_problem"]:
         problems.append(f"the bot could not serve it: {summary['serving_problem']}")
@@ -179,6 +193,6 @@ def _advice(summary: dict[str, Any]) -> str:
     if summary["serving_problem"]:
         return "Nothing was pushed: the export is broken. The bot goes on with the version it has."
     return (
-        "Nothing was pushed: the bot goes on with the version it has. Train longer (--epochs), take another --model, or, if you "
-        "mean to accept less, change the threshold; --baseline none compares with no earlier model."
+        "Nothing was pushed: the bot goes on with the version it has. Train longer (--epochs), take another --model, "
+        "or, if you mean to accept less, change the threshold; --baseline none compares with no earlier model."
     )

@@ -93,9 +93,7 @@ def _executions(store: MetadataStore, run_id: str) -> dict[str, proto.Execution]
     return by_node
 
 
-def _outputs(
-    store: MetadataStore, executions: dict[str, proto.Execution]
-) -> dict[tuple[str, str], proto.Artifact]:
+def _outputs(store: MetadataStore, executions: dict[str, proto.Execution]) -> dict[tuple[str, str], proto.Artifact]:
     """The output artifacts by node and output key; each has one."""
     nodes = {execution.id: node for node, execution in executions.items()}
     keys = {

@@ -1,9 +1,9 @@
 """The parent of a local run: starts the pipeline in a process of its own, keeps its noise in a log, shows its events.
 
-The child (pipeline/local_runner.py) loads TensorFlow; this side does not, so that its view stays alive and a crash there is a
-sentence here. Events are JSON lines on a pipe: `plan` (components, run_id), `start` (component), `progress` (epoch, epochs,
-step, steps, loss, accuracy, ...), `end` (component, state), `summary` (pipeline.summary.Summary) and `error`
-(component or null, message).
+The child (pipeline/local_runner.py) loads TensorFlow; this side does not, so that its view stays alive and a crash
+there is a sentence here. Events are JSON lines on a pipe: `plan` (components, run_id), `start` (component), `progress`
+(epoch, epochs, step, steps, loss, accuracy, ...), `end` (component, state), `summary` (pipeline.summary.Summary) and
+`error` (component or null, message).
 """
 
 from __future__ import annotations
@@ -64,9 +64,7 @@ def run_locally(config: PipelineConfig, console: Console, *, verbose: bool = Fal
         return _conclude(last, status, config, console, log_path)
 
 
-def _conclude(
-    last: dict[str, Any], status: int, config: PipelineConfig, console: Console, log_path: Path
-) -> int:
+def _conclude(last: dict[str, Any], status: int, config: PipelineConfig, console: Console, log_path: Path) -> int:
     if status == INTERRUPTED:
         console.print("Interrupted. The same command goes on from here: what is finished is kept.")
         return INTERRUPTED

@@ -59,8 +59,8 @@ class Executor(base_beam_executor.BaseBeamExecutor):  # type: ignore[misc]
     ) -> None:
         """Writes each split as gzipped TFRecord shards, in the order of the files.
 
-        Not TFX's BaseExampleGenExecutor: it shuffles and writes image by image, several times slower, and leaves an order
-        that no seed reproduces. The Trainer shuffles.
+        Not TFX's BaseExampleGenExecutor: it shuffles and writes image by image, which is slower (docs/benchmarks.md),
+        in an order that no seed reproduces. The Trainer shuffles.
         """
         self._log_startup(input_dict, output_dict, exec_properties)
         examples = artifact_utils.get_single_instance(output_dict[standard_component_specs.EXAMPLES_KEY])
@@ -70,7 +70,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):  # type: ignore[misc]
             for name, part in parts.items():
                 folder = artifact_utils.get_split_uri([examples], name)
                 fileio.makedirs(folder)
-                pipeline | f"Write[{name}]" >> WriteExamples(part, folder)  # type: ignore[call-arg]
+                pipeline | f"Write[{name}]" >> WriteExamples(part, folder)
         examples_utils.set_payload_format(examples, example_gen_pb2.FORMAT_TF_EXAMPLE)
         examples_utils.set_file_format(examples, "tfrecords_gzip")
         sizes = {name: part.stop - part.start for name, part in parts.items()}
@@ -78,7 +78,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):  # type: ignore[misc]
         examples.set_string_custom_property("source", _source(exec_properties))
 
 
-@beam.ptransform_fn  # type: ignore[misc]
+@beam.ptransform_fn
 def WriteExamples(pipeline: beam.Pipeline, part: Part, folder: str) -> beam.PCollection:  # noqa: N802 (Beam's form)
     """Reads a part and writes it to `folder`, one shard a batch; encoding and writing are spread over the workers."""
     shards = math.ceil(part.stop / _SHARD) - part.start // _SHARD
@@ -142,9 +142,7 @@ def open_pair(images_path: str, labels_path: str) -> Iterator[tuple[IdxReader, I
                 images_path, 8, f"images of {images.shape[0]}×{images.shape[1]} pixels, expected 28×28"
             )
         if images.count != labels.count:
-            raise IdxFormatError(
-                labels_path, 4, f"{labels.count} labels, but {images_path} has {images.count} images"
-            )
+            raise IdxFormatError(labels_path, 4, f"{labels.count} labels, but {images_path} has {images.count} images")
         yield images, labels
 
 

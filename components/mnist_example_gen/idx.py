@@ -44,12 +44,8 @@ class IdxReader:
         self._file: BinaryIO = gzip.GzipFile(fileobj=file, mode="rb") if is_gzip else file  # type: ignore[assignment]
         found = struct.unpack(">I", self._read(4, "the magic number"))[0]
         if found != magic:
-            raise IdxFormatError(
-                path, 0, f"magic number {found}, expected {magic} (an IDX file of {_KINDS[magic]})"
-            )
-        self.count, *shape = struct.unpack(
-            f">{magic & 0xFF}I", self._read(4 * (magic & 0xFF), "the dimensions")
-        )
+            raise IdxFormatError(path, 0, f"magic number {found}, expected {magic} (an IDX file of {_KINDS[magic]})")
+        self.count, *shape = struct.unpack(f">{magic & 0xFF}I", self._read(4 * (magic & 0xFF), "the dimensions"))
         self.shape: tuple[int, ...] = tuple(shape)
 
     def batches(self, size: int) -> Iterator[npt.NDArray[np.uint8]]:

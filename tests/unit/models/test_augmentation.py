@@ -32,14 +32,11 @@ def test_each_image_is_varied_on_its_own(images):
 
 
 def test_the_digit_stays_where_it_was(images):
-    """Mild: the ink of the batch neither leaves the picture nor doubles, and its centre moves by pixels, not by halves."""
+    """Mild: the ink neither vanishes nor multiplies, and its centre moves by pixels."""
     varied = augment(images, tf.constant([1, 2])).numpy()
     ink = varied.sum(axis=(1, 2, 3)) / images.numpy().sum(axis=(1, 2, 3))
-    assert 0.4 < ink.min() and ink.max() < 2.5
-
-    def centres(batch):
-        rows = np.arange(batch.shape[1])
-        return np.stack([(batch.sum(axis=axis) @ rows[: batch.shape[1]]) for axis in (2, 1)], axis=1)[..., 0]
+    assert ink.min() > 0.4
+    assert ink.max() < 2.5
 
     def centre(batch):
         weights = batch[..., 0]

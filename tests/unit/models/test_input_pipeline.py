@@ -20,7 +20,7 @@ def labels_of(dataset):
 def test_each_epoch_is_another_permutation_without_its_rest(split):
     batches = labels_of(training_batches(split, 8, epochs=2, seed=1, varied=False))
     assert [len(batch) for batch in batches] == [8] * 12
-    first, second = sum(batches[:6], []), sum(batches[6:], [])
+    first, second = np.concatenate(batches[:6]).tolist(), np.concatenate(batches[6:]).tolist()
     assert len(set(first)) == len(set(second)) == 48
     assert first != second
     assert first != sorted(first)

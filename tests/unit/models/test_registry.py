@@ -35,7 +35,11 @@ def test_has_as_many_parameters_as_specified(known, parameters):
 def test_layers_are_as_specified():
     def outline(known):
         return [
-            (type(layer).__name__, getattr(layer, "activation", None) and layer.activation.__name__, layer.output.shape[1:])
+            (
+                type(layer).__name__,
+                getattr(layer, "activation", None) and layer.activation.__name__,
+                layer.output.shape[1:],
+            )
             for layer in ARCHITECTURES[known].build().layers
         ]
 
