@@ -141,3 +141,7 @@ def run(
 def main() -> None:
     """Entry point of the `digits` command."""
     app()
+
+
+if __name__ == "__main__":
+    main()

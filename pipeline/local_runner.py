@@ -103,7 +103,8 @@ class _ProgressHandler(logging.Handler):
         self._report = report
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._report({"event": "progress", **record.__dict__["progress"]})
+        if "progress" in record.__dict__:
+            self._report({"event": "progress", **record.__dict__["progress"]})
 
 
 def main() -> int:
