@@ -6,6 +6,7 @@ import copy
 import json
 import logging
 import os
+import re
 import sys
 import traceback
 from collections.abc import Callable
@@ -92,7 +93,7 @@ def _reason(error: BaseException) -> str:
     lines = [line for line in str(error).strip().splitlines() if line.strip()]
     if "Traceback (most recent call last)" not in str(error):
         return str(error).strip() or type(error).__name__
-    return lines[-1].split(" [while running", 1)[0].strip()
+    return re.sub(r"^[\w.]+: |\s*\[while running.*$", "", lines[-1])
 
 
 class _ProgressHandler(logging.Handler):

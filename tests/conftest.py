@@ -24,7 +24,9 @@ Images = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.uint8]
 
 
-def _write_mnist(folder: Path, train: tuple[Images, Labels], test: tuple[Images, Labels], *, compressed: bool = True) -> Path:
+def _write_mnist(
+    folder: Path, train: tuple[Images, Labels], test: tuple[Images, Labels], *, compressed: bool = True
+) -> Path:
     """Writes the four canonical files."""
     folder.mkdir(parents=True, exist_ok=True)
     for prefix, (images, labels) in {"train": train, "t10k": test}.items():

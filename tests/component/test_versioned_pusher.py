@@ -56,7 +56,9 @@ def test_a_blessed_export_becomes_a_version_that_the_bot_can_load(push, tmp_path
     assert card["data"]["fingerprint"]
     assert 0 <= card["metrics"]["test_accuracy"] <= 1
     assert set(card["metrics"]["test_accuracy_by_digit"]) == set("0123456789")
-    assert {"model", "epochs", "seed", "git_revision", "versions", "trained_at", "pushed_at", "temperature"} <= set(card)
+    assert {"model", "epochs", "seed", "git_revision", "versions", "trained_at", "pushed_at", "temperature"} <= set(
+        card
+    )
 
 
 def test_the_same_export_is_pushed_once(push, tmp_path):

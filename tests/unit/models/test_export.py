@@ -4,11 +4,11 @@ import subprocess
 import numpy as np
 import pytest
 import tensorflow as tf
-from serving_bot.classifier import Classifier
 
 from models.export import ConversionError, convert_to_litert, fit_temperature, git_revision, write_saved_model
 from models.preprocessing import preprocess_images, preprocessing_fn
 from models.registry import ARCHITECTURES
+from serving_bot.classifier import Classifier
 
 
 class TransformGraph:
