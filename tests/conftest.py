@@ -84,7 +84,7 @@ def _first(folder: Path, prefix: str, number: int) -> tuple[Images, Labels]:
 
 @dataclass(frozen=True)
 class TinyRun:
-    """A finished run of the whole pipeline on few images, for tests that need its artifacts. They do not change them."""
+    """A finished run of the whole pipeline on few images, for its artifacts. Tests do not change them."""
 
     config: PipelineConfig
     summary: Any

@@ -43,16 +43,16 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(splits, tm
 def test_an_interrupted_training_ends_as_an_uninterrupted_one(splits, tmp_path, monkeypatch):
     whole, _ = train(splits, tmp_path / "whole", epochs=3)
 
-    class Interruption(Exception):
+    class InterruptionError(Exception):
         pass
 
     def interrupt(self, epoch, logs=None):
         if epoch == 1:
-            raise Interruption
+            raise InterruptionError
 
     with monkeypatch.context() as patch:
         patch.setattr("models.train._Progress.on_epoch_begin", interrupt)
-        with pytest.raises(Interruption):
+        with pytest.raises(InterruptionError):
             train(splits, tmp_path / "cut", epochs=3)
     resumed, _ = train(splits, tmp_path / "cut", epochs=3)
     for one, two in zip(whole, resumed, strict=True):
