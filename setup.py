@@ -38,7 +38,7 @@ PIPELINE = [
 
 VERTEX = ["google-cloud-aiplatform", "kfp<2.17"]
 
-DEV = ["mypy", "pytest", "pytest-timeout", "ruff"]
+DEV = ["mypy", "psutil", "pytest", "pytest-timeout", "ruff"]
 
 setup(
     name="digits-pipeline",

@@ -106,6 +106,7 @@ def train_model(
     validation = tf.data.Dataset.from_tensor_slices((evaluation.images, evaluation.labels)).batch(_EVAL_BATCH)
     first_epoch = _epochs_done(checkpoint)
     progress = _Progress(parameters.epochs, steps, batch_size)
+    start = time.monotonic()
     model.fit(
         training_batches(
             train, batch_size, parameters.epochs, parameters.seed, varied=parameters.augment, first_epoch=first_epoch
@@ -120,6 +121,7 @@ def train_model(
         ],
         verbose=0,
     )
+    training_seconds = time.monotonic() - start
     plain = architecture.build()
     plain.set_weights(model.get_weights())
     logits = plain.predict(evaluation.images, batch_size=_EVAL_BATCH, verbose=0)
@@ -129,6 +131,7 @@ def train_model(
         "temperature": fit_temperature(logits, labels),
         "devices": devices or ["CPU"],
         "images_per_second": progress.images_per_second,
+        "training_seconds": training_seconds,
     }
     return plain, facts
 
