@@ -26,11 +26,17 @@ MIN_CONTRAST = 14.0
 NOISE_FACTOR = 5.0
 """Ink differs from the ground by at least this many standard deviations of the ground's own grain."""
 
+THICKEST_RULE = 0.018
+"""Printed lines are thinner than this share of the shorter side."""
+
+RULE_TILT = np.deg2rad(12)
+"""Printed lines are level or upright to this angle."""
+
 MIN_HEIGHT = 0.3
 """Least longer side of a digit as a share of the longest one in the picture; smaller things are specks."""
 
-MAX_DIGITS = 40
-"""More than this in one picture is texture and not writing."""
+MAX_PIECES = 80
+"""More separate pieces of ink than this are texture and not writing."""
 
 Plane = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.uint8]
@@ -96,7 +102,9 @@ def find(pixels: npt.NDArray[np.uint8]) -> list[Found]:
     if levels is None:
         return []
     faint, strong = levels
-    mask = _drop_rules(contrast, faint, strong)
+    mask = (contrast > faint).astype(np.uint8)
+    if zoom == 1:
+        mask = _drop_rules(mask)
     labels, groups = _strokes(mask, contrast, strong)
     groups = _join(groups)
     return [_cut(contrast, labels, group, strong, zoom) for group in _reading_order(groups)]
@@ -178,8 +186,33 @@ def _levels(contrast: Plane) -> tuple[float, float] | None:
     return max(floor, 0.5 * strong), max(floor, float(strong))
 
 
-def _drop_rules(contrast: Plane, faint: float, strong: float) -> Mask:
-    return np.asarray(contrast > faint, np.uint8)
+def _drop_rules(mask: Mask) -> Mask:
+    """Takes printed lines out of a mask: thin, straight, nearly level or upright, and across most of the picture.
+
+    Where a line crosses a stroke as thin as itself, the stroke is closed again.
+    """
+    height, width = mask.shape
+    count, _, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8, ltype=cv2.CV_32S)
+    spans = (stats[1:, 2] > 0.8 * width) | (stats[1:, 3] > 0.8 * height)
+    if count == 1 or not spans.any():
+        return mask
+    side = max(3, int(THICKEST_RULE * min(height, width)) | 1)
+    kernel = np.ones((side, side), np.uint8)
+    thin = mask & ~cv2.dilate(cv2.morphologyEx(mask, cv2.MORPH_OPEN, kernel), kernel)
+    rules = np.zeros_like(mask)
+    for upright in (False, True):
+        length = height if upright else width
+        middle = 0.0 if upright else np.pi / 2
+        ranges = [(middle, middle + RULE_TILT), (np.pi - RULE_TILT, np.pi)] if upright else [(middle - RULE_TILT, middle + RULE_TILT)]
+        for low, high in ranges:
+            lines = cv2.HoughLines(thin, 1, np.pi / 360, int(0.5 * length), min_theta=low, max_theta=high)
+            for rho, theta in [] if lines is None else lines[:200].reshape(-1, 2):
+                x, y = rho * np.cos(theta), rho * np.sin(theta)
+                dx, dy = -2000 * np.sin(theta), 2000 * np.cos(theta)
+                cv2.line(rules, (int(x - dx), int(y - dy)), (int(x + dx), int(y + dy)), 1, side)
+    removed = thin & rules
+    rest = mask & ~removed
+    return np.asarray(rest | (cv2.morphologyEx(rest, cv2.MORPH_CLOSE, kernel) & removed), np.uint8)
 
 
 def _strokes(mask: Mask, contrast: Plane, strong: float) -> tuple[npt.NDArray[np.int32], list[tuple[Box, list[int]]]]:
@@ -188,15 +221,17 @@ def _strokes(mask: Mask, contrast: Plane, strong: float) -> tuple[npt.NDArray[np
     certain = np.zeros(count, bool)
     certain[np.unique(labels[contrast > strong])] = True
     boxes = [Box(*(int(value) for value in row[:4])) for row in stats]
+    least = max(3.0, 0.02 * min(labels.shape))
     kept = [
         index
         for index in range(1, count)
-        if certain[index] and boxes[index].side >= 3 and not _lies_along_border(labels, index, boxes[index])
+        if certain[index] and boxes[index].side >= least and not _lies_along_border(labels, index, boxes[index])
     ]
     if not kept:
         return labels, []
     longest = max(boxes[index].side for index in kept)
-    return labels, [(boxes[i], [i]) for i in kept if boxes[i].side >= 0.15 * longest]
+    kept = [index for index in kept if boxes[index].side >= 0.15 * longest]
+    return labels, [(boxes[index], [index]) for index in kept] if len(kept) <= MAX_PIECES else []
 
 
 def _lies_along_border(labels: npt.NDArray[np.int32], index: int, box: Box) -> bool:
@@ -215,19 +250,17 @@ def _lies_along_border(labels: npt.NDArray[np.int32], index: int, box: Box) -> b
 
 
 def _join(groups: list[tuple[Box, list[int]]]) -> list[tuple[Box, list[int]]]:
-    groups = list(groups)
-    changed = True
-    while changed:
-        changed = False
-        for i in range(len(groups)):
-            for j in range(i + 1, len(groups)):
-                if _belong(groups[i][0], groups[j][0]):
-                    groups[i] = (groups[i][0].union(groups[j][0]), groups[i][1] + groups[j][1])
-                    del groups[j]
-                    changed = True
-                    break
-            if changed:
-                break
+    joined: list[tuple[Box, list[int]]] = []
+    for box, members in groups:
+        merged = True
+        while merged:  # a larger box may reach what the smaller one did not
+            near = [other for other in joined if _belong(box, other[0])]
+            merged = bool(near)
+            for other in near:
+                joined.remove(other)
+                box, members = box.union(other[0]), members + other[1]
+        joined.append((box, members))
+    groups = joined
     if not groups:
         return []
     longest = max(box.side for box, _ in groups)
