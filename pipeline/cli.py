@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Literal
 
+import click
 import typer
+
+from models.registry import ARCHITECTURES
 
 if TYPE_CHECKING:
     from serving_bot.reader import Reader
@@ -14,34 +17,147 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 
 
+PushDir = Annotated[str, typer.Option(envvar="DIGITS_PUSH_DIR", help="Folder that the pipeline pushes models to.")]
+
+
 @app.callback()
 def digits() -> None:
     """Train, compare and push models of handwritten digits, and serve them in a Telegram bot."""
 
 
-PUSH_DIR = typer.Option(
-    "./serving_model",
-    "--push-dir",
-    envvar="DIGITS_PUSH_DIR",
-    help="Folder that the pipeline pushes models to.",
-)
+@app.command()
+def data(
+    dest: Annotated[Path, typer.Option(envvar="DIGITS_DATA", help="Folder for the four IDX files.")] = Path(
+        "runs/data"
+    ),
+    source: Annotated[
+        Literal["auto", "mirror", "bundled"],
+        typer.Option(help="auto: a mirror if one answers within seconds, else the bundled 55,000 + 10,000 images."),
+    ] = "auto",
+) -> None:
+    """Make the folder with MNIST: resumable, verified; does nothing if it is complete."""
+    from rich.console import Console
+
+    from pipeline import mnist
+
+    try:
+        mnist.fetch(dest, source, Console())
+    except mnist.DataError as error:
+        typer.echo(f"Error: {error}", err=True)
+        raise typer.Exit(1) from error
+
+
+@app.command()
+def run(
+    model: Annotated[
+        str,
+        typer.Option(envvar="DIGITS_MODEL", click_type=click.Choice(sorted(ARCHITECTURES)), help="Network to train."),
+    ] = "my_model",
+    epochs: Annotated[int, typer.Option(min=1, envvar="DIGITS_EPOCHS", help="Passes over the training images.")] = 3,
+    batch_size: Annotated[
+        int | None,
+        typer.Option(min=1, envvar="DIGITS_BATCH_SIZE", help="Images per step.", show_default="the model's"),
+    ] = None,
+    learning_rate: Annotated[
+        float | None,
+        typer.Option(
+            min=1e-9,
+            envvar="DIGITS_LEARNING_RATE",
+            help="Peak of the schedule, for Adam.",
+            show_default="the model's",
+        ),
+    ] = None,
+    augment: Annotated[
+        bool | None,
+        typer.Option(
+            envvar="DIGITS_AUGMENT",
+            help="Vary slant, size, place and stroke width of training images.",
+            show_default="the model's",
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, envvar="DIGITS_SEED", help="Of weights, order and variation.")] = 1,
+    min_accuracy: Annotated[
+        float, typer.Option(min=0, max=1, envvar="DIGITS_MIN_ACCURACY", help="Least test accuracy to be blessed.")
+    ] = 0.97,
+    min_digit_accuracy: Annotated[
+        float,
+        typer.Option(min=0, max=1, envvar="DIGITS_MIN_DIGIT_ACCURACY", help="The same for each digit."),
+    ] = 0.90,
+    max_drop: Annotated[
+        float,
+        typer.Option(min=0, max=1, envvar="DIGITS_MAX_DROP", help="How far below the baseline it may lie."),
+    ] = 0.002,
+    baseline: Annotated[
+        Literal["latest", "none"],
+        typer.Option(envvar="DIGITS_BASELINE", help="Compare with the latest earlier blessed model, or none."),
+    ] = "latest",
+    root: Annotated[Path, typer.Option(envvar="DIGITS_ROOT", help="Folder for artifacts, metadata and logs.")] = Path(
+        "runs"
+    ),
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="DIGITS_DATA", help="Folder of the four IDX files.", show_default="ROOT/data, made if missing"
+        ),
+    ] = None,
+    push_dir: Annotated[
+        Path, typer.Option(envvar="DIGITS_PUSH_DIR", help="Folder that blessed models are pushed to.")
+    ] = Path("serving_model"),
+    no_cache: Annotated[bool, typer.Option("--no-cache", help="Run every component anew.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show what the libraries print, too.")] = False,
+) -> None:
+    """Run the whole pipeline: data, statistics, training, evaluation and, if the model is good enough, a push.
+
+    Exit codes: 0 pushed, 1 failed, 2 wrong usage, 3 not blessed. An interrupted run goes on with the same command.
+    """
+    from rich.console import Console
+
+    from models.parameters import TrainingParameters, source_fingerprint
+    from pipeline import mnist
+    from pipeline.config import PipelineConfig, Thresholds
+    from pipeline.supervisor import run_locally
+
+    console = Console(highlight=False)
+    recipe = ARCHITECTURES[model]
+    folder = data or root / "data"
+    config = PipelineConfig(
+        data=str(folder.absolute()),
+        root=str(root.absolute()),
+        push_dir=str(push_dir.absolute()),
+        training=TrainingParameters(
+            model=model,
+            epochs=epochs,
+            batch_size=batch_size or recipe.batch_size,
+            learning_rate=learning_rate or recipe.learning_rate,
+            augment=recipe.augment if augment is None else augment,
+            seed=seed,
+            source=source_fingerprint(),
+        ),
+        thresholds=Thresholds(min_accuracy, min_digit_accuracy, max_drop),
+        baseline=baseline,
+        enable_cache=not no_cache,
+    )
+    try:
+        mnist.fetch_if_absent(folder, console)
+    except mnist.DataError as error:
+        typer.echo(f"Error: {error}", err=True)
+        raise typer.Exit(1) from error
+    raise typer.Exit(run_locally(config, console, verbose=verbose))
 
 
 @app.command()
 def predict(
-    files: list[Path] = typer.Argument(
-        ..., metavar="FILE...", help="Pictures: JPEG, PNG, WebP, GIF, BMP; HEIC with the extra."
-    ),
-    as_json: bool = typer.Option(
-        False, "--json", help="Print the answers as JSON, boxes in pixels of the upright picture."
-    ),
-    save_annotated: Path | None = typer.Option(
-        None,
-        "--save-annotated",
-        metavar="OUT.png",
-        help="Draw boxes, answers and what the network saw (one FILE only).",
-    ),
-    push_dir: str = PUSH_DIR,
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE...", help="Pictures: JPEG, PNG, WebP, GIF, BMP; HEIC with the extra.")
+    ],
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the answers as JSON; boxes in pixels of the upright picture.")
+    ] = False,
+    save_annotated: Annotated[
+        Path | None,
+        typer.Option(metavar="OUT.png", help="Draw boxes, answers and what the network saw (one FILE only)."),
+    ] = None,
+    push_dir: PushDir = "serving_model",
 ) -> None:
     """Read the digits in pictures with the last pushed model."""
     if save_annotated is not None and len(files) > 1:
@@ -57,7 +173,7 @@ def predict(
             reading = reader.read(file.read_bytes())
         except (UnreadablePictureError, OSError) as error:
             reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-            typer.echo(f"{file}: {reason}", err=True)
+            typer.echo(f"Error: {file}: {reason}", err=True)
             failed = True
             continue
         if as_json:
@@ -68,7 +184,7 @@ def predict(
             try:
                 save_annotated.write_bytes(annotate(reading))
             except OSError as error:
-                typer.echo(f"{save_annotated}: {error.strerror}", err=True)
+                typer.echo(f"Error: {save_annotated}: {error.strerror}", err=True)
                 failed = True
     if as_json:
         typer.echo(json.dumps(answers, indent=2))
@@ -78,14 +194,14 @@ def predict(
 
 @app.command()
 def evaluate_photos(
-    folder: Path = typer.Argument(
-        ..., metavar="DIR", help="Pictures at DIR/<digit>/<file> or DIR/<kind>/<digit>/<file>."
-    ),
-    as_json: bool = typer.Option(False, "--json", help="Print the figures and the mistakes as JSON."),
-    report: Path | None = typer.Option(
-        None, "--report", metavar="OUT.html", help="Write a self-contained page that shows the mistakes."
-    ),
-    push_dir: str = PUSH_DIR,
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Pictures at DIR/<digit>/<file> or DIR/<kind>/<digit>/<file>.")
+    ],
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures and the mistakes as JSON.")] = False,
+    report: Annotated[
+        Path | None, typer.Option(metavar="OUT.html", help="Write a self-contained page that shows the mistakes.")
+    ] = None,
+    push_dir: PushDir = "serving_model",
 ) -> None:
     """Measure how well the last pushed model reads a folder of labelled pictures."""
     from rich.console import Console
@@ -96,7 +212,7 @@ def evaluate_photos(
     try:
         pictures = evaluation.collect(folder)
     except evaluation.NoPicturesError as error:
-        typer.echo(str(error), err=True)
+        typer.echo(f"Error: {error}", err=True)
         raise typer.Exit(1) from error
     reader, model = _load_reader(push_dir)
     with Progress(console=Console(stderr=True), transient=True) as progress:
@@ -108,12 +224,10 @@ def evaluate_photos(
         try:
             report.write_text(evaluation.render_report(folder, outcomes, model), encoding="utf-8")
         except OSError as error:
-            typer.echo(f"{report}: {error.strerror}", err=True)
+            typer.echo(f"Error: {report}: {error.strerror}", err=True)
             raise typer.Exit(1) from error
     summary = evaluation.summarise(outcomes)
-    typer.echo(
-        json.dumps({"model": model, **summary}, indent=2) if as_json else evaluation.describe(summary, model)
-    )
+    typer.echo(json.dumps({"model": model, **summary}, indent=2) if as_json else evaluation.describe(summary, model))
 
 
 def _load_reader(push_dir: str) -> tuple[Reader, str]:
@@ -126,7 +240,7 @@ def _load_reader(push_dir: str) -> tuple[Reader, str]:
         version = newest_version(push_dir)
         classifier = Classifier.load(version)
     except (NoPushedModelError, BrokenModelError) as error:
-        typer.echo(str(error), err=True)
+        typer.echo(f"Error: {error}", err=True)
         raise typer.Exit(1) from error
     name = classifier.card.get("display_name", classifier.card.get("model", "model"))
     return Reader(classifier), f"{name}, version {PurePath(version).name}"
