@@ -29,7 +29,7 @@ NOISE_FACTOR = 5.0
 THICKEST_RULE = 0.018
 """Printed lines are thinner than this share of the shorter side."""
 
-FEWEST_RULES = 4
+FEWEST_RULES = 3
 """Fewer straight lines than this may be strokes."""
 
 RULE_TILT = np.deg2rad(12)
@@ -211,18 +211,30 @@ def _drop_rules(mask: Mask) -> Mask:
     if np.count_nonzero(thin) < FEWEST_RULES * min(height, width) // 2:
         return mask
     rules = np.zeros_like(mask)
+    near = cv2.dilate(thin, np.ones((3, 3), np.uint8))
     places = set()
-    for low, high, length in (
-        (np.pi / 2 - RULE_TILT, np.pi / 2 + RULE_TILT, width),
-        (0.0, RULE_TILT, height),
-        (np.pi - RULE_TILT, np.pi, height),
+    for low, high, upright in (
+        (np.pi / 2 - RULE_TILT, np.pi / 2 + RULE_TILT, False),
+        (0.0, RULE_TILT, True),
+        (np.pi - RULE_TILT, np.pi, True),
     ):
+        length = height if upright else width
         lines = cv2.HoughLines(thin, 2, np.pi / 360, int(0.5 * length), min_theta=low, max_theta=high)
-        for rho, theta in [] if lines is None else lines[:300].reshape(-1, 2):
-            places.add((length, round(abs(float(rho)) / (3 * side))))
-            x, y = rho * np.cos(theta), rho * np.sin(theta)
-            dx, dy = -2000 * np.sin(theta), 2000 * np.cos(theta)
-            cv2.line(rules, (int(x - dx), int(y - dy)), (int(x + dx), int(y + dy)), 1, side)
+        for rho, theta in [] if lines is None else lines[:150].reshape(-1, 2).astype(float):
+            along = np.arange(length)
+            across = (rho - along * (np.sin(theta) if upright else np.cos(theta))) / (
+                np.cos(theta) if upright else np.sin(theta)
+            )
+            inside = (across >= 0) & (across <= (width if upright else height) - 1)
+            along, across = along[inside], np.rint(across[inside]).astype(int)
+            covered = near[along, across] if upright else near[across, along]
+            quarter = len(covered) // 4
+            if not quarter or min(covered[:quarter].mean(), covered[-quarter:].mean(), covered.mean()) < 0.4:
+                continue  # a stroke does not run from border to border
+            places.add((upright, round(abs(rho) / (3 * side))))
+            ends = [(int(a), int(b)) for a, b in ((along[0], across[0]), (along[-1], across[-1]))]
+            first, last = [(b, a) if upright else (a, b) for a, b in ends]
+            cv2.line(rules, first, last, 1, side)
     if len(places) < FEWEST_RULES:
         return mask
     removed = thin & rules
