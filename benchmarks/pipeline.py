@@ -92,7 +92,9 @@ def speed(rounds: int = 3, model: str = "my_model") -> None:
     train = _random_split(20_000)
     held_out = _random_split(500)
     recipe = ARCHITECTURES[model]
-    parameters = TrainingParameters(model, 2, recipe.batch_size, recipe.learning_rate, recipe.augment, 1, "")
+    parameters = TrainingParameters(
+        model, 2, recipe.batch_size, recipe.learning_rate, recipe.augment, recipe.outliers, 1, ""
+    )
     bare = recipe.build()
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     bare.compile(optimizer="adam", loss=loss, metrics=["accuracy"], jit_compile=False)

@@ -137,6 +137,7 @@ def run(
             batch_size=batch_size or recipe.batch_size,
             learning_rate=learning_rate or recipe.learning_rate,
             augment=recipe.augment if augment is None else augment,
+            outliers=recipe.outliers,
             seed=seed,
             source=source_fingerprint(),
         ),

@@ -118,6 +118,7 @@ def tiny_run(tmp_path_factory: pytest.TempPathFactory, tiny_mnist: Path) -> Tiny
             batch_size=recipe.batch_size,
             learning_rate=recipe.learning_rate,
             augment=recipe.augment,
+            outliers=recipe.outliers,
             seed=1,
             source=source_fingerprint(),
         ),
