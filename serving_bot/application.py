@@ -272,10 +272,10 @@ class BotProcess:
     async def _report(self, chat: int, failure: FailedVersion) -> None:
         current = self._services.models.current
         text = self._services.languages.of(ADMIN_LANGUAGE)(
-            "admin-broken",
+            "admin-broken" if current is not None else "admin-broken-no-model",
             version=str(failure.version.number),
             reason=failure.reason[:500],
-            current=str(current.version.number) if current is not None else "none",
+            current=current.version.number if current is not None else None,
         )
         try:
             await self._application.bot.send_message(chat, text)

@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import Any
 
 from telegram import (
@@ -403,7 +403,8 @@ def tell(reading: Reading, texts: Texts) -> tuple[str, str]:
     if len(digits) == 1:
         digit = digits[0]
         if digit.sure:
-            return texts("this-is", digit=digit.label, probability=_shown(digit.probability)), "read"
+            name = texts(f"digit-{digit.label}")
+            return texts("this-is", digit=name, confidence=_confidence(digit.probability, texts)), "read"
         return texts("not-sure", guesses=_guesses(digit, texts)), "unsure"
     if not sure:
         return texts("not-sure-of-any", count=len(digits)), "unsure"
@@ -411,8 +412,8 @@ def tell(reading: Reading, texts: Texts) -> tuple[str, str]:
         marked = " ".join(f"{digit.label}" if digit.sure else f"{digit.label}?" for digit in digits)
         return texts("digits-doubtful", digits=marked), "unsure"
     together = "".join(str(digit.label) for digit in digits)
-    least = min(digit.probability for digit in digits)
-    return texts("digits-found", count=len(digits), digits=together, probability=_shown(least)), "read"
+    confidence = _confidence(min(digit.probability for digit in digits), texts)
+    return texts("digits-found", count=len(digits), digits=together, confidence=confidence), "read"
 
 
 def describe(model: ServedModel, texts: Texts) -> str:
@@ -423,9 +424,9 @@ def describe(model: ServedModel, texts: Texts) -> str:
         "model",
         name=_display_name(model),
         version=str(model.version.number),
-        accuracy=texts("unknown") if accuracy is None else texts("percentage", share=float(accuracy)),
+        accuracy=texts("unknown") if accuracy is None else texts.percentage(float(accuracy), decimals=2),
         trained=_time(card.get("trained_at"), texts),
-        pushed=texts("time", time=model.pushed_at.astimezone(timezone.utc)),
+        pushed=texts.time(model.pushed_at),
         run=str(card.get("run_id") or texts("unknown")),
     )
 
@@ -436,7 +437,7 @@ def _time(text: Any, texts: Texts) -> str:
         moment = datetime.fromisoformat(str(text).replace("Z", "+00:00"))
     except ValueError:
         return texts("unknown")
-    return texts("time", time=moment.astimezone(timezone.utc))
+    return texts.time(moment)
 
 
 def _display_name(model: ServedModel) -> str:
@@ -445,12 +446,13 @@ def _display_name(model: ServedModel) -> str:
 
 def _guesses(digit: Digit, texts: Texts) -> str:
     return ", ".join(
-        texts("guess", digit=label, probability=_shown(probability)) for label, probability in digit.top_three
+        texts("guess", digit=label, confidence=_confidence(probability, texts))
+        for label, probability in digit.top_three
     )
 
 
-def _shown(probability: float) -> float:
-    return min(float(probability), MOST_CONFIDENT)
+def _confidence(probability: float, texts: Texts) -> str:
+    return texts.percentage(min(float(probability), MOST_CONFIDENT))
 
 
 def _menu(texts: Texts) -> ReplyKeyboardMarkup:

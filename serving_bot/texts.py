@@ -1,11 +1,16 @@
-"""What the bot says, by language: one Fluent file per language in ``locales/`` (https://projectfluent.org)."""
+"""What the bot says, by language: one gettext catalogue each, ``locales/<language>/LC_MESSAGES/bot.po``.
+
+The catalogues are keyed: a text is found by its name, in English as in any other language. After editing
+one, compile them with ``pybabel compile -d serving_bot/locales -D bot``; a test fails while that is
+forgotten.
+"""
 
 from __future__ import annotations
 
+from datetime import datetime, timezone
+from gettext import GNUTranslations
 from importlib import resources
 from typing import Any
-
-from fluent.runtime import FluentBundle, FluentResource
 
 LANGUAGES = ("en", "ru")
 FALLBACK = "en"
@@ -16,26 +21,32 @@ class Texts:
 
     def __init__(self, language: str) -> None:
         self.language = language
-        source = (
-            resources.files("serving_bot").joinpath("locales").joinpath(f"{language}.ftl").read_text("utf-8")
-        )
-        # Isolation marks would surround every number with invisible characters.
-        self._bundle = FluentBundle([language], use_isolating=False)
-        self._bundle.add_resource(FluentResource(source))
+        catalogue = resources.files("serving_bot").joinpath("locales").joinpath(language)
+        with catalogue.joinpath("LC_MESSAGES").joinpath("bot.mo").open("rb") as file:
+            self._translations = GNUTranslations(file)
 
     def __call__(self, key: str, **arguments: Any) -> str:
-        """The text ``key``, with numbers and dates as this language writes them.
+        """The text ``key`` with its ``{placeholders}`` filled in; ``count``, where given, chooses the plural.
 
         Raises:
             KeyError: there is no such text, or an argument of it is missing.
         """
-        pattern = self._bundle.get_message(key).value
-        if pattern is None:
-            raise KeyError(key)
-        text, errors = self._bundle.format_pattern(pattern, arguments)
-        if errors:
-            raise KeyError(f"{key} ({self.language}): {errors}")
-        return str(text)
+        if "count" in arguments:
+            text = self._translations.ngettext(key, key, arguments["count"])
+        else:
+            text = self._translations.gettext(key)
+        if text == key:
+            raise KeyError(f"{key} ({self.language})")
+        return text.format(**arguments)
+
+    def percentage(self, share: float, decimals: int = 1) -> str:
+        """A share between 0 and 1 as this language writes percentages."""
+        number = f"{100 * share:.{decimals}f}".replace(".", self("decimal-point"))
+        return self("percentage", number=number)
+
+    def time(self, moment: datetime) -> str:
+        """A moment, in UTC, as this language writes times."""
+        return moment.astimezone(timezone.utc).strftime(self("time-format"))
 
 
 class Languages:
