@@ -19,6 +19,7 @@ from serving_bot.albums import Albums
 from serving_bot.context import BotContext, PictureLimit, Services
 from serving_bot.handlers import add_handlers
 from serving_bot.logs import Redactor, set_up_logging
+from serving_bot.memory import give_back_freed_memory
 from serving_bot.metrics import Metrics, serve_metrics
 from serving_bot.network import Contact, PatientRequest, PollingRequest, RefusedTokenError
 from serving_bot.pushed_models import FailedVersion, ModelServer
@@ -336,6 +337,7 @@ def run(settings: BotSettings) -> None:
     Raises:
         BotError: it cannot start or go on.
     """
+    give_back_freed_memory()
     webhook_secret = secrets.token_urlsafe(32)
     set_up_logging(settings.log_level, Redactor(settings.token, webhook_secret))
     try:
