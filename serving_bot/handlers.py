@@ -403,15 +403,15 @@ def tell(reading: Reading, texts: Texts) -> tuple[str, str]:
     if len(digits) == 1:
         digit = digits[0]
         if digit.sure:
-            name = texts(f"digit-{digit.label}")
+            name = texts(f"digit-{digit.digit}")
             return texts("this-is", digit=name, confidence=_confidence(digit.probability, texts)), "read"
         return texts("not-sure", guesses=_guesses(digit, texts)), "unsure"
     if not sure:
         return texts("not-sure-of-any", count=len(digits)), "unsure"
     if len(sure) < len(digits):
-        marked = " ".join(f"{digit.label}" if digit.sure else f"{digit.label}?" for digit in digits)
+        marked = " ".join(f"{digit.digit}" if digit.sure else f"{digit.digit}?" for digit in digits)
         return texts("digits-doubtful", digits=marked), "unsure"
-    together = "".join(str(digit.label) for digit in digits)
+    together = "".join(str(digit.digit) for digit in digits)
     confidence = _confidence(min(digit.probability for digit in digits), texts)
     return texts("digits-found", count=len(digits), digits=together, confidence=confidence), "read"
 
@@ -447,7 +447,7 @@ def _display_name(model: ServedModel) -> str:
 def _guesses(digit: Digit, texts: Texts) -> str:
     return ", ".join(
         texts("guess", digit=label, confidence=_confidence(probability, texts))
-        for label, probability in digit.top_three
+        for label, probability in digit.top
     )
 
 

@@ -167,7 +167,7 @@ class ServedModel:
     def _answer_canaries(self) -> None:
         picture = resources.files("serving_bot").joinpath("canary.png").read_bytes()
         try:
-            answers = [digit.label for digit in self.read(picture).digits]
+            answers = [digit.digit for digit in self.read(picture).digits]
         except Exception as error:  # whatever a broken model makes of it, the old model has to go on
             raise BrokenModelError(
                 f"{self.version.path}: reading the canary digits failed: {error}"

@@ -1,7 +1,7 @@
 """A real LiteRT model of ten templates, built without TensorFlow, and the version folder it is pushed in.
 
-It compares a picture with the ten canary digits, so it reads those, and pictures made of them, and little else. That
-is enough to run the whole of the bot on, in milliseconds and with nothing but the bot's own dependencies.
+It compares a picture with the ten canary digits, so it reads those, and pictures made of them, and little else.
+That is enough to run the whole bot on, in milliseconds and with nothing but the bot's own dependencies.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ TYPES = {
 class Uniform:
     """Stands where a classifier would while the templates are cut out: every digit is as likely."""
 
-    card = {"temperature": 1.0}
+    def __init__(self):
+        self.card = {"temperature": 1.0}
 
     def predict(self, images):
         return np.full((len(images), 10), 0.1, np.float32)
@@ -50,7 +51,7 @@ def picture(digits: str, margin: int = 80, suffix: str = ".jpg") -> bytes:
     return cv2.imencode(suffix, sheet)[1].tobytes()
 
 
-def flatbuffer(classes: Sequence[int] = range(10)) -> bytes:
+def flatbuffer(classes: Sequence[int] = range(10)) -> bytes:  # noqa: PLR0915 - one statement per field
     """The model; ``classes`` says which class each canary digit is taken for.
 
     uint8 [N, 28, 28, 1] -> cast -> reshape -> fully connected -> softmax -> probabilities, arg max -> class.

@@ -87,7 +87,7 @@ def test_a_loaded_version_reads_in_many_threads(tmp_path):
 
     def read(number):
         text = f"{number:02}"
-        answers[text] = "".join(str(digit.label) for digit in model.read(picture(text)).digits)
+        answers[text] = "".join(str(digit.digit) for digit in model.read(picture(text)).digits)
 
     threads = [threading.Thread(target=read, args=(number,)) for number in range(24)]
     for thread in threads:
@@ -139,7 +139,7 @@ def test_the_server_swaps_and_what_was_taken_goes_on(tmp_path):
     push(tmp_path, 2)
     assert server.refresh() == []
     assert server.current.version.number == 2
-    assert [digit.label for digit in old.read(picture("42")).digits] == [4, 2]
+    assert [digit.digit for digit in old.read(picture("42")).digits] == [4, 2]
 
 
 def test_a_broken_version_is_reported_once_and_the_old_one_goes_on(tmp_path):
