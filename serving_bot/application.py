@@ -171,6 +171,9 @@ class BotProcess:
         for task in self._tasks:
             task.cancel()
         application = self._application
+        if self.ended.done() and self.ended.exception() is not None:
+            # Confirming the last updates fails for the reason that ends the bot; one sentence on it is enough.
+            logging.getLogger("telegram.ext.Updater").setLevel(logging.CRITICAL)
         if application.updater is not None and application.updater.running:
             await application.updater.stop()
         try:

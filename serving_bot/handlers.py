@@ -375,7 +375,7 @@ async def _show(source: Message, model: ServedModel, context: BotContext) -> tup
     async with context.services.room_for(picture.size):
         data = await download(picture, context)
         reading = await context.services.models.read(model, data)
-        image = await context.services.models.run(annotate, data, reading)
+        image = await context.services.models.run(annotate, reading)
     return image, reading
 
 

@@ -76,6 +76,9 @@ def set_up_logging(level: str, redactor: Redactor, stream: TextIO = sys.stderr) 
         for chatty in ("httpx", "telegram.ext.Application", "tornado.access"):
             logging.getLogger(chatty).setLevel(logging.WARNING)
 
+    # Its message on a failed goodbye is clear without the traceback that comes with it.
+    logging.getLogger("telegram.ext.Updater").addFilter(_without_traceback)
+
     def log_exception(
         kind: type[BaseException], error: BaseException, traceback: TracebackType | None
     ) -> None:
@@ -83,3 +86,8 @@ def set_up_logging(level: str, redactor: Redactor, stream: TextIO = sys.stderr) 
             logging.getLogger(__name__).critical("unexpected error", exc_info=(kind, error, traceback))
 
     sys.excepthook = log_exception
+
+
+def _without_traceback(record: logging.LogRecord) -> bool:
+    record.exc_info = None
+    return True

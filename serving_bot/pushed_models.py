@@ -148,11 +148,14 @@ class ServedModel:
         Raises:
             BrokenModelError: it cannot be loaded, or answers nonsense.
         """
-        classifiers = [Classifier.load(version.path) for _ in range(readers)]
-        queue: SimpleQueue[Reader] = SimpleQueue()
-        for classifier in classifiers:
-            queue.put(Reader(classifier))
-        model = cls(version, version.pushed_at, classifiers[0].card, queue)
+        readers_made: SimpleQueue[Reader] = SimpleQueue()
+        for _ in range(readers):
+            classifier = Classifier.load(version.path)
+            try:
+                readers_made.put(Reader(classifier))
+            except (TypeError, ValueError) as error:
+                raise BrokenModelError(f"{version.path}: its card cannot be used: {error}") from error
+        model = cls(version, version.pushed_at, classifier.card, readers_made)
         model._answer_canaries()
         return model
 

@@ -19,6 +19,8 @@ from urllib.error import HTTPError
 from urllib.parse import quote
 from urllib.request import urlopen
 
+import cv2
+import numpy as np
 import pytest
 from loopback_bot_api import TOKEN, Fault, LoopbackBotApi, texts_of
 from tiny_model import flatbuffer, picture, push
@@ -226,15 +228,12 @@ def test_several_digits_are_read_in_order(conversation, chat):
 
 
 def test_an_empty_sheet_holds_nothing(conversation, chat):
-    message = conversation.photo(picture("1")[:0] + blank(), chat=chat)
+    message = conversation.photo(blank(), chat=chat)
     (answer,) = texts_of(conversation.wait(lambda: conversation.answers(chat, message)))
     assert answer.startswith("I found no digit")
 
 
 def blank() -> bytes:
-    import cv2
-    import numpy as np
-
     return cv2.imencode(".jpg", np.full((300, 300), 235, np.uint8))[1].tobytes()
 
 
@@ -306,7 +305,7 @@ def test_an_unexpected_error_is_logged_once_and_apologised_for(conversation, cha
     assert answer.parameters["text"].startswith("Sorry, something went wrong")
     errors = [line for line in conversation.bot.lines() if line["level"] == "ERROR"]
     assert [line["message"] for line in errors] == ["an update could not be answered"]
-    assert "invalid file_id" in errors[0].pop("traceback")
+    assert "Invalid file_id" in errors[0].pop("traceback")
     conversation.bot.output = conversation.bot.output.replace("Traceback", "")  # it was expected
 
 
@@ -334,7 +333,7 @@ def version_of(call) -> str:
 
 def test_versions_are_swapped_while_running_and_broken_ones_reported(api, tmp_path):
     push(tmp_path, 1)
-    with running(api, tmp_path, "--admin-chat", "99"):
+    with running(api, tmp_path, "--admin-chat", "99", "--pictures-per-minute", "10000"):
 
         def answering_version() -> str:
             message = api.photo(picture("5"))
@@ -406,8 +405,7 @@ def test_a_stop_answers_what_was_accepted(api, tmp_path):
         assert bot.stop() == 0
         assert texts_of(api.answers(1, single)) == ["This is a 5 (99.9% sure)."]
         assert len(api.answers(2, album[0])) == 1
-        assert len([call for call in api.called("sendMessage")]) == 2
-        assert api._updates[:0] == []
+        assert len(api.called("sendMessage")) == 2
 
 
 @pytest.mark.parametrize(

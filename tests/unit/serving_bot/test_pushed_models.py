@@ -104,6 +104,7 @@ BROKEN = {
     "missing": lambda folder: (folder / "assets.extra" / "model.tflite").unlink(),
     "no card": lambda folder: (folder / "assets.extra" / "card.json").unlink(),
     "bad card": lambda folder: (folder / "assets.extra" / "card.json").write_text("{"),
+    "odd card": lambda folder: (folder / "assets.extra" / "card.json").write_text('{"temperature": "warm"}'),
     "wrong": lambda folder: (folder / "assets.extra" / "model.tflite").write_bytes(
         flatbuffer([1, 2, 3, 4, 5, 6, 7, 8, 9, 0])
     ),
