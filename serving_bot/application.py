@@ -29,6 +29,12 @@ log = logging.getLogger(__name__)
 
 API_URL = "https://api.telegram.org"
 UPDATES_AT_A_TIME = 64
+CONNECTIONS = 24
+"""More cost time with every request, as the HTTP client looks through the idle ones."""
+
+POLL_INTERVAL_S = 0.1
+"""Under load updates then come several at a time; a lone photo waits this long at most."""
+
 FLOOD_RETRIES = 60
 """How often one request obeys a ``retry_after`` before it is given up."""
 
@@ -99,7 +105,7 @@ def build(settings: BotSettings, services: Services, contact: Contact) -> Telegr
         .token(settings.token)
         .base_url(f"{settings.api_url.rstrip('/')}/bot")
         .base_file_url(f"{settings.api_url.rstrip('/')}/file/bot")
-        .request(PatientRequest(contact, read_timeout=10, pool_timeout=30))
+        .request(PatientRequest(contact, read_timeout=10, pool_timeout=30, connection_pool_size=CONNECTIONS))
         .get_updates_request(PollingRequest(contact, connection_pool_size=2))
         .rate_limiter(AIORateLimiter(max_retries=FLOOD_RETRIES))
         .concurrent_updates(UPDATES_AT_A_TIME)
@@ -219,7 +225,10 @@ class BotProcess:
         kinds = ["message", "callback_query"]
         if settings.webhook_url is None:
             await updater.start_polling(
-                bootstrap_retries=-1, allowed_updates=kinds, error_callback=self._on_polling_error
+                poll_interval=POLL_INTERVAL_S,
+                bootstrap_retries=-1,
+                allowed_updates=kinds,
+                error_callback=self._on_polling_error,
             )
             return
         try:
