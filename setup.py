@@ -19,6 +19,7 @@ BOT = [
 
 PIPELINE = [
     *READER,
+    "httpx>=0.27",  # fetches the data set
     "setuptools<81",  # TFX and Beam still import pkg_resources, which later releases dropped
     # Python 3.10: any x86-64 Linux with glibc 2.17 or newer.
     'apache-beam[gcp]<2.66; python_version < "3.11"',  # tfx-bsl 1.16 imports dill, which newer Beam no longer brings
@@ -45,7 +46,7 @@ setup(
     description="A TFX pipeline for handwritten digits and the Telegram bot that serves what it pushes",
     license="Apache-2.0",
     python_requires=">=3.10,<3.14",
-    packages=["components", "models", "pipeline", "serving_bot"],
+    packages=["components", "components.mnist_example_gen", "models", "pipeline", "serving_bot"],
     package_data={"pipeline": ["schema.pbtxt"]},
     install_requires=["rich>=13", "typer>=0.15"],
     extras_require={

@@ -41,9 +41,7 @@ from loopback_bot_api import TOKEN, Fault, LoopbackBotApi  # noqa: E402
 from tiny_model import CANARY, flatbuffer  # noqa: E402
 
 app = typer.Typer(no_args_is_help=True, help=__doc__)
-Model = Annotated[
-    Path, typer.Argument(help="A version folder of a pushed model.", exists=True, file_okay=False)
-]
+Model = Annotated[Path, typer.Argument(help="A version folder of a pushed model.", exists=True, file_okay=False)]
 Python = Annotated[Path, typer.Option(help="The Python whose environment the bot runs in.")]
 HERE = Path(sys.executable)
 
@@ -231,9 +229,7 @@ def soak(model: Model, python: Python = HERE, seconds: int = 60, rate: int = 20)
         "answered_once": once,
         "misread": misread,
         "answers_by_version": dict(versions),
-        "reports_to_admin": len(
-            [c for c in api.called("sendMessage") if c.parameters["chat_id"] == "999999"]
-        ),
+        "reports_to_admin": len([c for c in api.called("sendMessage") if c.parameters["chat_id"] == "999999"]),
         "median_s": round(statistics.median(latencies), 3),
         "p99_s": round(p99, 3),
         "max_s": round(latencies[-1], 3),
@@ -243,8 +239,7 @@ def soak(model: Model, python: Python = HERE, seconds: int = 60, rate: int = 20)
         "soak",
         figures,
         every_photo_answered_once=once == len(sent),
-        none_by_a_broken_model=misread == 0
-        and set(versions) <= {f"saw:{version}" for version in (1, 2, 4, 6)},
+        none_by_a_broken_model=misread == 0 and set(versions) <= {f"saw:{version}" for version in (1, 2, 4, 6)},
         every_good_version_served=len(versions) == 4,
         p99_under_1_s=p99 < P99_S,
     )
@@ -285,9 +280,7 @@ def faults(model: Model, python: Python = HERE, phase_s: int = 10, rate: int = 5
         time.sleep(3)
         levels = bot.levels()
     counts = Counter(len(api.answers(chat, message)) for chat, message, _ in sent)
-    right = sum(
-        call.parameters["text"].startswith(sentence(d)) for c, m, d in sent for call in api.answers(c, m)
-    )
+    right = sum(call.parameters["text"].startswith(sentence(d)) for c, m, d in sent for call in api.answers(c, m))
     figures = {
         "sent": len(sent),
         "answers_per_photo": dict(counts),
@@ -346,9 +339,7 @@ def hostile(model: Model, python: Python = HERE, files: int = 2000) -> None:
 
 def hostile_file(rng: random.Random) -> tuple[str, bytes]:  # noqa: PLR0911 - one per kind
     """One file that no honest person would send, and what is wrong with it."""
-    kind = rng.choice(
-        ["truncated", "flipped", "noise", "claims to be huge", "bomb", "large", "odd", "spliced"]
-    )
+    kind = rng.choice(["truncated", "flipped", "noise", "claims to be huge", "bomb", "large", "odd", "spliced"])
     if kind in ("truncated", "flipped", "spliced"):
         data = bytearray(_encoded(rng))
         if kind == "truncated":
@@ -360,9 +351,7 @@ def hostile_file(rng: random.Random) -> tuple[str, bytes]:  # noqa: PLR0911 - on
             data[rng.randrange(len(data))] = rng.randrange(256)
         return kind, bytes(data)
     if kind == "noise":
-        magic = rng.choice(
-            [b"", b"\xff\xd8\xff\xe0", b"\x89PNG\r\n\x1a\n", b"GIF89a", b"BM", b"RIFF\0\0\0\0WEBP"]
-        )
+        magic = rng.choice([b"", b"\xff\xd8\xff\xe0", b"\x89PNG\r\n\x1a\n", b"GIF89a", b"BM", b"RIFF\0\0\0\0WEBP"])
         return kind, magic + rng.randbytes(rng.randrange(5000))
     if kind == "claims to be huge":
         side = rng.choice([30_000, 65_535, 2**31 - 1])
@@ -444,9 +433,7 @@ def size(
         ]
         subprocess.run([*pip, "--require-hashes", "-r", str(lock)], check=True)
         subprocess.run([*pip, "--no-deps", str(ROOT)], check=True)
-        used = subprocess.run(
-            ["du", "-sk", str(environment)], check=True, capture_output=True, text=True
-        ).stdout
+        used = subprocess.run(["du", "-sk", str(environment)], check=True, capture_output=True, text=True).stdout
         megabytes = round(int(used.split()[0]) * 1024 / 1e6)
         with running(model, environment / "bin" / "python") as (api, _, _):
             message = api.photo(photo(8, random.Random(0)))

@@ -140,7 +140,9 @@ def _write(glyphs: Sequence[Pixels], rng: Rng, size: tuple[int, int], instrument
         large = cv2.resize(glyph, (side, side), interpolation=cv2.INTER_CUBIC).astype(np.float32) / 255
         large = cv2.GaussianBlur(large, (0, 0), side / 90)
         # The level at which the enlarged glyph is cut makes the stroke thinner or thicker.
-        cut = {"pen": 0.55, "pencil": 0.55, "marker": 0.4, "chalk": 0.5}[instrument] + float(rng.uniform(-0.1, 0.1))
+        cut = {"pen": 0.55, "pencil": 0.55, "marker": 0.4, "chalk": 0.5}[instrument] + float(
+            rng.uniform(-0.1, 0.1)
+        )
         large = np.clip((large - cut) * side / 12 + 0.5, 0, 1)
         x, y = int(left + index * pitch), int(top + rng.uniform(-0.03, 0.03) * side)
         y = min(max(y, 0), height - side)
@@ -163,7 +165,7 @@ def _rules(rng: Rng, height: int, width: int, ground: str) -> Plane:
 
 
 def _light(rng: Rng, height: int, width: int) -> Plane:
-    y, x = np.mgrid[0:1:height * 1j, 0:1:width * 1j].astype(np.float32)
+    y, x = np.mgrid[0 : 1 : height * 1j, 0 : 1 : width * 1j].astype(np.float32)
     angle = rng.uniform(0, 2 * np.pi)
     slope = ((x - 0.5) * np.cos(angle) + (y - 0.5) * np.sin(angle)) * rng.uniform(0, 0.5)
     light = 0.9 + slope - rng.uniform(0, 0.4) * ((x - 0.5) ** 2 + (y - 0.5) ** 2)
@@ -182,7 +184,9 @@ def _perspective(scene: Plane, rng: Rng) -> Plane:
     centre = np.array([width / 2, height / 2])
     moved = (corners - centre) @ turn.T + centre + rng.uniform(-0.03, 0.03, (4, 2)) * min(height, width)
     matrix = cv2.getPerspectiveTransform(corners, moved.astype(np.float32))
-    return np.asarray(cv2.warpPerspective(scene, matrix, (width, height), borderMode=cv2.BORDER_REPLICATE), np.float32)
+    return np.asarray(
+        cv2.warpPerspective(scene, matrix, (width, height), borderMode=cv2.BORDER_REPLICATE), np.float32
+    )
 
 
 def _grain(rng: Rng, height: int, width: int, sigma: float) -> Plane:

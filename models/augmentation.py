@@ -31,13 +31,13 @@ def augment(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     Networks" (2003) for the affine part; stroke width is what pens and markers add.
 
     Args:
-        images: float32 [N, 28, 28, 1] in 0..1, white ink on black.
+        images: float32 [N, S, S, 1] in 0..1, white ink on black.
         seed: integer [2]; the same seed and images give the same result (stateless random operations).
 
     Returns:
-        float32 [N, 28, 28, 1] in 0..1.
+        float32 [N, S, S, 1] in 0..1.
     """
-    count = tf.shape(images)[0]
+    count, size = tf.shape(images)[0], images.shape[1]
     # One draw per image and quantity, uniform in -1..1.
     draws = tf.unstack(tf.random.stateless_uniform([7, count], seed, minval=-1.0), axis=0)
     angle, shear, zoom_x, zoom_y, shift_x, shift_y, stroke = draws
@@ -45,14 +45,14 @@ def augment(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     zoom_x, zoom_y = 1.0 + zoom_x * MAX_ZOOM, 1.0 + zoom_y * MAX_ZOOM
     a0, a1 = zoom_x * cos, zoom_x * (shear * MAX_SHEAR * cos - sin)
     b0, b1 = zoom_y * sin, zoom_y * (shear * MAX_SHEAR * sin + cos)
-    centre = 13.5
+    centre = (size - 1) / 2
     a2 = centre * (1.0 - a0 - a1) + shift_x * MAX_SHIFT
     b2 = centre * (1.0 - b0 - b1) + shift_y * MAX_SHIFT
     nothing = tf.zeros_like(a0)
     moved = tf.raw_ops.ImageProjectiveTransformV3(
         images=images,
         transforms=tf.stack([a0, a1, a2, b0, b1, b2, nothing, nothing], axis=1),
-        output_shape=[28, 28],
+        output_shape=[size, size],
         fill_value=0.0,
         interpolation="BILINEAR",
         fill_mode="CONSTANT",

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, NoReturn
+import json
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
+import click
 import typer
 
+from models.registry import ARCHITECTURES
+
+if TYPE_CHECKING:
+    from serving_bot.reader import Reader
+
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
+
+
+PushDir = Annotated[str, typer.Option(envvar="DIGITS_PUSH_DIR", help="Folder that the pipeline pushes models to.")]
 
 
 @app.callback()
@@ -16,12 +26,231 @@ def digits() -> None:
 
 
 @app.command()
+def data(
+    dest: Annotated[Path, typer.Option(envvar="DIGITS_DATA", help="Folder for the four IDX files.")] = Path(
+        "runs/data"
+    ),
+    source: Annotated[
+        Literal["auto", "mirror", "bundled"],
+        typer.Option(help="auto: a mirror if one answers within seconds, else the bundled 55,000 + 10,000 images."),
+    ] = "auto",
+) -> None:
+    """Make the folder with MNIST: resumable, verified; does nothing if it is complete."""
+    from rich.console import Console
+
+    from pipeline import mnist
+
+    try:
+        mnist.fetch(dest, source, Console())
+    except mnist.DataError as error:
+        typer.echo(f"Error: {error}", err=True)
+        raise typer.Exit(1) from error
+
+
+@app.command()
+def run(
+    model: Annotated[
+        str,
+        typer.Option(envvar="DIGITS_MODEL", click_type=click.Choice(sorted(ARCHITECTURES)), help="Network to train."),
+    ] = "my_model",
+    epochs: Annotated[int, typer.Option(min=1, envvar="DIGITS_EPOCHS", help="Passes over the training images.")] = 3,
+    batch_size: Annotated[
+        int | None,
+        typer.Option(min=1, envvar="DIGITS_BATCH_SIZE", help="Images per step.", show_default="the model's"),
+    ] = None,
+    learning_rate: Annotated[
+        float | None,
+        typer.Option(
+            min=1e-9,
+            envvar="DIGITS_LEARNING_RATE",
+            help="Peak of the schedule, for Adam.",
+            show_default="the model's",
+        ),
+    ] = None,
+    augment: Annotated[
+        bool | None,
+        typer.Option(
+            envvar="DIGITS_AUGMENT",
+            help="Vary slant, size, place and stroke width of training images.",
+            show_default="the model's",
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, envvar="DIGITS_SEED", help="Of weights, order and variation.")] = 1,
+    min_accuracy: Annotated[
+        float, typer.Option(min=0, max=1, envvar="DIGITS_MIN_ACCURACY", help="Least test accuracy to be blessed.")
+    ] = 0.97,
+    min_digit_accuracy: Annotated[
+        float,
+        typer.Option(min=0, max=1, envvar="DIGITS_MIN_DIGIT_ACCURACY", help="The same for each digit."),
+    ] = 0.90,
+    max_drop: Annotated[
+        float,
+        typer.Option(min=0, max=1, envvar="DIGITS_MAX_DROP", help="How far below the baseline it may lie."),
+    ] = 0.002,
+    baseline: Annotated[
+        Literal["latest", "none"],
+        typer.Option(envvar="DIGITS_BASELINE", help="Compare with the latest earlier blessed model, or none."),
+    ] = "latest",
+    root: Annotated[Path, typer.Option(envvar="DIGITS_ROOT", help="Folder for artifacts, metadata and logs.")] = Path(
+        "runs"
+    ),
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="DIGITS_DATA", help="Folder of the four IDX files.", show_default="ROOT/data, made if missing"
+        ),
+    ] = None,
+    push_dir: Annotated[
+        Path, typer.Option(envvar="DIGITS_PUSH_DIR", help="Folder that blessed models are pushed to.")
+    ] = Path("serving_model"),
+    no_cache: Annotated[bool, typer.Option("--no-cache", help="Run every component anew.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show what the libraries print, too.")] = False,
+) -> None:
+    """Run the whole pipeline: data, statistics, training, evaluation and, if the model is good enough, a push.
+
+    Exit codes: 0 pushed, 1 failed, 2 wrong usage, 3 not blessed. An interrupted run goes on with the same command.
+    """
+    from rich.console import Console
+
+    from models.parameters import TrainingParameters, source_fingerprint
+    from pipeline import mnist
+    from pipeline.config import PipelineConfig, Thresholds
+    from pipeline.supervisor import run_locally
+
+    console = Console(highlight=False)
+    recipe = ARCHITECTURES[model]
+    folder = data or root / "data"
+    config = PipelineConfig(
+        data=str(folder.absolute()),
+        root=str(root.absolute()),
+        push_dir=str(push_dir.absolute()),
+        training=TrainingParameters(
+            model=model,
+            epochs=epochs,
+            batch_size=batch_size or recipe.batch_size,
+            learning_rate=learning_rate or recipe.learning_rate,
+            augment=recipe.augment if augment is None else augment,
+            seed=seed,
+            source=source_fingerprint(),
+        ),
+        thresholds=Thresholds(min_accuracy, min_digit_accuracy, max_drop),
+        baseline=baseline,
+        enable_cache=not no_cache,
+    )
+    try:
+        mnist.fetch_if_absent(folder, console)
+    except mnist.DataError as error:
+        typer.echo(f"Error: {error}", err=True)
+        raise typer.Exit(1) from error
+    raise typer.Exit(run_locally(config, console, verbose=verbose))
+
+
+@app.command()
+def predict(
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE...", help="Pictures: JPEG, PNG, WebP, GIF, BMP; HEIC with the extra.")
+    ],
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the answers as JSON; boxes in pixels of the upright picture.")
+    ] = False,
+    save_annotated: Annotated[
+        Path | None,
+        typer.Option(metavar="OUT.png", help="Draw boxes, answers and what the network saw (one FILE only)."),
+    ] = None,
+    push_dir: PushDir = "serving_model",
+) -> None:
+    """Read the digits in pictures with the last pushed model."""
+    if save_annotated is not None and len(files) > 1:
+        raise typer.BadParameter("takes one FILE; run it once for each.", param_hint="--save-annotated")
+    from serving_bot.annotation import annotate
+    from serving_bot.decoding import UnreadablePictureError
+
+    reader, _ = _load_reader(push_dir)
+    answers: list[dict[str, object]] = []
+    failed = False
+    for file in files:
+        try:
+            reading = reader.read(file.read_bytes())
+        except (UnreadablePictureError, OSError) as error:
+            reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+            typer.echo(f"Error: {file}: {reason}", err=True)
+            failed = True
+            continue
+        if as_json:
+            answers.append({"file": str(file), **reading.as_json()})
+        else:
+            typer.echo(f"{file}: {reading.describe()}")
+        if save_annotated is not None:
+            try:
+                save_annotated.write_bytes(annotate(reading))
+            except OSError as error:
+                typer.echo(f"Error: {save_annotated}: {error.strerror}", err=True)
+                failed = True
+    if as_json:
+        typer.echo(json.dumps(answers, indent=2))
+    if failed:
+        raise typer.Exit(1)
+
+
+@app.command()
+def evaluate_photos(
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Pictures at DIR/<digit>/<file> or DIR/<kind>/<digit>/<file>.")
+    ],
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures and the mistakes as JSON.")] = False,
+    report: Annotated[
+        Path | None, typer.Option(metavar="OUT.html", help="Write a self-contained page that shows the mistakes.")
+    ] = None,
+    push_dir: PushDir = "serving_model",
+) -> None:
+    """Measure how well the last pushed model reads a folder of labelled pictures."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from serving_bot import evaluation
+
+    try:
+        pictures = evaluation.collect(folder)
+    except evaluation.NoPicturesError as error:
+        typer.echo(f"Error: {error}", err=True)
+        raise typer.Exit(1) from error
+    reader, model = _load_reader(push_dir)
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("Reading", total=len(pictures))
+        outcomes = evaluation.evaluate(
+            reader, pictures, keep_pictures=report is not None, progress=lambda: progress.advance(task)
+        )
+    if report is not None:
+        try:
+            report.write_text(evaluation.render_report(folder, outcomes, model), encoding="utf-8")
+        except OSError as error:
+            typer.echo(f"Error: {report}: {error.strerror}", err=True)
+            raise typer.Exit(1) from error
+    summary = evaluation.summarise(outcomes)
+    typer.echo(json.dumps({"model": model, **summary}, indent=2) if as_json else evaluation.describe(summary, model))
+
+
+def _load_reader(push_dir: str) -> tuple[Reader, str]:
+    """The reader of the newest pushed version, and its name for people; exits with 1 and a sentence where there is none."""
+    from serving_bot.classifier import BrokenModelError, Classifier
+    from serving_bot.pushed_models import NoPushedModelError, newest_version
+    from serving_bot.reader import Reader
+
+    try:
+        version = newest_version(push_dir)
+        classifier = Classifier.load(version)
+    except (NoPushedModelError, BrokenModelError) as error:
+        typer.echo(f"Error: {error}", err=True)
+        raise typer.Exit(1) from error
+    name = classifier.card.get("display_name", classifier.card.get("model", "model"))
+    return Reader(classifier), f"{name}, version {PurePath(version).name}"
+
+
+@app.command()
 def bot(
     context: typer.Context,
     *,
-    push_dir: Annotated[
-        str, typer.Option(envvar="DIGITS_PUSH_DIR", help="The pushed folder, local or gs://.")
-    ] = "./serving_model",
+    push_dir: PushDir = "serving_model",
     token_file: Annotated[
         Path | None, typer.Option(help="File with the token, instead of the variable TELEGRAM_BOT_TOKEN.")
     ] = None,
@@ -52,8 +281,7 @@ def bot(
     source = context.get_parameter_source("token")
     if source is not None and source.name == "COMMANDLINE":
         _stop(
-            "Every user of this machine can read a command line: "
-            "give the token in TELEGRAM_BOT_TOKEN or --token-file."
+            "Every user of this machine can read a command line: give the token in TELEGRAM_BOT_TOKEN or --token-file."
         )
     if token_file is not None:
         try:
@@ -71,8 +299,7 @@ def bot(
         from serving_bot.application import BotError, BotSettings, run
     except ModuleNotFoundError as error:
         _stop(
-            f"The bot needs {error.name}, which is not installed. "
-            "Install it with: pip install 'digits-pipeline[bot]'"
+            f"The bot needs {error.name}, which is not installed. Install it with: pip install 'digits-pipeline[bot]'"
         )
     try:
         run(
@@ -97,7 +324,7 @@ def bot(
 
 def _stop(sentence: str) -> NoReturn:
     """Ends the command with one sentence for the user."""
-    typer.echo(sentence, err=True)
+    typer.echo(f"Error: {sentence}", err=True)
     raise typer.Exit(1)
 
 

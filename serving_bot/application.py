@@ -52,10 +52,7 @@ REFUSED = (
     "Telegram does not accept the token. Take it from @BotFather again "
     "and give it in TELEGRAM_BOT_TOKEN or --token-file."
 )
-CONFLICT = (
-    "Another program is already receiving this bot's messages. "
-    "Stop it, or get a token of its own for this one."
-)
+CONFLICT = "Another program is already receiving this bot's messages. Stop it, or get a token of its own for this one."
 
 
 class BotError(Exception):
@@ -247,9 +244,7 @@ class BotProcess:
                 f"({error.strerror}). Choose another --webhook-port."
             ) from error
         except TelegramError as error:
-            raise BotError(
-                f"Telegram does not accept the webhook {settings.webhook_url}: {error.message}."
-            ) from None
+            raise BotError(f"Telegram does not accept the webhook {settings.webhook_url}: {error.message}.") from None
 
     async def _name_commands(self) -> None:
         """Tells Telegram the commands, for its menu. The bot works without."""

@@ -93,7 +93,9 @@ def decode(data: bytes) -> Picture:
         DamagedPictureError: truncated, damaged, or smaller than `MIN_SIDE`.
     """
     if len(data) > MAX_BYTES:
-        raise TooLargePictureError(f"The file has {len(data) / 2**20:.0f} MB; send one of at most {MAX_BYTES >> 20} MB.")
+        raise TooLargePictureError(
+            f"The file has {len(data) / 2**20:.0f} MB; send one of at most {MAX_BYTES >> 20} MB."
+        )
     if not data:
         raise DamagedPictureError("The file is empty.")
     heic = data[4:8] == b"ftyp" and data[8:12] in _HEIC_BRANDS
@@ -109,7 +111,9 @@ def decode(data: bytes) -> Picture:
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise TooLargePictureError("The picture has too many pixels; send a smaller one.") from error
     except Image.UnidentifiedImageError as error:
-        raise UnknownFormatError("This is not a JPEG, PNG, WebP, GIF or BMP picture; send one of these.") from error
+        raise UnknownFormatError(
+            "This is not a JPEG, PNG, WebP, GIF or BMP picture; send one of these."
+        ) from error
     except MemoryError as error:
         raise TooLargePictureError("The picture does not fit into memory; send a smaller one.") from error
     except Exception as error:  # a damaged file makes Pillow's plugins raise almost anything
@@ -127,7 +131,9 @@ def _decode(image: Image.Image) -> Picture:
     if min(width, height) < MIN_SIDE:
         raise DamagedPictureError(f"The picture is only {width}×{height} pixels; send a larger one.")
     orientation = _orientation(image)
-    image.draft("RGB", (WORKING_SIDE * width // max(width, height), WORKING_SIDE * height // max(width, height)))
+    image.draft(
+        "RGB", (WORKING_SIDE * width // max(width, height), WORKING_SIDE * height // max(width, height))
+    )
     pixels = _reduce(_to_rgb(image))
     mirror, turns = _ORIENTATIONS.get(orientation, (False, 0))
     scale = max(width, height) / max(pixels.shape[:2])

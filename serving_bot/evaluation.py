@@ -86,7 +86,9 @@ def collect(folder: Path) -> list[Labelled]:
     if not folder.is_dir():
         raise NoPicturesError(f"{folder} is not a folder.")
     pictures = []
-    for path in sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")):
+    for path in sorted(
+        path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")
+    ):
         parents = path.relative_to(folder).parts[:-1]
         if 1 <= len(parents) <= 2 and parents[-1].isascii() and parents[-1].isdigit():
             pictures.append(Labelled(path, parents[0] if len(parents) == 2 else "", parents[-1]))
@@ -109,7 +111,7 @@ def evaluate(
     Args:
         reader: what reads.
         pictures: from `collect`.
-        keep_pictures: whether to keep the annotated pictures of mistakes and abstentions, for `report`.
+        keep_pictures: whether to keep the annotated pictures of mistakes and abstentions, for `render_report`.
         progress: called after each picture.
     """
     outcomes = []
@@ -126,7 +128,9 @@ def _read(reader: Reader, picture: Labelled, keep_picture: bool) -> Outcome:
     except (UnreadablePictureError, OSError) as error:
         return Outcome(picture, "", False, str(error), None)
     wrong = not (reading.sure and reading.text == picture.label)
-    return Outcome(picture, reading.text, reading.sure, "", _thumbnail(reading) if keep_picture and wrong else None)
+    return Outcome(
+        picture, reading.text, reading.sure, "", _thumbnail(reading) if keep_picture and wrong else None
+    )
 
 
 def _thumbnail(reading: Reading) -> bytes:
@@ -219,7 +223,7 @@ figcaption { overflow-wrap: anywhere }
 """)
 
 
-def report(folder: Path, outcomes: list[Outcome], model: str) -> str:
+def render_report(folder: Path, outcomes: list[Outcome], model: str) -> str:
     """One self-contained HTML page: the figures as tables, the mistakes and abstentions as pictures.
 
     Args:
@@ -228,7 +232,11 @@ def report(folder: Path, outcomes: list[Outcome], model: str) -> str:
         model: name and version of the model, for the first line.
     """
     summary = summarise(outcomes)
-    tables = [(title, summary[key]) for title, key in (("Kind", "per_kind"), ("Label", "per_label")) if key in summary]
+    tables = [
+        (title, summary[key])
+        for title, key in (("Kind", "per_kind"), ("Label", "per_label"))
+        if key in summary
+    ]
     return _REPORT.render(
         folder=folder,
         summary=summary,
@@ -237,3 +245,18 @@ def report(folder: Path, outcomes: list[Outcome], model: str) -> str:
         model=model,
         encode=lambda data: base64.b64encode(data).decode(),
     )
+
+
+def describe(summary: dict[str, Any], model: str) -> str:
+    """The figures of `summarise` as lines for a terminal."""
+    lines = [f"{model}: {summary['accuracy']:.2%} of {summary['pictures']} pictures read right"]
+    lines.append(
+        f"  {summary['wrong']} wrong, {summary['abstentions']} not sure or nothing found, {summary['unreadable']} unreadable"
+    )
+    for title, key in (("kind", "per_kind"), ("label", "per_label")):
+        for name, row in summary.get(key, {}).items():
+            lines.append(
+                f"  {title} {name or '(none)':<12} {row['accuracy']:7.2%} of {row['pictures']:>5}"
+                f"   {row['wrong']} wrong, {row['abstentions']} not sure"
+            )
+    return "\n".join(lines)

@@ -71,6 +71,11 @@ class Box:
         left, top = min(self.left, other.left), min(self.top, other.top)
         return Box(left, top, max(self.right, other.right) - left, max(self.bottom, other.bottom) - top)
 
+    def scaled(self, factor: float) -> Box:
+        """The box in a picture whose sides are `factor` times as long."""
+        left, top = round(self.left * factor), round(self.top * factor)
+        return Box(left, top, round(self.right * factor) - left, round(self.bottom * factor) - top)
+
 
 @dataclass(frozen=True)
 class Found:
@@ -203,7 +208,11 @@ def _drop_rules(mask: Mask) -> Mask:
     for upright in (False, True):
         length = height if upright else width
         middle = 0.0 if upright else np.pi / 2
-        ranges = [(middle, middle + RULE_TILT), (np.pi - RULE_TILT, np.pi)] if upright else [(middle - RULE_TILT, middle + RULE_TILT)]
+        ranges = (
+            [(middle, middle + RULE_TILT), (np.pi - RULE_TILT, np.pi)]
+            if upright
+            else [(middle - RULE_TILT, middle + RULE_TILT)]
+        )
         for low, high in ranges:
             lines = cv2.HoughLines(thin, 1, np.pi / 360, int(0.5 * length), min_theta=low, max_theta=high)
             for rho, theta in [] if lines is None else lines[:200].reshape(-1, 2):
@@ -215,7 +224,9 @@ def _drop_rules(mask: Mask) -> Mask:
     return np.asarray(rest | (cv2.morphologyEx(rest, cv2.MORPH_CLOSE, kernel) & removed), np.uint8)
 
 
-def _strokes(mask: Mask, contrast: Plane, strong: float) -> tuple[npt.NDArray[np.int32], list[tuple[Box, list[int]]]]:
+def _strokes(
+    mask: Mask, contrast: Plane, strong: float
+) -> tuple[npt.NDArray[np.int32], list[tuple[Box, list[int]]]]:
     """Connected pieces of ink that hold a strong pixel and are no specks."""
     count, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8, ltype=cv2.CV_32S)
     certain = np.zeros(count, bool)
@@ -225,7 +236,9 @@ def _strokes(mask: Mask, contrast: Plane, strong: float) -> tuple[npt.NDArray[np
     kept = [
         index
         for index in range(1, count)
-        if certain[index] and boxes[index].side >= least and not _lies_along_border(labels, index, boxes[index])
+        if certain[index]
+        and boxes[index].side >= least
+        and not _lies_along_border(labels, index, boxes[index])
     ]
     if not kept:
         return labels, []

@@ -193,9 +193,7 @@ async def on_album(update: Update, context: BotContext) -> None:
 async def _answer_album(messages: list[Message], context: BotContext, texts: Texts) -> None:
     pictures = [message for message in messages if attachment(message) is not None]
     if not pictures:
-        await messages[0].reply_text(
-            texts(_word_for(messages[0])), do_quote=True, allow_sending_without_reply=True
-        )
+        await messages[0].reply_text(texts(_word_for(messages[0])), do_quote=True, allow_sending_without_reply=True)
         return
     answers = []
     for message in pictures:
@@ -349,9 +347,7 @@ async def on_show(update: Update, context: BotContext) -> None:
     )
     captions = [caption(title, reading, texts) for _, reading in shown]
     if len(shown) == 1:
-        await sources[0].reply_photo(
-            shown[0][0], captions[0], do_quote=True, allow_sending_without_reply=True
-        )
+        await sources[0].reply_photo(shown[0][0], captions[0], do_quote=True, allow_sending_without_reply=True)
     else:
         media = [InputMediaPhoto(image, text) for (image, _), text in zip(shown, captions, strict=True)]
         await sources[0].reply_media_group(media, do_quote=True, allow_sending_without_reply=True)
@@ -446,8 +442,7 @@ def _display_name(model: ServedModel) -> str:
 
 def _guesses(digit: Digit, texts: Texts) -> str:
     return ", ".join(
-        texts("guess", digit=label, confidence=_confidence(probability, texts))
-        for label, probability in digit.top
+        texts("guess", digit=label, confidence=_confidence(probability, texts)) for label, probability in digit.top
     )
 
 
@@ -504,8 +499,6 @@ async def on_error(update: object, context: BotContext) -> None:
     if isinstance(update, Update) and update.effective_message is not None:
         apology = _texts(update, context)("failed")
         try:
-            await update.effective_message.reply_text(
-                apology, do_quote=True, allow_sending_without_reply=True
-            )
+            await update.effective_message.reply_text(apology, do_quote=True, allow_sending_without_reply=True)
         except TelegramError as error:
             log.info("could not apologise", extra={"reason": str(error)})

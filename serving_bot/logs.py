@@ -79,9 +79,7 @@ def set_up_logging(level: str, redactor: Redactor, stream: TextIO = sys.stderr) 
     # Its message on a failed goodbye is clear without the traceback that comes with it.
     logging.getLogger("telegram.ext.Updater").addFilter(_without_traceback)
 
-    def log_exception(
-        kind: type[BaseException], error: BaseException, traceback: TracebackType | None
-    ) -> None:
+    def log_exception(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
         if not issubclass(kind, KeyboardInterrupt):
             logging.getLogger(__name__).critical("unexpected error", exc_info=(kind, error, traceback))
 

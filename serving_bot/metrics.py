@@ -42,9 +42,7 @@ class Metrics:
             buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
             registry=self.registry,
         )
-        self.in_flight = Gauge(
-            "digits_bot_pictures_in_flight", "Pictures being answered now", registry=self.registry
-        )
+        self.in_flight = Gauge("digits_bot_pictures_in_flight", "Pictures being answered now", registry=self.registry)
         self.model_version = Gauge(
             "digits_bot_model_version", "The version in service; 0 for none", registry=self.registry
         )
@@ -54,9 +52,7 @@ class Metrics:
         self.network_failures = Counter(
             "digits_bot_network_failures", "Requests that Telegram did not answer", registry=self.registry
         )
-        self.errors = Counter(
-            "digits_bot_errors", "Unexpected errors while answering", registry=self.registry
-        )
+        self.errors = Counter("digits_bot_errors", "Unexpected errors while answering", registry=self.registry)
 
 
 class _MetricsHandler(RequestHandler):
@@ -79,9 +75,7 @@ class _HealthHandler(RequestHandler):
         self.finish(json.dumps(report))
 
 
-def serve_metrics(
-    metrics: Metrics, health: Callable[[], dict[str, Any]], port: int, address: str
-) -> HTTPServer:
+def serve_metrics(metrics: Metrics, health: Callable[[], dict[str, Any]], port: int, address: str) -> HTTPServer:
     """Serves ``/metrics`` and ``/healthz`` from the running event loop, so that a stuck loop fails the check.
 
     Args:

@@ -91,8 +91,7 @@ def pinned_number(push_dir: str) -> int | None:
         return None
     if not re.fullmatch("[0-9]+", text):
         raise NoPushedModelError(
-            f"{push_dir}/{PIN_FILE} should hold one version number, not {text[:40]!r}. "
-            "Correct it or remove it."
+            f"{push_dir}/{PIN_FILE} should hold one version number, not {text[:40]!r}. Correct it or remove it."
         )
     return int(text)
 
@@ -127,8 +126,7 @@ def newest_version(push_dir: str) -> str:
     for version in servable_versions(push_dir):
         return version.path
     raise NoPushedModelError(
-        f"No model has been pushed to {push_dir} yet. "
-        "Push one (`make run`), or name another folder with --push-dir."
+        f"No model has been pushed to {push_dir} yet. Push one (`make run`), or name another folder with --push-dir."
     )
 
 
@@ -172,9 +170,7 @@ class ServedModel:
         try:
             answers = [digit.digit for digit in self.read(picture).digits]
         except Exception as error:  # whatever a broken model makes of it, the old model has to go on
-            raise BrokenModelError(
-                f"{self.version.path}: reading the canary digits failed: {error}"
-            ) from error
+            raise BrokenModelError(f"{self.version.path}: reading the canary digits failed: {error}") from error
         right = sum(answer == digit for answer, digit in zip(answers, CANARY_DIGITS, strict=False))
         if right < CANARIES_NEEDED:
             raise BrokenModelError(
@@ -202,9 +198,7 @@ def check_version(version: Version) -> None:
         raise BrokenModelError(done.stdout.strip())
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise BrokenModelError(
-            f"{version.path}: loading it ended with exit code {done.returncode} ({reason})"
-        )
+        raise BrokenModelError(f"{version.path}: loading it ended with exit code {done.returncode} ({reason})")
 
 
 @dataclass(frozen=True)
@@ -231,9 +225,7 @@ class ModelServer:
         self.current: ServedModel | None = None
         self._threads = threads
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="reader")
-        self._failed: dict[
-            Version, tuple[str, float]
-        ] = {}  # what its files looked like, and when it was tried
+        self._failed: dict[Version, tuple[str, float]] = {}  # what its files looked like, and when it was tried
         self._complaint: str | None = None
 
     def refresh(self) -> list[FailedVersion]:

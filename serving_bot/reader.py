@@ -9,8 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from serving_bot.decoding import Picture, decode
-from serving_bot.finding import Box, Found, find
-from serving_bot.normalising import normalise, variants
+from serving_bot.finding import Box, find
+from serving_bot.normalising import variants
+
+SURE = 0.75
+"""Least calibrated probability at which an answer is given; chosen with benchmarks/reader.py (docs/reading-photos.md)."""
 
 
 class Model(Protocol):
@@ -65,6 +68,37 @@ class Reading:
         """Whether something was found and every digit of it is sure."""
         return bool(self.digits) and all(digit.sure for digit in self.digits)
 
+    def describe(self) -> str:
+        """The answer in one line: "2026 (99.1%)", "not sure: perhaps 5 (48.0%)" or "nothing found"."""
+        if not self.digits:
+            return "nothing found"
+        weakest = min(digit.probability for digit in self.digits)
+        return (
+            f"{self.text} ({weakest:.1%})" if self.sure else f"not sure: perhaps {self.text} ({weakest:.1%})"
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """The answer as JSON-ready values."""
+        return {
+            "text": self.text,
+            "sure": self.sure,
+            "digits": [
+                {
+                    "digit": digit.digit,
+                    "probability": digit.probability,
+                    "sure": digit.sure,
+                    "top": [{"digit": name, "probability": probability} for name, probability in digit.top],
+                    "box": {
+                        "left": digit.box.left,
+                        "top": digit.box.top,
+                        "width": digit.box.width,
+                        "height": digit.box.height,
+                    },
+                }
+                for digit in self.digits
+            ],
+        }
+
 
 class Reader:
     """Reads pictures with one classifier. As little thread-safe as the classifier is.
@@ -89,16 +123,25 @@ class Reader:
         if not found:
             return Reading((), picture)
         images = np.stack([variants(one.ink) for one in found])
-        count, versions = images.shape[:2]
-        raw = self._classifier.predict(images.reshape(-1, *images.shape[2:])).reshape(count, versions, -1)
-        logs = np.log(np.maximum(raw.astype(np.float64), 1e-12)) / self._temperature
-        each = _softmax(logs)
-        together = _softmax(logs.mean(axis=1))
-        crowded = len(found) > MAX_DIGITS
+        raw = self._classifier.predict(images.reshape(-1, *images.shape[2:])).reshape(*images.shape[:2], -1)
+        # The variants are opinions on one digit: their geometric mean is high only where they agree.
+        logs = np.log(np.maximum(raw.astype(np.float64), 1e-12)).mean(axis=1) / self._temperature
+        shares = np.exp(logs - logs.max(axis=1, keepdims=True))
+        probabilities = shares / shares.sum(axis=1, keepdims=True)
         return Reading(
             tuple(
-                _decide(one, versions_seen, probabilities, by_version, picture, crowded)
-                for one, versions_seen, probabilities, by_version in zip(found, images, together, each, strict=True)
+                _digit(one.box, picture, image, row)
+                for one, image, row in zip(found, images[:, 0], probabilities, strict=True)
             ),
             picture,
         )
+
+
+def _digit(
+    box: Box, picture: Picture, image: npt.NDArray[np.uint8], probabilities: npt.NDArray[np.float64]
+) -> Digit:
+    top = tuple(
+        (int(index), float(probabilities[index])) for index in np.argsort(-probabilities, kind="stable")[:3]
+    )
+    best, probability = top[0]
+    return Digit(box.scaled(picture.scale), best, probability, top, image, probability >= SURE)

@@ -116,9 +116,7 @@ class LoopbackBotApi:
     def text(self, text: str, **who: Any) -> int:
         """Somebody writes ``text``; returns the number of their message, as do all of these."""
         entities = (
-            [{"type": "bot_command", "offset": 0, "length": len(text.split(maxsplit=1)[0])}]
-            if text[0] == "/"
-            else []
+            [{"type": "bot_command", "offset": 0, "length": len(text.split(maxsplit=1)[0])}] if text[0] == "/" else []
         )
         return self.message({"text": text, "entities": entities}, **who)
 
@@ -187,9 +185,7 @@ class LoopbackBotApi:
         headers = {"Content-Type": "application/json"}
         if "secret_token" in self.webhook:
             headers["X-Telegram-Bot-Api-Secret-Token"] = self.webhook["secret_token"]
-        await AsyncHTTPClient().fetch(
-            self.webhook["url"], method="POST", headers=headers, body=json.dumps(update)
-        )
+        await AsyncHTTPClient().fetch(self.webhook["url"], method="POST", headers=headers, body=json.dumps(update))
 
     def _store(self, data: bytes) -> dict[str, Any]:
         identifier = f"file{len(self.files)}"
@@ -250,9 +246,7 @@ class LoopbackBotApi:
             ValueError: with the status and description of Telegram's refusal.
         """
         if method == "getUpdates":
-            return await self._get_updates(
-                int(parameters.get("offset", 0)), float(parameters.get("timeout", 0))
-            )
+            return await self._get_updates(int(parameters.get("offset", 0)), float(parameters.get("timeout", 0)))
         with self._changed:
             result = self._result(method, parameters, files)
             self.calls.append(Call(method, parameters, files, time.monotonic(), result))
@@ -261,9 +255,7 @@ class LoopbackBotApi:
 
     async def _get_updates(self, offset: int, timeout: float) -> list[dict[str, Any]]:
         if self.conflict:
-            raise ValueError(
-                409, "Conflict: terminated by other getUpdates request; only one bot instance is running"
-            )
+            raise ValueError(409, "Conflict: terminated by other getUpdates request; only one bot instance is running")
         self._pollers += 1
         mine = self._pollers
         deadline = time.monotonic() + timeout
@@ -347,9 +339,7 @@ class _Handler(RequestHandler):
         if fault.hang_s:
             await asyncio.sleep(fault.hang_s)
         if fault.status:
-            self.refuse(
-                fault.status, "Fault", {"retry_after": fault.retry_after} if fault.retry_after else None
-            )
+            self.refuse(fault.status, "Fault", {"retry_after": fault.retry_after} if fault.retry_after else None)
         else:
             self.detach().close()
         return True

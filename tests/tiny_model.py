@@ -104,9 +104,7 @@ def flatbuffer(classes: Sequence[int] = range(10)) -> bytes:  # noqa: PLR0915 - 
     operator(builtin.CAST, [images], [pixels], options.CastOptions, cast)
     operator(builtin.RESHAPE, [pixels, row_shape], [rows])
     fully_connected = schema.FullyConnectedOptionsT()
-    operator(
-        builtin.FULLY_CONNECTED, [rows, matrix, -1], [logits], options.FullyConnectedOptions, fully_connected
-    )
+    operator(builtin.FULLY_CONNECTED, [rows, matrix, -1], [logits], options.FullyConnectedOptions, fully_connected)
     operator(builtin.SOFTMAX, [logits], [probabilities], options.SoftmaxOptions, softmax)
     operator(builtin.ARG_MAX, [probabilities, axis], [label], options.ArgMaxOptions, arg_max)
     graph.inputs, graph.outputs = [images], [probabilities, label]

@@ -397,7 +397,9 @@ def test_only_chats_on_the_list_are_answered(api, tmp_path):
 
 def test_a_stop_answers_what_was_accepted(api, tmp_path):
     push(tmp_path, 1)
-    api.fault = lambda method: Fault(status=502, hang_s=1) if method == "download" and api.attempts[method] < 4 else None
+    api.fault = lambda method: (
+        Fault(status=502, hang_s=1) if method == "download" and api.attempts[method] < 4 else None
+    )
     with running(api, tmp_path) as bot:
         single = api.photo(picture("5"))
         album = [api.photo(picture(digit), chat=2, album="x") for digit in "12"]
@@ -450,26 +452,29 @@ def test_a_bot_api_that_is_away_at_the_start_is_waited_for(api, tmp_path):
 def test_a_missing_token_is_one_sentence(tmp_path):
     assert ended(token=None) == (
         1,
-        "No token. Get one from @BotFather and give it in TELEGRAM_BOT_TOKEN or --token-file.\n",
+        "Error: No token. Get one from @BotFather and give it in TELEGRAM_BOT_TOKEN or --token-file.\n",
     )
 
 
 def test_a_token_file_that_is_missing_is_one_sentence(tmp_path):
     code, output = ended("--token-file", str(tmp_path / "token"), token=None)
-    assert (code, output) == (1, f"Cannot read the token from {tmp_path / 'token'}: No such file or directory.\n")
+    assert (code, output) == (
+        1,
+        f"Error: Cannot read the token from {tmp_path / 'token'}: No such file or directory.\n",
+    )
 
 
 def test_a_token_on_the_command_line_is_refused():
     code, output = ended("--token", TOKEN, token=None)
     assert code == 1
-    assert output.startswith("Every user of this machine can read a command line")
+    assert output.startswith("Error: Every user of this machine can read a command line")
 
 
 def test_a_refused_token_is_one_sentence_without_the_token(api, tmp_path):
     refused = "123456789:AAH-another" + SECRET
     code, output = ended("--api-url", api.url, "--push-dir", str(tmp_path), token=refused)
     assert code == 1
-    assert output.splitlines()[-1].startswith("Telegram does not accept the token. Take it from @BotFather")
+    assert output.splitlines()[-1].startswith("Error: Telegram does not accept the token. Take it from @BotFather")
     assert "Traceback" not in output
     assert refused.partition(":")[2] not in output
 
@@ -479,7 +484,7 @@ def test_a_token_that_is_revoked_ends_the_bot_with_the_same_sentence(api, tmp_pa
     api.wait(lambda: "setMyCommands" in api.attempts, 40)
     api.token = "123456789:another"
     assert bot.end() == 1
-    assert bot.output.splitlines()[-1].startswith("Telegram does not accept the token.")
+    assert bot.output.splitlines()[-1].startswith("Error: Telegram does not accept the token.")
     assert "Traceback" not in bot.output
 
 
@@ -487,7 +492,7 @@ def test_another_poller_is_one_sentence(api, tmp_path):
     api.conflict = True
     code, output = ended("--api-url", api.url, "--push-dir", str(tmp_path))
     assert code == 1
-    assert output.splitlines()[-1].startswith("Another program is already receiving this bot's messages.")
+    assert output.splitlines()[-1].startswith("Error: Another program is already receiving this bot's messages.")
     assert "Traceback" not in output
 
 
@@ -500,7 +505,9 @@ def test_a_port_that_is_taken_is_one_sentence(api, tmp_path, option):
         webhook = ["--webhook-url", "https://localhost/x"] if option == "--webhook-port" else []
         code, output = ended("--api-url", api.url, "--push-dir", str(tmp_path), option, port, *webhook)
     assert code == 1
-    assert re.fullmatch(rf"Cannot listen on 127\.0\.0\.1:{port} for .*Choose another {option}\.", output.splitlines()[-1])
+    assert re.fullmatch(
+        rf"Error: Cannot listen on 127\.0\.0\.1:{port} for .*Choose another {option}\.", output.splitlines()[-1]
+    )
 
 
 # --------------------------------------------------------------------------------------------- watching, token

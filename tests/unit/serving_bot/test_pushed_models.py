@@ -186,9 +186,7 @@ def test_the_folder_may_vanish_while_serving(tmp_path, caplog):
     folder.rename(tmp_path / "elsewhere")
     server.refresh()
     assert server.current.version.number == 1
-    assert (
-        json.loads((tmp_path / "elsewhere" / "assets.extra" / "card.json").read_text()) == server.current.card
-    )
+    assert json.loads((tmp_path / "elsewhere" / "assets.extra" / "card.json").read_text()) == server.current.card
 
 
 def test_watching_takes_a_new_version_by_itself(tmp_path):

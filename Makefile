@@ -1,0 +1,58 @@
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/installed
+
+MODEL := my_model
+EPOCHS := 3
+SAMPLE := docs/sample/digit.jpg
+PYTEST_ARGS :=
+UPGRADE :=
+
+.DEFAULT_GOAL := help
+.PHONY: help install run test check format bench test-trixie lock clean
+
+help: ## Show this list.
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(INSTALLED) ## Make the environment in .venv (the other targets do it when needed).
+
+# requirements/install.sh chooses the Python and the lock for this platform.
+$(INSTALLED): setup.py $(wildcard requirements/*)
+	@requirements/install.sh $(VENV)
+	@touch $@
+
+run: $(INSTALLED) ## Fetch MNIST, train, evaluate and push a model, read a sample picture (MODEL=lenet EPOCHS=10 ...).
+	$(BIN)/digits run --model $(MODEL) --epochs $(EPOCHS)
+	$(BIN)/digits predict $(SAMPLE)
+
+test: $(INSTALLED) ## Run the tests (PYTEST_ARGS="tests/unit -k mnist" for some of them).
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check: $(INSTALLED) ## Lint, formatting and types.
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+format: $(INSTALLED) ## Format the code and fix what the linter can.
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+bench: $(INSTALLED) ## Measure what docs/benchmarks.md claims (hours of CPU).
+	$(BIN)/python -m benchmarks
+
+test-trixie: ## Run the tests on the newer stack in a Debian 13 root (as root; needs debootstrap).
+	tests/trixie.sh
+
+# One lock per stack, one for the bot alone. No lock names an index: it is the installer's choice.
+COMPILE = UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --generate-hashes $(UPGRADE)
+ALL := --extra pipeline --extra bot --extra heic --extra vertex --extra dev
+lock: $(INSTALLED) ## Resolve the dependencies into requirements/*.txt again (UPGRADE=--upgrade for newer versions).
+	$(COMPILE) setup.py $(ALL) --python-version 3.10 --python-platform x86_64-manylinux2014 -o requirements/py310.txt
+	$(COMPILE) setup.py $(ALL) --python-version 3.11 --universal -o requirements/py311plus.txt
+	$(COMPILE) setup.py --extra bot --extra heic --python-version 3.10 --universal -o requirements/bot.txt
+	$(COMPILE) requirements/uv.in --python-version 3.10 --universal -o requirements/uv.txt
+	$(COMPILE) requirements/build.in --python-version 3.10 --universal -o requirements/build.txt
+
+clean: ## Remove the environment and caches; data, runs and pushed models stay.
+	rm -rf $(VENV) build .mypy_cache .pytest_cache .ruff_cache *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

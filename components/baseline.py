@@ -1,0 +1,41 @@
+"""The baseline of a comparison: the latest blessed model that is older than the candidate."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import ml_metadata as mlmd
+from tfx.dsl.components.common import resolver
+
+CURRENT_MODEL_ID = "current_model_id"
+"""Property of a ModelBlessing: the id of the Model that was judged."""
+
+
+class OlderBlessedModelStrategy(resolver.ResolverStrategy):  # type: ignore[misc]
+    """Resolves `model` to the latest blessed Model with an id below the candidate's, `model_blessing` to its blessing.
+
+    TFX's LatestBlessedModelStrategy would find the candidate itself when a run is repeated: the Evaluator's inputs
+    would change, and what is cached would be evaluated again, against itself.
+    """
+
+    def resolve_artifacts(self, store: mlmd.MetadataStore, input_dict: dict[str, list[Any]]) -> dict[str, list[Any]]:
+        """Takes the channels `candidate`, `model` and `model_blessing`; empty lists where there is no baseline."""
+        candidate = max((artifact.id for artifact in input_dict["candidate"]), default=None)
+        blessings = {
+            blessing.get_int_custom_property(CURRENT_MODEL_ID): blessing
+            for blessing in input_dict["model_blessing"]
+            if blessing.get_int_custom_property("blessed") == 1
+        }
+        older = [
+            model
+            for model in input_dict["model"]
+            if model.id in blessings and candidate is not None and model.id < candidate
+        ]
+        if not older:
+            return {"candidate": input_dict["candidate"], "model": [], "model_blessing": []}
+        latest = max(older, key=lambda model: model.id)
+        return {
+            "candidate": input_dict["candidate"],
+            "model": [latest],
+            "model_blessing": [blessings[latest.id]],
+        }

@@ -1,0 +1,107 @@
+"""Reads what the Evaluator wrote: the figures that people and the pushed card want, and why a model was not blessed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import tensorflow_model_analysis as tfma
+
+from models.features import LABEL_KEY
+
+_CANDIDATE, _BASELINE = "candidate", "baseline"  # the Evaluator's names; without a baseline the candidate has none
+_METRICS = {
+    "accuracy": "sparse_categorical_accuracy",
+    "loss": "sparse_categorical_crossentropy",
+    "examples": "example_count",
+    "calibration_error": "expected_calibration_error",
+}
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A threshold that was missed.
+
+    Attributes:
+        digit: the digit it was missed on, or None for all examples together.
+        value: the accuracy, or for `is_change` its difference to the baseline's.
+        bound: what was demanded of it.
+        is_change: whether the threshold was on the difference.
+    """
+
+    digit: int | None
+    value: float
+    bound: float
+    is_change: bool
+
+
+@dataclass(frozen=True)
+class EvaluationResult:
+    """An evaluation on the split `test`.
+
+    Attributes:
+        accuracy: share of right answers.
+        loss: mean cross-entropy in nats.
+        calibration_error: expected calibration error, a share of 1.
+        examples: how many were evaluated.
+        accuracy_by_digit: the accuracy on each digit that occurs.
+        baseline_accuracy: the baseline's accuracy on the same examples, None without one.
+        blessed: whether every threshold was met.
+        failures: the thresholds that were not.
+    """
+
+    accuracy: float
+    loss: float
+    calibration_error: float
+    examples: int
+    accuracy_by_digit: dict[int, float]
+    baseline_accuracy: float | None
+    blessed: bool
+    failures: tuple[Failure, ...]
+
+    @property
+    def worst_digit(self) -> int:
+        """The digit with the lowest accuracy."""
+        return min(self.accuracy_by_digit, key=self.accuracy_by_digit.__getitem__)
+
+
+def read_evaluation(uri: str) -> EvaluationResult:
+    """Reads a ModelEvaluation artifact."""
+    names = {spec.name for spec in tfma.load_eval_result(uri).config.model_specs}
+    candidate = _metrics_by_slice(uri, _CANDIDATE if _CANDIDATE in names else "")
+    baseline = _metrics_by_slice(uri, _BASELINE) if _BASELINE in names else None
+    validation = tfma.load_validation_result(uri)
+    failures = [
+        _failure(slice_failures.slice_key, failure)
+        for slice_failures in validation.metric_validations_per_slice
+        for failure in slice_failures.failures
+    ]
+    return EvaluationResult(
+        accuracy=candidate[None]["accuracy"],
+        loss=candidate[None]["loss"],
+        calibration_error=candidate[None]["calibration_error"],
+        examples=int(candidate[None]["examples"]),
+        accuracy_by_digit={
+            digit: metrics["accuracy"] for digit, metrics in sorted(candidate.items(), key=str) if digit is not None
+        },
+        baseline_accuracy=baseline[None]["accuracy"] if baseline else None,
+        blessed=bool(validation.validation_ok),
+        failures=tuple(failures),
+    )
+
+
+def _metrics_by_slice(uri: str, model_name: str) -> dict[int | None, dict[str, float]]:
+    metrics: dict[int | None, dict[str, float]] = {}
+    for slice_key, by_output in tfma.load_eval_result(uri, model_name=model_name).slicing_metrics:
+        digit = int(dict(slice_key)[LABEL_KEY]) if slice_key else None
+        values = by_output[""][""]
+        metrics[digit] = {name: float(values[key]["doubleValue"]) for name, key in _METRICS.items()}
+    return metrics
+
+
+def _failure(slice_key: Any, failure: Any) -> Failure:
+    digit = next((key.int64_value for key in slice_key.single_slice_keys), None)
+    threshold = failure.metric_threshold
+    is_change = bool(failure.metric_key.is_diff)
+    bound = threshold.change_threshold.absolute.value if is_change else threshold.value_threshold.lower_bound.value
+    return Failure(digit, float(failure.metric_value.double_value.value), float(bound), is_change)

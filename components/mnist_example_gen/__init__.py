@@ -1,0 +1,1 @@
+"""MnistExampleGen: MNIST's IDX files to tf.Example splits."""

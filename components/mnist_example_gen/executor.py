@@ -1,0 +1,191 @@
+"""Reads MNIST's IDX files with Beam. The files are streamed: memory does not grow with the data."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import apache_beam as beam
+import cv2
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+from google.protobuf import wrappers_pb2
+from tfx.components.util import examples_utils
+from tfx.dsl.components.base import base_beam_executor
+from tfx.dsl.io import fileio
+from tfx.proto import example_gen_pb2
+from tfx.types import artifact_utils, standard_component_specs
+from tfx.utils import proto_utils
+
+from components.mnist_example_gen.idx import IMAGES_MAGIC, LABELS_MAGIC, IdxFormatError, IdxReader
+from models.features import IMAGE_KEY, LABEL_KEY, NUM_CLASSES, RAW_SIZE
+
+_SHARD = 5000  # examples in a file, and in memory at a time
+_LABELS_HEADER = 8  # bytes
+_SOURCE_FILE = "source.json"
+
+MAX_EVAL_SHARE = 6
+"""At most one in so many training images is held out: small sets keep most of theirs."""
+
+
+class MissingDataError(FileNotFoundError):
+    """The data folder lacks one of the four files."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A range of the images of one pair of files."""
+
+    images_path: str
+    labels_path: str
+    start: int
+    stop: int
+
+
+class Executor(base_beam_executor.BaseBeamExecutor):  # type: ignore[misc]
+    """Writes the splits and says on the artifact where they came from and how large they are."""
+
+    def Do(  # noqa: N802 (TFX's name)
+        self,
+        input_dict: dict[str, list[Any]],
+        output_dict: dict[str, list[Any]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """Writes each split as gzipped TFRecord shards, in the order of the files.
+
+        Not TFX's BaseExampleGenExecutor: it shuffles and writes image by image, which is slower (docs/benchmarks.md),
+        in an order that no seed reproduces. The Trainer shuffles.
+        """
+        self._log_startup(input_dict, output_dict, exec_properties)
+        examples = artifact_utils.get_single_instance(output_dict[standard_component_specs.EXAMPLES_KEY])
+        parts = _parts(exec_properties)
+        examples.split_names = artifact_utils.encode_split_names(list(parts))
+        with self._make_beam_pipeline() as pipeline:
+            for name, part in parts.items():
+                folder = artifact_utils.get_split_uri([examples], name)
+                fileio.makedirs(folder)
+                pipeline | f"Write[{name}]" >> WriteExamples(part, folder)
+        examples_utils.set_payload_format(examples, example_gen_pb2.FORMAT_TF_EXAMPLE)
+        examples_utils.set_file_format(examples, "tfrecords_gzip")
+        sizes = {name: part.stop - part.start for name, part in parts.items()}
+        examples.set_string_custom_property("split_sizes", json.dumps(sizes))
+        examples.set_string_custom_property("source", _source(exec_properties))
+
+
+@beam.ptransform_fn
+def WriteExamples(pipeline: beam.Pipeline, part: Part, folder: str) -> beam.PCollection:  # noqa: N802 (Beam's form)
+    """Reads a part and writes it to `folder`, one shard a batch; encoding and writing are spread over the workers."""
+    shards = math.ceil(part.stop / _SHARD) - part.start // _SHARD
+    return (
+        pipeline
+        | beam.Create([part])
+        | "Read" >> beam.FlatMap(lambda part: enumerate(read_batches(part)))
+        | beam.Reshuffle()
+        | "Encode" >> beam.MapTuple(lambda shard, batch: write_shard(folder, shard, shards, *batch))
+    )
+
+
+def write_shard(
+    folder: str, shard: int, shards: int, images: npt.NDArray[np.uint8], labels: npt.NDArray[np.uint8]
+) -> None:
+    """Writes one TFRecord file; a worker that repeats it writes the same bytes over it."""
+    path = os.path.join(folder, f"data_tfrecord-{shard:05d}-of-{shards:05d}.gz")
+    with tf.io.TFRecordWriter(path, options="GZIP") as writer:
+        for image, label in zip(images, labels, strict=True):
+            writer.write(encode_example(image, label))
+
+
+def read_batches(part: Part) -> Iterator[tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]]:
+    """Yields (images uint8 [n, 28, 28], labels uint8 [n]) of the part in order, n at most 5,000.
+
+    Raises:
+        IdxFormatError: either file is damaged, be it outside the part, or a label is outside 0..9.
+    """
+    with open_pair(part.images_path, part.labels_path) as (images, labels):
+        position = 0
+        for image_batch, label_batch in zip(images.batches(_SHARD), labels.batches(_SHARD), strict=True):
+            wrong = np.flatnonzero(label_batch >= NUM_CLASSES)
+            if wrong.size:
+                offset = _LABELS_HEADER + position + int(wrong[0])
+                raise IdxFormatError(part.labels_path, offset, f"label {label_batch[wrong[0]]} is outside 0..9")
+            keep = slice(max(part.start - position, 0), max(part.stop - position, 0))
+            position += len(label_batch)
+            if len(label_batch[keep]):
+                yield image_batch[keep], label_batch[keep]
+
+
+def encode_example(image: npt.NDArray[np.uint8], label: np.uint8) -> bytes:
+    """One uint8 [28, 28] image and its label as a serialised tf.Example."""
+    _, png = cv2.imencode(".png", image, [cv2.IMWRITE_PNG_COMPRESSION, 1])
+    features = {
+        IMAGE_KEY: tf.train.Feature(bytes_list=tf.train.BytesList(value=[png.tobytes()])),
+        LABEL_KEY: tf.train.Feature(int64_list=tf.train.Int64List(value=[int(label)])),
+    }
+    example = tf.train.Example(features=tf.train.Features(feature=features))
+    return bytes(example.SerializeToString(deterministic=True))
+
+
+@contextlib.contextmanager
+def open_pair(images_path: str, labels_path: str) -> Iterator[tuple[IdxReader, IdxReader]]:
+    """Opens an images file and its labels file and checks that their headers belong together."""
+    with fileio.open(images_path, "rb") as images_file, fileio.open(labels_path, "rb") as labels_file:
+        images = IdxReader(images_file, images_path, IMAGES_MAGIC)
+        labels = IdxReader(labels_file, labels_path, LABELS_MAGIC)
+        if images.shape != (RAW_SIZE, RAW_SIZE):
+            raise IdxFormatError(
+                images_path, 8, f"images of {images.shape[0]}×{images.shape[1]} pixels, expected 28×28"
+            )
+        if images.count != labels.count:
+            raise IdxFormatError(labels_path, 4, f"{labels.count} labels, but {images_path} has {images.count} images")
+        yield images, labels
+
+
+def _parts(exec_properties: dict[str, Any]) -> dict[str, Part]:
+    folder = exec_properties[standard_component_specs.INPUT_BASE_KEY]
+    config = proto_utils.json_to_proto(
+        exec_properties[standard_component_specs.CUSTOM_CONFIG_KEY], example_gen_pb2.CustomConfig()
+    )
+    eval_size = wrappers_pb2.Int64Value()
+    config.custom_config.Unpack(eval_size)
+    train, test = _find_pair(folder, "train"), _find_pair(folder, "t10k")
+    with open_pair(*train) as (images, _):
+        count = images.count
+    with open_pair(*test) as (images, _):
+        test_count = images.count
+    held_out = min(eval_size.value, count // MAX_EVAL_SHARE)
+    if held_out < 1 or test_count < 1:
+        raise MissingDataError(
+            f"{folder}: {count} training and {test_count} test images are too few; {MAX_EVAL_SHARE} and 1 are the least"
+        )
+    border = count - held_out
+    return {
+        "train": Part(*train, 0, border),
+        "eval": Part(*train, border, count),
+        "test": Part(*test, 0, test_count),
+    }
+
+
+def _find_pair(folder: str, prefix: str) -> tuple[str, str]:
+    found = []
+    for kind in ("images-idx3", "labels-idx1"):
+        plain = os.path.join(folder, f"{prefix}-{kind}-ubyte")
+        path = next((path for path in (plain, f"{plain}.gz") if fileio.exists(path)), None)
+        if path is None:
+            raise MissingDataError(f"no {plain}[.gz]: `digits data --dest {folder}` makes the four MNIST files")
+        found.append(path)
+    return found[0], found[1]
+
+
+def _source(exec_properties: dict[str, Any]) -> str:
+    """What `digits data` noted of where the files came from; other folders are the user's own."""
+    path = os.path.join(exec_properties[standard_component_specs.INPUT_BASE_KEY], _SOURCE_FILE)
+    if not fileio.exists(path):
+        return "user"
+    with fileio.open(path, "r") as file:
+        return str(json.loads(file.read())["source"])

@@ -1,0 +1,140 @@
+"""What the Trainer hands on: one SavedModel with two endpoints, its LiteRT twin, and a card that says what it is."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+import tensorflow_transform as tft
+from tfx.dsl.io import fileio
+from tfx.utils import io_utils
+
+from models.features import IMAGE_KEY, RAW_SIZE
+from models.preprocessing import preprocess_images
+
+EXTRA_ASSETS = "assets.extra"
+"""TF Serving's name for files that travel with a SavedModel and are not part of it."""
+
+MODEL_FILE = os.path.join(EXTRA_ASSETS, "model.tflite")
+CARD_FILE = os.path.join(EXTRA_ASSETS, "card.json")
+
+
+class ConversionError(RuntimeError):
+    """The SavedModel could not be converted to LiteRT."""
+
+
+def export_model(model: keras.Model, transform_output: tft.TFTransformOutput, card: dict[str, Any], path: str) -> None:
+    """Writes the SavedModel, `assets.extra/model.tflite` and `assets.extra/card.json` to `path` (local or gs://).
+
+    Args:
+        model: float32 [N, 32, 32, 1] to logits float32 [N, 10].
+        transform_output: the transform graph that serialised tf.Examples go through.
+        card: what is known of the model, JSON-serialisable.
+        path: folder to make.
+
+    Raises:
+        ConversionError: LiteRT's converter failed.
+    """
+    with tempfile.TemporaryDirectory() as work:
+        saved_model, flatbuffer = os.path.join(work, "saved_model"), os.path.join(work, "model.tflite")
+        write_saved_model(model, transform_output, saved_model)
+        convert_to_litert(saved_model, flatbuffer)
+        io_utils.copy_dir(saved_model, path)
+        fileio.makedirs(os.path.join(path, EXTRA_ASSETS))
+        io_utils.copy_file(flatbuffer, os.path.join(path, MODEL_FILE), overwrite=True)
+        io_utils.write_string_file(os.path.join(path, CARD_FILE), json.dumps(card, indent=2, ensure_ascii=False) + "\n")
+
+
+def write_saved_model(model: keras.Model, transform_output: tft.TFTransformOutput, path: str) -> None:
+    """Writes the SavedModel with two endpoints that answer {"probabilities": float32 [N, 10], "class": int64 [N]}.
+
+    `serving_default` takes serialised tf.Examples, string [N]; `serving_images` takes uint8 [N, 28, 28, 1]. It goes
+    through ExportArchive because LiteRT's converter loses the weights of SavedModels written in other ways.
+    """
+    answer = _answer_with(model)
+    transform = transform_output.transform_features_layer()
+    feature_spec = {IMAGE_KEY: transform_output.raw_feature_spec()[IMAGE_KEY]}
+
+    @tf.autograph.experimental.do_not_convert
+    def serve_examples(examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        features = tf.io.parse_example(examples, feature_spec)
+        return answer(transform(features)[IMAGE_KEY])
+
+    @tf.autograph.experimental.do_not_convert
+    def serve_images(images: tf.Tensor) -> dict[str, tf.Tensor]:
+        return answer(preprocess_images(images))
+
+    archive = keras.export.ExportArchive()
+    archive.track(model)
+    archive.add_endpoint(
+        "serving_default", serve_examples, input_signature=[tf.TensorSpec([None], tf.string, name="examples")]
+    )
+    archive.add_endpoint(
+        "serving_images",
+        serve_images,
+        input_signature=[tf.TensorSpec([None, RAW_SIZE, RAW_SIZE, 1], tf.uint8, name="images")],
+    )
+    archive.write_out(path, verbose=False)
+
+
+def _answer_with(model: keras.Model) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
+    """The one function behind both endpoints: network input to answer. Softmax is applied here and nowhere else."""
+
+    def answer(inputs: tf.Tensor) -> dict[str, tf.Tensor]:
+        probabilities = tf.nn.softmax(model(inputs, training=False))
+        return {"probabilities": probabilities, "class": tf.argmax(probabilities, axis=-1)}
+
+    return answer
+
+
+def convert_to_litert(saved_model: str, flatbuffer: str) -> None:
+    """Converts the `serving_images` endpoint in a process of its own: a failing converter can end its process.
+
+    Raises:
+        ConversionError: with the last line the converter said.
+    """
+    command = [sys.executable, "-m", "models.litert", saved_model, flatbuffer]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode or not os.path.exists(flatbuffer):
+        said = (done.stderr.strip() or "nothing").splitlines()[-1]
+        raise ConversionError(f"LiteRT's converter ended with status {done.returncode}; it said: {said}")
+
+
+def fit_temperature(logits: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]) -> float:
+    """The temperature T that makes softmax(logits / T) best calibrated: least negative log-likelihood.
+
+    Temperature scaling of Guo et al., On Calibration of Modern Neural Networks (2017), section 4.2.
+
+    Args:
+        logits: float32 [N, 10] on examples the model was not trained on.
+        labels: int64 [N].
+    """
+
+    def loss(temperature: float) -> float:
+        log_probabilities = tf.nn.log_softmax(logits / temperature).numpy()
+        return float(-log_probabilities[np.arange(len(labels)), labels].mean())
+
+    candidates = np.geomspace(0.25, 4.0, 161)
+    return float(candidates[int(np.argmin([loss(t) for t in candidates]))])
+
+
+def git_revision() -> str:
+    """The commit this source tree stands at, with `-dirty` when it was edited, or "unknown" outside a checkout."""
+    folder = Path(__file__).parent
+    tracked = ["git", "-C", str(folder), "ls-files", "--error-unmatch", Path(__file__).name]
+    describe = ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        subprocess.run(tracked, check=True, capture_output=True)
+        return subprocess.run(describe, check=True, capture_output=True, text=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"

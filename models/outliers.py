@@ -1,0 +1,106 @@
+"""Images that are no digits, in MNIST's format: letters, strokes, blobs and digits cut in two and joined wrongly.
+
+Trained towards the uniform distribution they teach a network of ten classes to doubt ("outlier exposure": Hendrycks et al., "Deep
+Anomaly Detection with Outlier Exposure", ICLR 2019). Softmax alone is sure of four letters in five.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from serving_bot.normalising import normalise
+
+LETTERS = "ACEFHJKLMNPRTUVWXYadefhjkmnprtuvwxy"
+"""Latin letters without those that are drawn like a digit: O o D Q, I i l, Z z, S s, b G, B, g q, c."""
+
+SHARES = {"letter": 0.5, "strokes": 0.2, "blob": 0.1, "joined": 0.2}
+"""How the kinds are mixed."""
+
+Images = npt.NDArray[np.uint8]
+_FONTS = (
+    cv2.FONT_HERSHEY_SIMPLEX,
+    cv2.FONT_HERSHEY_DUPLEX,
+    cv2.FONT_HERSHEY_COMPLEX,
+    cv2.FONT_HERSHEY_SCRIPT_SIMPLEX,
+    cv2.FONT_HERSHEY_SCRIPT_COMPLEX,
+)
+_SIDE = 96
+
+
+def make_outliers(digits: Images, count: int, seed: int) -> Images:
+    """Makes `count` outliers.
+
+    Args:
+        digits: uint8 [N, 28, 28], training images to cut halves from.
+        count: how many to make.
+        seed: the same seed and digits give the same images.
+
+    Returns:
+        uint8 [count, 28, 28], white ink on black, sized and centred as MNIST is.
+    """
+    rng = np.random.default_rng(seed)
+    kinds = rng.choice(list(SHARES), size=count, p=list(SHARES.values()))
+    makers = {"letter": _letter, "strokes": _strokes, "blob": _blob}
+    return np.stack([_joined(digits, rng) if kind == "joined" else _cut(makers[kind](rng)) for kind in kinds])
+
+
+def _cut(drawing: Images) -> Images:
+    rows, columns = np.flatnonzero(drawing.max(axis=1) > 127), np.flatnonzero(drawing.max(axis=0) > 127)
+    if not rows.size:
+        return np.zeros((28, 28), np.uint8)
+    ink = drawing[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    return normalise(ink.astype(np.float32) / 255)
+
+
+def _letter(rng: np.random.Generator) -> Images:
+    drawing = np.zeros((_SIDE, _SIDE), np.uint8)
+    text = LETTERS[int(rng.integers(len(LETTERS)))]
+    font, thickness = int(rng.choice(_FONTS)), int(rng.integers(2, 11))
+    cv2.putText(drawing, text, (22, 66), font, float(rng.uniform(1.6, 2.2)), 255, thickness, cv2.LINE_AA)
+    # Hands slant, stretch and bend what fonts draw straight.
+    matrix = np.eye(2, 3, dtype=np.float32) + rng.normal(0, 0.12, (2, 3)).astype(np.float32)
+    matrix[:, 2] = _SIDE / 2 - matrix[:, :2] @ np.full(2, _SIDE / 2, np.float32)
+    return _bend(cv2.warpAffine(drawing, matrix, (_SIDE, _SIDE)), rng)
+
+
+def _bend(drawing: Images, rng: np.random.Generator) -> Images:
+    y, x = np.mgrid[0:_SIDE, 0:_SIDE].astype(np.float32)
+    shifts = cv2.resize(
+        rng.normal(0, 4, (4, 4, 2)).astype(np.float32), (_SIDE, _SIDE), interpolation=cv2.INTER_CUBIC
+    )
+    return np.asarray(cv2.remap(drawing, x + shifts[..., 0], y + shifts[..., 1], cv2.INTER_LINEAR), np.uint8)
+
+
+def _strokes(rng: np.random.Generator) -> Images:
+    drawing = np.zeros((_SIDE, _SIDE), np.uint8)
+    thickness = int(rng.integers(3, 11))
+    for _ in range(int(rng.integers(1, 5))):
+        corners = rng.uniform(12, _SIDE - 12, (int(rng.integers(2, 9)), 2))
+        times = np.linspace(0, len(corners) - 1, 100)
+        path = np.stack(
+            [np.interp(times, np.arange(len(corners)), corners[:, axis]) for axis in (0, 1)], axis=1
+        )
+        path = cv2.GaussianBlur(path.astype(np.float32), (1, 21), float(rng.uniform(0.5, 8)))
+        cv2.polylines(drawing, [np.rint(path).astype(np.int32)], False, 255, thickness, cv2.LINE_AA)
+    return drawing
+
+
+def _blob(rng: np.random.Generator) -> Images:
+    coarse = int(rng.integers(3, 14))
+    field = cv2.resize(
+        rng.normal(0, 1, (coarse, coarse)).astype(np.float32), (_SIDE, _SIDE), interpolation=cv2.INTER_CUBIC
+    )
+    drawing = ((field > rng.uniform(-0.3, 1)) * 255).astype(np.uint8)
+    height, width = (int(value) for value in rng.integers(12, _SIDE, 2))
+    return np.ascontiguousarray(drawing[:height, :width])
+
+
+def _joined(digits: Images, rng: np.random.Generator) -> Images:
+    first, second = digits[rng.integers(len(digits), size=2)]
+    if rng.random() < 0.5:
+        first, second = first.T, second.T
+    cut = int(rng.integers(11, 17))
+    whole = np.concatenate([first[:cut], second[27 - cut :: -1] if rng.random() < 0.5 else second[cut:]])
+    return np.ascontiguousarray(whole[:, ::-1] if rng.random() < 0.5 else whole)

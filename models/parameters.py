@@ -1,0 +1,38 @@
+"""What decides the result of a training, beside the data. Imports no TensorFlow: the command line uses it."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class TrainingParameters:
+    """What decides the result of a training, beside the data; the Trainer's `custom_config`.
+
+    Attributes:
+        model: a name in ARCHITECTURES.
+        epochs: passes over the training split.
+        batch_size: images per step, over all devices.
+        learning_rate: peak of the schedule, for Adam.
+        augment: whether training images are varied.
+        seed: of weights, order and variation.
+        source: fingerprint of the source code, so that TFX's cache sees an edit.
+    """
+
+    model: str
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    augment: bool
+    seed: int
+    source: str
+
+
+def source_fingerprint() -> str:
+    """SHA-256 over the files that training and export run."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.name.encode() + path.read_bytes())
+    return digest.hexdigest()

@@ -1,0 +1,206 @@
+"""The Trainer's entry point: builds, trains and exports a network. A killed training goes on from its last epoch."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import datetime, timezone
+from importlib.metadata import version
+from typing import Any
+from uuid import uuid4
+
+import keras
+import tensorflow as tf
+import tensorflow_transform as tft
+from tfx.components.trainer.fn_args_utils import FnArgs
+from tfx.dsl.io import fileio
+
+from models.export import export_model, fit_temperature, git_revision
+from models.input_pipeline import Split, load_split, training_batches
+from models.parameters import TrainingParameters
+from models.registry import ARCHITECTURES
+
+PROGRESS_LOGGER = "digits.progress"
+"""Records of this logger carry a dict `progress`; the local runner shows them live."""
+
+_EVAL_BATCH = 500
+_WARM_UP = 0.2  # of all steps
+
+
+def run_fn(fn_args: FnArgs) -> None:
+    """Trains and exports; see TFX's Trainer guide for the attributes of `fn_args`."""
+    parameters = TrainingParameters(**fn_args.custom_config)
+    transform_output = tft.TFTransformOutput(fn_args.transform_output)
+    train = load_split(fn_args.train_files, transform_output)
+    evaluation = load_split(fn_args.eval_files, transform_output)
+
+    checkpoint = _checkpoint_folder(fn_args)
+    model, facts = train_model(parameters, train, evaluation, checkpoint, fn_args.model_run_dir)
+    architecture = ARCHITECTURES[parameters.model]
+    card = {
+        "model": parameters.model,
+        "display_name": architecture.display_name,
+        **{key: value for key, value in asdict(parameters).items() if key != "model"},
+        "parameters": model.count_params(),
+        "git_revision": git_revision(),
+        "versions": {name: version(name) for name in ("keras", "tensorflow", "tfx")},
+        "export_id": uuid4().hex,
+        "trained_at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        **facts,
+    }
+    export_model(model, transform_output, card, fn_args.serving_model_dir)
+    if fileio.exists(checkpoint):
+        fileio.rmtree(checkpoint)
+
+
+def train_model(
+    parameters: TrainingParameters,
+    train: Split,
+    evaluation: Split,
+    checkpoint: str,
+    log_dir: str,
+    devices: list[str] | None = None,
+) -> tuple[keras.Model, dict[str, Any]]:
+    """Trains a network.
+
+    Loss is cross-entropy from logits; the learning rate warms up over the first fifth of the steps and then falls as a
+    cosine to zero (Goyal et al., 2017; Loshchilov and Hutter, SGDR, 2017).
+
+    Args:
+        parameters: what to train and how.
+        train: examples to learn from.
+        evaluation: examples for the validation figures and the temperature.
+        checkpoint: folder that holds the state after each epoch; training goes on from what is there.
+        log_dir: folder for TensorBoard's logs.
+        devices: devices to mirror over; by default all visible GPUs, or the CPU where there is none.
+
+    Returns:
+        The float32 network on the default device, and facts for its card: metrics, temperature, speed, devices.
+    """
+    keras.utils.set_random_seed(parameters.seed)
+    batch_size = min(parameters.batch_size, train.size)
+    steps = train.size // batch_size
+    devices = devices or [device.name for device in tf.config.list_logical_devices("GPU")]
+    strategy = tf.distribute.MirroredStrategy(devices) if len(devices) > 1 else tf.distribute.get_strategy()
+    architecture = ARCHITECTURES[parameters.model]
+    with _precision_for(devices), strategy.scope():
+        model = architecture.build()
+        schedule = keras.optimizers.schedules.CosineDecay(
+            initial_learning_rate=0.0,
+            warmup_target=parameters.learning_rate,
+            warmup_steps=int(_WARM_UP * steps * parameters.epochs),
+            decay_steps=steps * parameters.epochs - int(_WARM_UP * steps * parameters.epochs),
+        )
+        model.compile(
+            optimizer=keras.optimizers.Adam(schedule),
+            loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            metrics=["accuracy"],
+            jit_compile=False,  # XLA is several times slower than oneDNN on a CPU (docs/benchmarks.md)
+        )
+    validation = tf.data.Dataset.from_tensor_slices((evaluation.images, evaluation.labels)).batch(_EVAL_BATCH)
+    first_epoch = _epochs_done(checkpoint)
+    progress = _Progress(parameters.epochs, steps, batch_size)
+    model.fit(
+        training_batches(
+            train, batch_size, parameters.epochs, parameters.seed, varied=parameters.augment, first_epoch=first_epoch
+        ),
+        epochs=parameters.epochs,
+        steps_per_epoch=steps,
+        validation_data=validation,
+        callbacks=[
+            keras.callbacks.BackupAndRestore(checkpoint, delete_checkpoint=False),
+            keras.callbacks.TensorBoard(log_dir, write_graph=False),
+            progress,
+        ],
+        verbose=0,
+    )
+    plain = architecture.build()
+    plain.set_weights(model.get_weights())
+    logits = plain.predict(evaluation.images, batch_size=_EVAL_BATCH, verbose=0)
+    labels = evaluation.labels.numpy()
+    facts = {
+        "metrics": {"eval_accuracy": float((logits.argmax(axis=1) == labels).mean())},
+        "temperature": fit_temperature(logits, labels),
+        "devices": devices or ["CPU"],
+        "images_per_second": progress.images_per_second,
+    }
+    return plain, facts
+
+
+class _Progress(keras.callbacks.Callback):  # type: ignore[misc]
+    """Logs where training stands, twice a second at most, and measures its speed."""
+
+    def __init__(self, epochs: int, steps: int, batch_size: int):
+        super().__init__()
+        self._epochs, self._steps, self._batch_size = epochs, steps, batch_size
+        self._epoch = 0
+        self._epoch_start = self._last = time.monotonic()
+        self._step_seconds: list[float] = []
+
+    @property
+    def images_per_second(self) -> float | None:
+        """Training speed in the median epoch, without validation; None where no epoch was run."""
+        if not self._step_seconds:
+            return None
+        median = sorted(self._step_seconds)[len(self._step_seconds) // 2]
+        return self._steps * self._batch_size / median
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        self._epoch, self._epoch_start = epoch, time.monotonic()
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        now = time.monotonic()
+        if batch == self._steps - 1:
+            self._step_seconds.append(now - self._epoch_start)
+        elif now - self._last < 0.5:
+            return
+        self._last = now
+        self._log(batch + 1, logs or {})
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        self._log(self._steps, logs or {})
+
+    def _log(self, step: int, logs: dict[str, float]) -> None:
+        state = {
+            "epoch": self._epoch + 1,
+            "epochs": self._epochs,
+            "step": step,
+            "steps": self._steps,
+            **{key: float(value) for key, value in logs.items()},
+        }
+        logging.getLogger(PROGRESS_LOGGER).info("%s", state, extra={"progress": state})
+
+
+@contextmanager
+def _precision_for(devices: list[str]) -> Iterator[None]:
+    """Mixed precision while a network for GPUs is built (Micikevicius et al., 2018); float32 elsewhere."""
+    before = keras.config.dtype_policy()
+    if any("GPU" in device for device in devices):
+        keras.config.set_dtype_policy("mixed_float16")
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def _checkpoint_folder(fn_args: FnArgs) -> str:
+    """Where this very training keeps its state: the same for a re-run on the same inputs, different for any other."""
+    inputs = [fn_args.custom_config, sorted(fn_args.train_files), fn_args.transform_output]
+    key = hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()[:16]
+    # model_run_dir is <Trainer>/model_run/<execution>; the folder lies beside `model_run`.
+    return os.path.join(os.path.dirname(os.path.dirname(fn_args.model_run_dir)), "checkpoints", key)
+
+
+def _epochs_done(checkpoint: str) -> int:
+    """How many epochs the state in the folder has behind it."""
+    path = os.path.join(checkpoint, "training_metadata.json")
+    if not fileio.exists(path):
+        return 0
+    with fileio.open(path, "r") as file:
+        return int(json.loads(file.read())["epoch"])

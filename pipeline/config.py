@@ -1,0 +1,86 @@
+"""Everything a run can be told, as frozen dataclasses. The only module that reads the environment."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from models.parameters import TrainingParameters
+
+PIPELINE_NAME = "digits"
+"""One name for all models: runs share their data components, and a baseline may be of another architecture."""
+
+SCHEMA_FILE = Path(__file__).with_name("schema.pbtxt")
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """What a model must reach on the split `test` to be blessed; shares of 1.
+
+    Attributes:
+        min_accuracy: over all digits.
+        min_digit_accuracy: on each digit.
+        max_drop: how far the accuracy may lie below the baseline's.
+    """
+
+    min_accuracy: float = 0.97
+    min_digit_accuracy: float = 0.90
+    max_drop: float = 0.002
+
+
+@dataclass(frozen=True)
+class PipelineConfig:
+    """One run of the pipeline.
+
+    Attributes:
+        data: folder of the four IDX files.
+        root: folder of artifacts, metadata and logs.
+        push_dir: folder that blessed models are pushed to.
+        training: what to train and how.
+        thresholds: what to demand.
+        baseline: the latest blessed model that is older than this one, or none.
+        eval_size: training images held out for validation.
+        serving_images: test images that ServingCheck sends through the export.
+        enable_cache: whether finished components are reused.
+        beam_args: Beam pipeline options; in-process by default.
+    """
+
+    data: str
+    root: str
+    push_dir: str
+    training: TrainingParameters
+    thresholds: Thresholds = field(default_factory=Thresholds)
+    baseline: Literal["latest", "none"] = "latest"
+    eval_size: int = 2000
+    serving_images: int = 500
+    enable_cache: bool = True
+    # Without a mode of its own Beam 2.65 and newer may reach for a runner that it would have to download.
+    beam_args: tuple[str, ...] = ("--direct_running_mode=in_memory", "--direct_num_workers=1")
+
+    @property
+    def metadata_path(self) -> str:
+        """The ML Metadata database, an SQLite file."""
+        return str(Path(self.root) / "metadata.sqlite")
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain JSON values; `from_dict` is its inverse."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> PipelineConfig:
+        """From what `to_dict` made."""
+        return cls(
+            **{
+                **values,
+                "training": TrainingParameters(**values["training"]),
+                "thresholds": Thresholds(**values["thresholds"]),
+                "beam_args": tuple(values["beam_args"]),
+            }
+        )
+
+
+def child_environment() -> dict[str, str]:
+    """The environment of the pipeline's own process: this one's, with TensorFlow's start-up notes turned down."""
+    return {"TF_CPP_MIN_LOG_LEVEL": "1", **os.environ}

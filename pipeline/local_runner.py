@@ -1,0 +1,136 @@
+"""Runs the pipeline on this machine. As a program (`python -m pipeline.local_runner FD`) it is `digits run`'s child."""
+
+from __future__ import annotations
+
+import copy
+import json
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import datetime, timezone
+from typing import Any
+
+import tensorflow as tf
+from absl import logging as absl_logging
+from tfx.dsl.compiler import compiler, constants
+from tfx.orchestration.local.local_dag_runner import LocalDagRunner
+from tfx.orchestration.portable import runtime_parameter_utils
+from tfx.proto.orchestration import pipeline_pb2
+
+from models.train import PROGRESS_LOGGER
+from pipeline.config import PipelineConfig
+from pipeline.graph import create_pipeline
+from pipeline.summary import Summary, node_state, summarise
+
+Report = Callable[[dict[str, Any]], None]
+"""Takes one event: a dict of plain JSON values with the key `event` (see pipeline/supervisor.py for the kinds)."""
+
+_ALWAYS_RUN = "VersionedPusher"
+"""Looks into the push folder itself: a cached push would not restore a version that somebody deleted."""
+
+
+class ComponentError(RuntimeError):
+    """A component failed.
+
+    Attributes:
+        component: its id.
+        reason: what a person wants to read: the last error in the chain, without the traceback.
+    """
+
+    def __init__(self, component: str, reason: str):
+        super().__init__(f"{component}: {reason}")
+        self.component, self.reason = component, reason
+
+
+def run(config: PipelineConfig, report: Report = lambda event: None) -> Summary:
+    """Runs every component, one after the other, and says how it went.
+
+    TFX caches what is finished, so the same call after an interruption goes on behind the last finished component.
+
+    Args:
+        config: what to run.
+        report: is told when a component starts and ends, and how far training is.
+
+    Raises:
+        ComponentError: a component failed; the ones before it keep their results.
+    """
+    os.makedirs(config.root, exist_ok=True)
+    run_id = datetime.now(timezone.utc).strftime("%Y%m%d-%H%M%S.%f")
+    ir = compiler.Compiler().compile(create_pipeline(config))
+    runtime_parameter_utils.substitute_runtime_parameter(ir, {constants.PIPELINE_RUN_ID_PARAMETER_NAME: run_id})
+    names = [node.pipeline_node.node_info.id for node in ir.nodes]
+    report({"event": "plan", "components": names, "run_id": run_id})
+    for position, name in enumerate(names):
+        report({"event": "start", "component": name})
+        try:
+            LocalDagRunner().run_with_ir(_only(ir, position))
+        except Exception as error:
+            raise ComponentError(name, _reason(error)) from error
+        report({"event": "end", "component": name, "state": node_state(config.metadata_path, run_id, name)})
+    return summarise(config, run_id)
+
+
+def _only(ir: pipeline_pb2.Pipeline, position: int) -> pipeline_pb2.Pipeline:
+    """The same pipeline with every other node marked to be skipped: the runner itself has no hook between nodes."""
+    one = copy.deepcopy(ir)
+    for index, node in enumerate(one.nodes):
+        options = node.pipeline_node.execution_options
+        if index != position:
+            options.skip.SetInParent()
+        elif node.pipeline_node.node_info.id == _ALWAYS_RUN:
+            options.caching_options.enable_cache = False
+    return one
+
+
+def _reason(error: BaseException) -> str:
+    """The innermost message. Beam's in-process runner gives the worker's traceback as text, its last line the error."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    lines = [line for line in str(error).strip().splitlines() if line.strip()]
+    if "Traceback (most recent call last)" not in str(error):
+        return str(error).strip() or type(error).__name__
+    return lines[-1].split(" [while running", 1)[0].strip()
+
+
+class _ProgressHandler(logging.Handler):
+    """Passes the Trainer's progress on."""
+
+    def __init__(self, report: Report):
+        super().__init__()
+        self._report = report
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._report({"event": "progress", **record.__dict__["progress"]})
+
+
+def main() -> int:
+    """Runs the PipelineConfig that comes as JSON on standard input; writes events as JSON lines to a descriptor."""
+    config = PipelineConfig.from_dict(json.load(sys.stdin))
+    events = os.fdopen(int(sys.argv[1]), "w", buffering=1, encoding="utf-8")
+
+    def report(event: dict[str, Any]) -> None:
+        events.write(json.dumps(event) + "\n")
+
+    absl_logging.use_absl_handler()
+    absl_logging.set_verbosity(absl_logging.INFO)
+    tf.get_logger().propagate = False  # it has a handler of its own
+    progress = logging.getLogger(PROGRESS_LOGGER)
+    progress.setLevel(logging.INFO)
+    progress.propagate = False
+    progress.addHandler(_ProgressHandler(report))
+    try:
+        report({"event": "summary", **asdict(run(config, report))})
+    except ComponentError as error:
+        traceback.print_exc()
+        report({"event": "error", "component": error.component, "message": error.reason})
+        return 1
+    except BrokenPipeError:
+        return 1  # nobody is listening any more: `digits run` was killed
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

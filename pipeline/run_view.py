@@ -1,0 +1,198 @@
+"""How a run looks while it goes and when it is over."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from pipeline.config import PipelineConfig
+
+_SIGNS = {
+    "waiting": ("·", "dim"),
+    "running": ("▶", "cyan"),
+    "done": ("✓", "green"),
+    "cached": ("✓", "green"),
+    "failed": ("✗", "red"),
+}
+
+
+class RunView:
+    """One line per component: live on a terminal, a plain line per change elsewhere.
+
+    Takes the events that pipeline/supervisor.py describes.
+    """
+
+    def __init__(self, console: Console):
+        self._console = console
+        self._states: dict[str, str] = {}
+        self._started: dict[str, float] = {}
+        self._seconds: dict[str, float] = {}
+        self._training: dict[str, Any] = {}
+        self._training_since: tuple[float, int] | None = None  # when, and how many steps were done then
+        self._live = Live(self, console=console, refresh_per_second=4) if console.is_terminal else None
+
+    def __enter__(self) -> RunView:
+        """Starts the live view."""
+        if self._live:
+            self._live.start()
+        else:
+            self._say("Loading TensorFlow and TFX ...")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Leaves the last state on the screen."""
+        for component, state in self._states.items():
+            if state == "running":
+                self._states[component] = "failed"
+                self._seconds[component] = time.monotonic() - self._started[component]
+        if self._live:
+            self._live.stop()
+
+    def show(self, event: dict[str, Any]) -> None:
+        """Takes one event."""
+        getattr(self, f"_show_{event['event']}", lambda event: None)(event)
+
+    def _show_plan(self, event: dict[str, Any]) -> None:
+        self._states = dict.fromkeys(event["components"], "waiting")
+
+    def _show_start(self, event: dict[str, Any]) -> None:
+        self._states[event["component"]] = "running"
+        self._started[event["component"]] = time.monotonic()
+
+    def _show_end(self, event: dict[str, Any]) -> None:
+        component = event["component"]
+        self._states[component] = event["state"]
+        self._seconds[component] = time.monotonic() - self._started[component]
+        if not self._live:
+            cached = event["state"] == "cached"
+            self._say(f"{component}: {'cached' if cached else f'{self._seconds[component]:.1f} s'}")
+
+    def _show_progress(self, event: dict[str, Any]) -> None:
+        done = (event["epoch"] - 1) * event["steps"] + event["step"]
+        if self._training_since is None:
+            self._training_since = (time.monotonic(), done)
+        self._training = event
+        if not self._live and "val_loss" in event:
+            self._say(f"Trainer: {self._describe_training()}")
+
+    def __rich__(self) -> RenderableType:
+        """The table as it stands."""
+        if not self._states:
+            return Text("Loading TensorFlow and TFX ...", style="dim")
+        table = Table.grid(padding=(0, 2))
+        for component, state in self._states.items():
+            sign, style = _SIGNS[state]
+            table.add_row(
+                Text(sign, style=style),
+                Text(component, style="dim" if state == "waiting" else ""),
+                Text(self._time_of(component), style="dim"),
+                self._detail_of(component),
+            )
+        return table
+
+    def _time_of(self, component: str) -> str:
+        state = self._states[component]
+        if state == "waiting":
+            return ""
+        if state == "cached":
+            return "cached"
+        seconds = self._seconds.get(component) or time.monotonic() - self._started[component]
+        return f"{seconds:.1f} s"
+
+    def _detail_of(self, component: str) -> str:
+        return self._describe_training() if component == "Trainer" and self._training else ""
+
+    def _describe_training(self) -> str:
+        now = self._training
+        text = f"epoch {now['epoch']}/{now['epochs']}  loss {now['loss']:.4f}  accuracy {now['accuracy']:.2%}"
+        if "val_accuracy" in now:
+            text += f"  validation {now['val_accuracy']:.2%}"
+        left = self._seconds_left()
+        return text + (f"  {left // 60:.0f}:{left % 60:02.0f} left" if left else "")
+
+    def _seconds_left(self) -> float:
+        since, first = self._training_since or (time.monotonic(), 0)
+        done = (self._training["epoch"] - 1) * self._training["steps"] + self._training["step"]
+        total = self._training["epochs"] * self._training["steps"]
+        return (time.monotonic() - since) / (done - first) * (total - done) if done > first else 0.0
+
+    def _say(self, text: str) -> None:
+        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+def describe_summary(summary: dict[str, Any], config: PipelineConfig) -> RenderableType:
+    """The end of a run: figures, verdict, what was pushed, where the time went.
+
+    Args:
+        summary: pipeline.summary.Summary as a dict, through JSON.
+        config: what was run.
+    """
+    evaluation, training = summary["evaluation"], config.training
+    by_digit = evaluation["accuracy_by_digit"]
+    worst = min(by_digit, key=by_digit.__getitem__)
+    sizes = {split: f"{size:,}" for split, size in summary["split_sizes"].items()}
+    problems = _problems(summary, config)
+    table = Table.grid(padding=(0, 2))
+    table.add_row("Model", f"{training.model}, {training.epochs} epochs, seed {training.seed}")
+    table.add_row(
+        "Data",
+        f"{sizes['train']} training, {sizes['eval']} validation and {sizes['test']} test images "
+        f"({summary['data_source']})",
+    )
+    table.add_row("Test accuracy", f"{evaluation['accuracy']:.2%}")
+    table.add_row("Worst digit", f"{worst}, {by_digit[worst]:.2%}")
+    table.add_row("Baseline", _describe_baseline(evaluation["baseline_accuracy"], config))
+    table.add_row("Verdict", Text("not blessed", style="red") if problems else Text("blessed", style="green"))
+    if summary["version"]:
+        table.add_row("Pushed", f"version {summary['version']}, {summary['path']}")
+    longest = sorted(summary["seconds"].items(), key=lambda item: -item[1])
+    table.add_row("Time", ", ".join(f"{name} {seconds:.1f} s" for name, seconds in longest) or "all cached")
+    if not problems:
+        return table
+    return Group(table, *(Text(f"  • {problem}") for problem in problems), Text(_advice(summary)))
+
+
+def _describe_baseline(accuracy: float | None, config: PipelineConfig) -> str:
+    if accuracy is not None:
+        return f"{accuracy:.2%} (the latest earlier blessed model)"
+    return "none (no earlier blessed model)" if config.baseline == "latest" else "none, as asked"
+
+
+def _problems(summary: dict[str, Any], config: PipelineConfig) -> list[str]:
+    evaluation, thresholds = summary["evaluation"], config.thresholds
+    problems = []
+    for failure in sorted(
+        evaluation["failures"], key=lambda failure: -1 if failure["digit"] is None else failure["digit"]
+    ):
+        if failure["is_change"]:
+            problems.append(
+                f"accuracy is {-failure['value'] * 100:.2f} points below the baseline's "
+                f"{evaluation['baseline_accuracy']:.2%}; --max-drop allows {thresholds.max_drop * 100:.2f}"
+            )
+        elif failure["digit"] is None:
+            problems.append(f"accuracy {failure['value']:.2%} is below --min-accuracy {thresholds.min_accuracy:.2%}")
+        else:
+            problems.append(
+                f"digit {failure['digit']}: accuracy {failure['value']:.2%} is below "
+                f"--min-digit-accuracy {thresholds.min_digit_accuracy:.2%}"
+            )
+    if summary["serving_problem"]:
+        problems.append(f"the bot could not serve it: {summary['serving_problem']}")
+    return problems
+
+
+def _advice(summary: dict[str, Any]) -> str:
+    if summary["serving_problem"]:
+        return "Nothing was pushed: the export is broken. The bot goes on with the version it has."
+    return (
+        "Nothing was pushed: the bot goes on with the version it has. Train longer (--epochs), take another --model, "
+        "or, if you mean to accept less, change the threshold; --baseline none compares with no earlier model."
+    )

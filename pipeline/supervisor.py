@@ -1,0 +1,154 @@
+"""The parent of a local run: starts the pipeline in a process of its own, keeps its noise in a log, shows its events.
+
+The child (pipeline/local_runner.py) loads TensorFlow; this side does not, so that its view stays alive and a crash
+there is a sentence here. Events are JSON lines on a pipe: `plan` (components, run_id), `start` (component), `progress`
+(epoch, epochs, step, steps, loss, accuracy, ...), `end` (component, state), `summary` (pipeline.summary.Summary) and
+`error` (component or null, message).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import IO, Any
+
+from rich.console import Console
+
+from pipeline.config import PipelineConfig, child_environment
+from pipeline.run_view import RunView, describe_summary
+
+PUSHED, FAILED, NOT_BLESSED, INTERRUPTED = 0, 1, 3, 130
+
+
+def run_locally(config: PipelineConfig, console: Console, *, verbose: bool = False) -> int:
+    """Runs the pipeline and shows how it goes.
+
+    Args:
+        config: what to run.
+        console: where to show it: live on a terminal, as plain lines elsewhere.
+        verbose: also copies what the libraries print to standard error.
+
+    Returns:
+        The exit code: 0 pushed, 1 failed, 3 not blessed, 130 interrupted.
+    """
+    Path(config.root).mkdir(parents=True, exist_ok=True)
+    with _only_run_in(config.root) as alone:
+        if not alone:
+            console.print(
+                f"[red]Another run is using {config.root}.[/] Wait for it to end, or give this one another --root."
+            )
+            return FAILED
+        log_path = Path(config.root) / "logs" / f"{datetime.now():%Y%m%d-%H%M%S}.log"
+        log_path.parent.mkdir(exist_ok=True)
+        console.print(f"Log: {log_path}", highlight=False, soft_wrap=True)
+        last: dict[str, Any] = {}
+        status = 0
+        with RunView(console) as view:
+            try:
+                for event in _events(config, log_path, verbose):
+                    last = event
+                    view.show(event)
+            except KeyboardInterrupt:
+                status = INTERRUPTED
+            except _ChildEndedError as error:
+                status = error.status
+        return _conclude(last, status, config, console, log_path)
+
+
+def _conclude(last: dict[str, Any], status: int, config: PipelineConfig, console: Console, log_path: Path) -> int:
+    if status == INTERRUPTED:
+        console.print("Interrupted. The same command goes on from here: what is finished is kept.")
+        return INTERRUPTED
+    if last.get("event") == "summary":
+        console.print(describe_summary(last, config))
+        return PUSHED if last["version"] else NOT_BLESSED
+    if last.get("event") == "error":
+        where = f"{last['component']} failed: " if last["component"] else "The pipeline failed: "
+        console.print(f"[red]{where}[/]", end="")
+        console.print(last["message"], markup=False, highlight=False, soft_wrap=True)
+    else:
+        ended = f"by signal {-status} ({signal.Signals(-status).name})" if status < 0 else f"with status {status}"
+        console.print(f"[red]The pipeline's process was ended {ended}.[/]")
+        if status == -signal.SIGKILL:
+            console.print("If nobody stopped it, memory may have run out: try a smaller --batch-size.")
+    console.print(f"What is finished is kept: the same command goes on from here. Details: {log_path}", soft_wrap=True)
+    return FAILED
+
+
+class _ChildEndedError(Exception):
+    """The child ended without a last word."""
+
+    def __init__(self, status: int):
+        super().__init__(status)
+        self.status = status
+
+
+def _events(config: PipelineConfig, log_path: Path, verbose: bool) -> Iterator[dict[str, Any]]:
+    """Starts the child and yields its events until it ends."""
+    receiving, sending = os.pipe()
+    with log_path.open("wb") as log, os.fdopen(receiving, encoding="utf-8") as events:
+        child = subprocess.Popen(
+            [sys.executable, "-m", "pipeline.local_runner", str(sending)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE if verbose else log,
+            stderr=subprocess.STDOUT,
+            pass_fds=[sending],
+            env=child_environment(),
+        )
+        os.close(sending)
+        assert child.stdin is not None  # it was asked for
+        try:
+            if verbose:
+                threading.Thread(target=_copy, args=(child.stdout, log), daemon=True).start()
+            child.stdin.write(json.dumps(config.to_dict()).encode())
+            child.stdin.close()
+            last_word = False
+            for line in events:
+                event: dict[str, Any] = json.loads(line)
+                last_word = event["event"] in {"summary", "error"}
+                yield event
+            child.wait()
+            if not last_word:
+                raise _ChildEndedError(child.returncode)
+        finally:
+            _stop(child)
+
+
+def _stop(child: subprocess.Popen[bytes]) -> None:
+    """Ends the child if it still runs; it gets a few seconds to close its files."""
+    if child.poll() is None:
+        child.send_signal(signal.SIGINT)
+        try:
+            child.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+
+
+def _copy(source: IO[bytes] | None, log: IO[bytes]) -> None:
+    assert source is not None  # --verbose asked for it
+    for line in source:
+        log.write(line)
+        sys.stderr.buffer.write(line)
+        sys.stderr.flush()
+
+
+@contextmanager
+def _only_run_in(root: str) -> Iterator[bool]:
+    """Whether no other run uses this root: TFX's SQLite database and checkpoints are for one at a time."""
+    with (Path(root) / ".lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True

@@ -1,0 +1,181 @@
+"""The dependency rules of CONTRIBUTING.md, held by reading the sources' syntax trees."""
+
+import ast
+import re
+import resource
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = ("components", "models", "pipeline", "serving_bot")
+TENSORFLOW = {"tensorflow", "tf_keras", "tfx", "tfx_bsl", "keras", "apache_beam", "ml_metadata"} | {
+    f"tensorflow_{name}" for name in ("data_validation", "metadata", "model_analysis", "transform")
+}
+
+
+def modules(*folders: str) -> list[Path]:
+    return sorted(path for folder in folders for path in (ROOT / folder).rglob("*.py"))
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Dotted names of all modules and members a file imports, wherever in it; relative ones made absolute."""
+    package = path.relative_to(ROOT).parent.parts
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            parents = package[: len(package) - node.level + 1] if node.level else ()
+            module = ".".join([*parents, *([node.module] if node.module else [])])
+            yield from (f"{module}.{alias.name}" for alias in node.names)
+
+
+def within(name: str, module: str) -> bool:
+    return name == module or name.startswith(module + ".")
+
+
+def violations(paths: list[Path], *forbidden: str) -> list[str]:
+    return [
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path in paths
+        for name in imports(path)
+        if any(within(name, module) for module in forbidden)
+    ]
+
+
+def test_there_is_something_to_check():
+    assert {path.relative_to(ROOT).parts[0] for path in modules(*PACKAGES)} == set(PACKAGES)
+
+
+def test_imports_are_found_wherever_they_stand(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys.modules[__name__], "ROOT", tmp_path)
+    path = tmp_path / "models" / "deep" / "some.py"
+    path.parent.mkdir(parents=True)
+    path.write_text(
+        "import a.b\n"
+        "def f():\n    from c import d\n"
+        "if True:\n    from . import e\n    from .. import g\n"
+        "from ..h import i\n"
+    )
+
+    assert set(imports(path)) == {"a.b", "c.d", "models.deep.e", "models.g", "models.h.i"}
+
+
+def test_the_bot_needs_neither_tensorflow_nor_the_pipeline():
+    assert not violations(modules("serving_bot"), *TENSORFLOW, "pipeline", "components")
+
+
+@pytest.mark.parametrize("name", ["lenet", "my_model"])
+def test_a_models_file_imports_keras_only(name):
+    allowed = ("__future__", "keras", "models.features")
+
+    others = [
+        found
+        for found in imports(ROOT / "models" / f"{name}.py")
+        if not any(within(found, module) for module in allowed)
+    ]
+
+    assert others == []
+
+
+def test_features_import_nothing():
+    assert not list(imports(ROOT / "models" / "features.py"))
+
+
+def test_nothing_imports_the_command_line():
+    paths = [path for path in modules(*PACKAGES) if path != ROOT / "pipeline" / "cli.py"]
+
+    assert not violations(paths, "pipeline.cli")
+
+
+def test_the_packages_import_neither_tests_nor_benchmarks():
+    assert not violations(modules(*PACKAGES), "tests", "benchmarks", "notebooks")
+
+
+def test_only_the_configuration_reads_the_environment():
+    readers = {
+        str(path.relative_to(ROOT))
+        for path in modules(*PACKAGES)
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if (isinstance(node, ast.Attribute) and node.attr in {"environ", "environb", "getenv"})
+        or (isinstance(node, ast.ImportFrom) and node.module == "os" and {"environ", "getenv"} & names(node))
+    }
+
+    assert readers <= {"pipeline/config.py"}
+
+
+def names(node: ast.ImportFrom) -> set[str]:
+    return {alias.name for alias in node.names}
+
+
+def test_setup_lists_every_package():
+    setup = ast.parse((ROOT / "setup.py").read_text(encoding="utf-8"))
+    listed = next(
+        ast.literal_eval(keyword.value)
+        for node in ast.walk(setup)
+        if isinstance(node, ast.Call)
+        for keyword in node.keywords
+        if keyword.arg == "packages"
+    )
+    folders = {path.parent for path in modules(*PACKAGES) if path.name == "__init__.py"}
+    present = {".".join(folder.relative_to(ROOT).parts) for folder in folders}
+
+    assert set(listed) == present
+
+
+def tracked_files() -> list[Path]:
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
+        text=True,
+    ).stdout
+    return [ROOT / name for name in listed.split("\0") if name and (ROOT / name).is_file()]
+
+
+def test_no_file_names_a_package_registry():
+    hosts = re.compile(rb"(?i)pypi\.org|pythonhosted\.org|anaconda\.org|registry\.npmjs|--(extra-)?index-url")
+
+    named = [str(path.relative_to(ROOT)) for path in tracked_files() if hosts.search(path.read_bytes())]
+
+    assert named == []
+
+
+def locked(name: str) -> dict[str, str]:
+    """Package → its whole entry, hashes included, of a file in requirements/."""
+    text = (ROOT / "requirements" / name).read_text(encoding="utf-8")
+    entries = re.findall(r"^([a-zA-Z0-9._-]+)==((?:.*\\\n)*.*\n)", text, flags=re.MULTILINE)
+    assert entries
+    return dict(entries)
+
+
+@pytest.mark.parametrize("name", ["bot.txt", "build.txt", "data.txt", "py310.txt", "py311plus.txt", "uv.txt"])
+def test_every_locked_package_has_a_hash(name):
+    assert [package for package, entry in locked(name).items() if "--hash=sha256:" not in entry] == []
+
+
+def test_the_bots_lock_has_no_tensorflow():
+    packages = {package.replace("-", "_") for package in locked("bot.txt")}
+
+    assert not packages & TENSORFLOW
+    assert {"ai_edge_litert", "python_telegram_bot", "pillow_heif"} <= packages
+
+
+def test_help_is_quick_and_without_tensorflow():
+    command = [sys.executable, "-X", "importtime", "-c", "from pipeline.cli import main; main()", "--help"]
+
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+
+    imported = {line.rsplit("|")[-1].strip().split(".")[0] for line in done.stderr.splitlines()}
+    assert done.returncode == 0, done.stderr
+    assert "Usage" in done.stdout
+    assert "typer" in imported
+    assert not imported & (TENSORFLOW | {"cv2", "httpx", "numpy", "telegram"})
+    # Processor time, which other work on the machine does not stretch.
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 1.5
