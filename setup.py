@@ -6,6 +6,7 @@ from setuptools import setup
 READER = [
     "ai-edge-litert>=1.4",
     "fsspec",
+    "jinja2",
     "numpy>=1.26",
     "opencv-python-headless>=4.10",
     "pillow>=11",

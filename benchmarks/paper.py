@@ -1,4 +1,4 @@
-"""Makes pictures as people send them: digits written on paper or a board and photographed, and pictures that hold no digit.
+"""Makes pictures as people send them: photos of digits written on paper or a board, and pictures without a digit.
 
 Everything follows from the random generator that is passed in, so a seed gives the same picture again.
 """
@@ -60,7 +60,8 @@ def non_digit(kind: str, rng: Rng, *, size: tuple[int, int] = (600, 800)) -> byt
     """A picture that holds no digit, as JPEG bytes.
 
     Args:
-        kind: one of `NON_DIGITS`: a letter of `LETTERS` or four of them, written like `photo`'s digits; an empty sheet or board;
+        kind: one of `NON_DIGITS`: a letter of `LETTERS` or four of them, written like `photo`'s digits; an
+            empty sheet or board;
             noise; a scribble; a made-up landscape of soft shapes, edges and texture.
         rng: source of every choice.
         size: height and width in pixels.
@@ -94,7 +95,8 @@ def letter(rng: Rng) -> Pixels:
 
 
 def photograph(ink: Plane, rng: Rng, instrument: str, ground: str) -> Pixels:
-    """Lays ink (float32 [height, width] in 0..1) on a sheet or board and photographs it: uint8 [height, width, 3], RGB."""
+    """Lays ink (float32 [height, width] in 0..1) on a sheet or board and photographs it: uint8 [height,
+    width, 3], RGB."""
     height, width = ink.shape
     if instrument == "chalk":
         sheet_colour = rng.uniform(20, 70, 3)
@@ -140,9 +142,7 @@ def _write(glyphs: Sequence[Pixels], rng: Rng, size: tuple[int, int], instrument
         large = cv2.resize(glyph, (side, side), interpolation=cv2.INTER_CUBIC).astype(np.float32) / 255
         large = cv2.GaussianBlur(large, (0, 0), side / 90)
         # The level at which the enlarged glyph is cut makes the stroke thinner or thicker.
-        cut = {"pen": 0.55, "pencil": 0.55, "marker": 0.4, "chalk": 0.5}[instrument] + float(
-            rng.uniform(-0.1, 0.1)
-        )
+        cut = {"pen": 0.55, "pencil": 0.55, "marker": 0.4, "chalk": 0.5}[instrument] + float(rng.uniform(-0.1, 0.1))
         large = np.clip((large - cut) * side / 12 + 0.5, 0, 1)
         x, y = int(left + index * pitch), int(top + rng.uniform(-0.03, 0.03) * side)
         y = min(max(y, 0), height - side)
@@ -184,9 +184,7 @@ def _perspective(scene: Plane, rng: Rng) -> Plane:
     centre = np.array([width / 2, height / 2])
     moved = (corners - centre) @ turn.T + centre + rng.uniform(-0.03, 0.03, (4, 2)) * min(height, width)
     matrix = cv2.getPerspectiveTransform(corners, moved.astype(np.float32))
-    return np.asarray(
-        cv2.warpPerspective(scene, matrix, (width, height), borderMode=cv2.BORDER_REPLICATE), np.float32
-    )
+    return np.asarray(cv2.warpPerspective(scene, matrix, (width, height), borderMode=cv2.BORDER_REPLICATE), np.float32)
 
 
 def _grain(rng: Rng, height: int, width: int, sigma: float) -> Plane:

@@ -1,7 +1,7 @@
 """Images that are no digits, in MNIST's format: letters, strokes, blobs and digits cut in two and joined wrongly.
 
-Trained towards the uniform distribution they teach a network of ten classes to doubt ("outlier exposure": Hendrycks et al., "Deep
-Anomaly Detection with Outlier Exposure", ICLR 2019). Softmax alone is sure of four letters in five.
+Trained towards the uniform distribution (24 beside each batch of 128 digits) they teach a network of ten classes to
+doubt: "outlier exposure", Hendrycks et al., "Deep Anomaly Detection with Outlier Exposure", ICLR 2019.
 """
 
 from __future__ import annotations
@@ -67,9 +67,7 @@ def _letter(rng: np.random.Generator) -> Images:
 
 def _bend(drawing: Images, rng: np.random.Generator) -> Images:
     y, x = np.mgrid[0:_SIDE, 0:_SIDE].astype(np.float32)
-    shifts = cv2.resize(
-        rng.normal(0, 4, (4, 4, 2)).astype(np.float32), (_SIDE, _SIDE), interpolation=cv2.INTER_CUBIC
-    )
+    shifts = cv2.resize(rng.normal(0, 4, (4, 4, 2)).astype(np.float32), (_SIDE, _SIDE), interpolation=cv2.INTER_CUBIC)
     return np.asarray(cv2.remap(drawing, x + shifts[..., 0], y + shifts[..., 1], cv2.INTER_LINEAR), np.uint8)
 
 
@@ -79,9 +77,7 @@ def _strokes(rng: np.random.Generator) -> Images:
     for _ in range(int(rng.integers(1, 5))):
         corners = rng.uniform(12, _SIDE - 12, (int(rng.integers(2, 9)), 2))
         times = np.linspace(0, len(corners) - 1, 100)
-        path = np.stack(
-            [np.interp(times, np.arange(len(corners)), corners[:, axis]) for axis in (0, 1)], axis=1
-        )
+        path = np.stack([np.interp(times, np.arange(len(corners)), corners[:, axis]) for axis in (0, 1)], axis=1)
         path = cv2.GaussianBlur(path.astype(np.float32), (1, 21), float(rng.uniform(0.5, 8)))
         cv2.polylines(drawing, [np.rint(path).astype(np.int32)], False, 255, thickness, cv2.LINE_AA)
     return drawing

@@ -24,8 +24,11 @@ MAX_ROWS = 8
 
 
 def annotate(reading: Reading) -> bytes:
-    """Draws a reading as PNG bytes: the photo with a box and an answer at each digit, then a tile per digit with the 28×28 image
-    that the network saw and its three likeliest classes. A digit that is not sure is orange and carries a question mark."""
+    """Draws a reading as PNG bytes: the photo with a box and an answer at each digit, then a tile per digit.
+
+    A tile shows the 28×28 image that the network saw and its three likeliest classes. A digit that is not sure is
+    orange and carries a question mark.
+    """
     photo = Image.fromarray(reading.picture.pixels)
     factor = PHOTO_SIDE / max(photo.size)
     method = Image.Resampling.NEAREST if factor > 2 else Image.Resampling.LANCZOS

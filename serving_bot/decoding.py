@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 try:
     import pillow_heif
@@ -30,7 +30,8 @@ MAX_PIXELS = 25_000_000
 """Largest picture that is decoded as a whole."""
 
 MAX_PIXELS_REDUCED = 110_000_000
-"""Largest baseline JPEG: it is decoded straight to a half, a quarter or an eighth of its sides, so memory stays small."""
+"""Largest baseline JPEG: it is decoded straight to a half, a quarter or an eighth of its sides, so memory
+stays small."""
 
 MIN_SIDE = 8
 """Smallest picture in pixels: no digit can be told on less."""
@@ -84,8 +85,8 @@ class Picture:
 def decode(data: bytes) -> Picture:
     """Decodes JPEG, PNG, WebP, GIF (first frame), BMP and, with the extra `heic`, HEIC.
 
-    EXIF rotation is applied; transparency is laid on a ground that the drawing stands out from; 16 bits, CMYK and palettes
-    become 8-bit RGB; a large picture is reduced to `WORKING_SIDE`.
+    EXIF rotation is applied; transparency is laid on a ground that the drawing stands out from; 16 bits, CMYK
+    and palettes become 8-bit RGB; a large picture is reduced to `WORKING_SIDE`.
 
     Raises:
         TooLargePictureError: over `MAX_BYTES` or the limits on pixels, which are checked before decoding.
@@ -110,10 +111,8 @@ def decode(data: bytes) -> Picture:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise TooLargePictureError("The picture has too many pixels; send a smaller one.") from error
-    except Image.UnidentifiedImageError as error:
-        raise UnknownFormatError(
-            "This is not a JPEG, PNG, WebP, GIF or BMP picture; send one of these."
-        ) from error
+    except UnidentifiedImageError as error:
+        raise UnknownFormatError("This is not a JPEG, PNG, WebP, GIF or BMP picture; send one of these.") from error
     except MemoryError as error:
         raise TooLargePictureError("The picture does not fit into memory; send a smaller one.") from error
     except Exception as error:  # a damaged file makes Pillow's plugins raise almost anything
@@ -131,9 +130,7 @@ def _decode(image: Image.Image) -> Picture:
     if min(width, height) < MIN_SIDE:
         raise DamagedPictureError(f"The picture is only {width}×{height} pixels; send a larger one.")
     orientation = _orientation(image)
-    image.draft(
-        "RGB", (WORKING_SIDE * width // max(width, height), WORKING_SIDE * height // max(width, height))
-    )
+    image.draft("RGB", (WORKING_SIDE * width // max(width, height), WORKING_SIDE * height // max(width, height)))
     pixels = _reduce(_to_rgb(image))
     mirror, turns = _ORIENTATIONS.get(orientation, (False, 0))
     scale = max(width, height) / max(pixels.shape[:2])
@@ -161,8 +158,8 @@ def _to_rgb(image: Image.Image) -> npt.NDArray[np.uint8]:
 
 
 def _flatten(rgba: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """Lays uint8 [height, width, 4] on one colour: that of the opaque part where it is most of the picture (rounded corners),
-    else black under light strokes and white under dark ones (a drawing on nothing)."""
+    """Lays uint8 [height, width, 4] on one colour: that of the opaque part where it is most of the picture
+    (rounded corners), else black under light strokes and white under dark ones (a drawing on nothing)."""
     rgba = _reduce(rgba)
     alpha = rgba[..., 3]
     colours = rgba[..., :3]
@@ -174,7 +171,7 @@ def _flatten(rgba: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     else:
         ground = np.full(3, 0.0 if visible.mean() > 127 else 255.0)
     share = alpha[..., np.newaxis].astype(np.float32) / 255
-    return np.rint(colours * share + ground.astype(np.float32) * (1 - share)).astype(np.uint8)
+    return np.asarray(np.rint(colours * share + ground.astype(np.float32) * (1 - share)), np.uint8)
 
 
 def _reduce(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:

@@ -86,15 +86,14 @@ def collect(folder: Path) -> list[Labelled]:
     if not folder.is_dir():
         raise NoPicturesError(f"{folder} is not a folder.")
     pictures = []
-    for path in sorted(
-        path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")
-    ):
+    for path in sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")):
         parents = path.relative_to(folder).parts[:-1]
         if 1 <= len(parents) <= 2 and parents[-1].isascii() and parents[-1].isdigit():
             pictures.append(Labelled(path, parents[0] if len(parents) == 2 else "", parents[-1]))
     if not pictures:
         raise NoPicturesError(
-            f"{folder} holds no labelled picture: put each at {folder}/<digit>/<file> or {folder}/<kind>/<digit>/<file>."
+            f"{folder} holds no labelled picture: put each at {folder}/<digit>/<file> "
+            f"or {folder}/<kind>/<digit>/<file>."
         )
     return pictures
 
@@ -128,9 +127,7 @@ def _read(reader: Reader, picture: Labelled, keep_picture: bool) -> Outcome:
     except (UnreadablePictureError, OSError) as error:
         return Outcome(picture, "", False, str(error), None)
     wrong = not (reading.sure and reading.text == picture.label)
-    return Outcome(
-        picture, reading.text, reading.sure, "", _thumbnail(reading) if keep_picture and wrong else None
-    )
+    return Outcome(picture, reading.text, reading.sure, "", _thumbnail(reading) if keep_picture and wrong else None)
 
 
 def _thumbnail(reading: Reading) -> bytes:
@@ -144,15 +141,17 @@ def _thumbnail(reading: Reading) -> bytes:
 def summarise(outcomes: list[Outcome]) -> dict[str, Any]:
     """The figures as JSON-ready values.
 
-    `accuracy` is the share of all pictures whose answer was given surely and is right: an abstention, a missed digit and an
-    unreadable file count against it. `accuracy_when_sure` is the share right among those answered surely (None where there
-    are none), `best_guess_accuracy` takes the likeliest digits even where the reader is not sure.
+    `accuracy` is the share of all pictures whose answer was given surely and is right: an abstention, a missed
+    digit and an unreadable file count against it. `accuracy_when_sure` is the share right among those answered surely
+    (None where there are none), `best_guess_accuracy` takes the likeliest digits even where the reader is not sure.
     """
     summary = _figures(outcomes)
-    for name, key in (("per_label", lambda o: o.picture.label), ("per_kind", lambda o: o.picture.kind)):
-        values = sorted({key(outcome) for outcome in outcomes})
-        if values != [""]:
-            summary[name] = {value: _figures([o for o in outcomes if key(o) == value]) for value in values}
+    for name, attribute in (("per_label", "label"), ("per_kind", "kind")):
+        groups: dict[str, list[Outcome]] = {}
+        for outcome in outcomes:
+            groups.setdefault(getattr(outcome.picture, attribute), []).append(outcome)
+        if set(groups) != {""}:
+            summary[name] = {value: _figures(groups[value]) for value in sorted(groups)}
     summary["mistakes"] = [
         {
             "file": str(outcome.picture.path),
@@ -191,7 +190,8 @@ _REPORT = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=Tr
 <title>Reading {{ folder }}</title>
 <style>
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem; color: #222 }
-table { border-collapse: collapse; margin: 1rem 0 } th, td { padding: .2rem .8rem; text-align: right; border-bottom: 1px solid #ddd }
+table { border-collapse: collapse; margin: 1rem 0 } th, td { padding: .2rem .8rem; text-align: right;
+border-bottom: 1px solid #ddd }
 th:first-child, td:first-child { text-align: left }
 .grid { display: grid; grid-template-columns: repeat(auto-fill, minmax(20rem, 1fr)); gap: 1rem }
 figure { margin: 0; border: 1px solid #ddd; padding: .5rem } img { max-width: 100%; display: block }
@@ -232,11 +232,7 @@ def render_report(folder: Path, outcomes: list[Outcome], model: str) -> str:
         model: name and version of the model, for the first line.
     """
     summary = summarise(outcomes)
-    tables = [
-        (title, summary[key])
-        for title, key in (("Kind", "per_kind"), ("Label", "per_label"))
-        if key in summary
-    ]
+    tables = [(title, summary[key]) for title, key in (("Kind", "per_kind"), ("Label", "per_label")) if key in summary]
     return _REPORT.render(
         folder=folder,
         summary=summary,
@@ -251,7 +247,8 @@ def describe(summary: dict[str, Any], model: str) -> str:
     """The figures of `summarise` as lines for a terminal."""
     lines = [f"{model}: {summary['accuracy']:.2%} of {summary['pictures']} pictures read right"]
     lines.append(
-        f"  {summary['wrong']} wrong, {summary['abstentions']} not sure or nothing found, {summary['unreadable']} unreadable"
+        f"  {summary['wrong']} wrong, {summary['abstentions']} not sure or nothing found, "
+        f"{summary['unreadable']} unreadable"
     )
     for title, key in (("kind", "per_kind"), ("label", "per_label")):
         for name, row in summary.get(key, {}).items():

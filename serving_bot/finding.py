@@ -224,9 +224,7 @@ def _drop_rules(mask: Mask) -> Mask:
     return np.asarray(rest | (cv2.morphologyEx(rest, cv2.MORPH_CLOSE, kernel) & removed), np.uint8)
 
 
-def _strokes(
-    mask: Mask, contrast: Plane, strong: float
-) -> tuple[npt.NDArray[np.int32], list[tuple[Box, list[int]]]]:
+def _strokes(mask: Mask, contrast: Plane, strong: float) -> tuple[npt.NDArray[np.int32], list[tuple[Box, list[int]]]]:
     """Connected pieces of ink that hold a strong pixel and are no specks."""
     count, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8, ltype=cv2.CV_32S)
     certain = np.zeros(count, bool)
@@ -236,9 +234,7 @@ def _strokes(
     kept = [
         index
         for index in range(1, count)
-        if certain[index]
-        and boxes[index].side >= least
-        and not _lies_along_border(labels, index, boxes[index])
+        if certain[index] and boxes[index].side >= least and not _lies_along_border(labels, index, boxes[index])
     ]
     if not kept:
         return labels, []
@@ -264,15 +260,13 @@ def _lies_along_border(labels: npt.NDArray[np.int32], index: int, box: Box) -> b
 
 def _join(groups: list[tuple[Box, list[int]]]) -> list[tuple[Box, list[int]]]:
     joined: list[tuple[Box, list[int]]] = []
-    for box, members in groups:
-        merged = True
-        while merged:  # a larger box may reach what the smaller one did not
-            near = [other for other in joined if _belong(box, other[0])]
-            merged = bool(near)
-            for other in near:
+    for group in groups:
+        whole = group
+        while near := [other for other in joined if _belong(whole[0], other[0])]:
+            for other in near:  # a larger box may reach what the smaller one did not
                 joined.remove(other)
-                box, members = box.union(other[0]), members + other[1]
-        joined.append((box, members))
+                whole = (whole[0].union(other[0]), whole[1] + other[1])
+        joined.append(whole)
     groups = joined
     if not groups:
         return []

@@ -11,17 +11,17 @@ BOX = 20
 """The longer side of the digit, in pixels."""
 
 STROKE_WIDTHS = (1.0, 3.0)
-"""Least widths of a stroke, in pixels of the 28×28, at which a digit is looked at. A hairline would all but vanish when it is
-reduced; a wide stroke is closer to MNIST's mean but may close a small loop, hence both."""
+"""Least widths of a stroke, in pixels of the 28×28, at which a digit is looked at. A hairline would all but
+vanish when it is reduced; a wide stroke is closer to MNIST's mean but may close a small loop, hence both."""
 
 Ink = npt.NDArray[np.float32]
 
 
 def normalise(ink: Ink, least_width: float = STROKE_WIDTHS[0]) -> npt.NDArray[np.uint8]:
-    """One digit as MNIST has it: fitted into 20×20 with its proportions kept, anti-aliased, centre of mass in the middle.
+    """One digit as MNIST has it: fitted into 20×20, proportions kept, anti-aliased, centre of mass in the middle.
 
-    The steps are those of http://yann.lecun.com/exdb/mnist/ ("size normalized to fit in a 20x20 pixel box while preserving
-    their aspect ratio ... centered in a 28x28 image by computing the center of mass of the pixels").
+    The steps are those of http://yann.lecun.com/exdb/mnist/ ("size normalized to fit in a 20x20 pixel box
+    while preserving their aspect ratio ... centered in a 28x28 image by computing the center of mass of the pixels").
 
     Args:
         ink: float32 [height, width] in 0..1, the share of ink in each pixel, cut to the digit's box.
@@ -55,7 +55,8 @@ def variants(ink: Ink) -> npt.NDArray[np.uint8]:
 
 
 def stroke_width(ink: Ink) -> float:
-    """Mean width of the strokes in pixels of `ink` (float32 [height, width] in 0..1): twice the area over the outline."""
+    """Mean width of the strokes in pixels of `ink` (float32 [height, width] in 0..1): twice the area over
+    the outline."""
     solid = cv2.copyMakeBorder((ink > 0.5).astype(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
     outline = np.count_nonzero(solid[:, 1:] != solid[:, :-1]) + np.count_nonzero(solid[1:] != solid[:-1])
     # Counted along pixel edges an outline is 4/pi times its length on average over directions.

