@@ -6,7 +6,6 @@ import json
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
-import click
 import typer
 
 from models.registry import ARCHITECTURES
@@ -47,11 +46,19 @@ def data(
         raise typer.Exit(1) from error
 
 
+def _known_model(name: str) -> str:
+    if name not in ARCHITECTURES:
+        raise typer.BadParameter(f"{name!r} is none of {', '.join(ARCHITECTURES)}.")
+    return name
+
+
 @app.command()
 def run(
     model: Annotated[
         str,
-        typer.Option(envvar="DIGITS_MODEL", click_type=click.Choice(sorted(ARCHITECTURES)), help="Network to train."),
+        typer.Option(
+            envvar="DIGITS_MODEL", callback=_known_model, metavar="|".join(ARCHITECTURES), help="Network to train."
+        ),
     ] = "my_model",
     epochs: Annotated[int, typer.Option(min=1, envvar="DIGITS_EPOCHS", help="Passes over the training images.")] = 3,
     batch_size: Annotated[
