@@ -54,15 +54,15 @@ HOSTILE_MIB = 600.0
 
 
 class Bot:
-    """A running bot."""
+    """A running bot: from this checkout, or (``source=False``) as installed beside ``python``."""
 
-    def __init__(self, api: LoopbackBotApi, push_dir: Path, python: Path, *arguments: str) -> None:
+    def __init__(self, api: LoopbackBotApi, push_dir: Path, python: Path, *arguments: str, source: bool = True) -> None:
         self.log = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed with the object
         command = [str(python), "-c", "from pipeline.cli import main; main()", "bot", "--api-url", api.url]
         self.process = subprocess.Popen(
             [*command, "--push-dir", str(push_dir), "--pictures-per-minute", "1000000", *arguments],
-            cwd=ROOT,
-            env={**os.environ, "TELEGRAM_BOT_TOKEN": TOKEN},
+            cwd=push_dir.parent,
+            env={**os.environ, "TELEGRAM_BOT_TOKEN": TOKEN} | ({"PYTHONPATH": str(ROOT)} if source else {}),
             stderr=self.log,
         )
 
@@ -78,12 +78,14 @@ class Bot:
 
 
 @contextmanager
-def running(model: Path, python: Path, *arguments: str) -> Iterator[tuple[LoopbackBotApi, Bot, Path]]:
+def running(
+    model: Path, python: Path, *arguments: str, source: bool = True
+) -> Iterator[tuple[LoopbackBotApi, Bot, Path]]:
     """A loopback Bot API, a bot that has started, and the folder it serves: a copy of ``model``."""
     with tempfile.TemporaryDirectory() as folder, LoopbackBotApi() as api:
         push_dir = Path(folder) / "models"
         shutil.copytree(model, push_dir / "1")
-        bot = Bot(api, push_dir, python, *arguments)
+        bot = Bot(api, push_dir, python, *arguments, source=source)
         try:
             api.wait(lambda: len(api.called("setMyCommands")) == 2, 60)
             yield api, bot, push_dir
@@ -435,7 +437,7 @@ def size(
         subprocess.run([*pip, "--no-deps", str(ROOT)], check=True)
         used = subprocess.run(["du", "-sk", str(environment)], check=True, capture_output=True, text=True).stdout
         megabytes = round(int(used.split()[0]) * 1024 / 1e6)
-        with running(model, environment / "bin" / "python") as (api, _, _):
+        with running(model, environment / "bin" / "python", source=False) as (api, _, _):
             message = api.photo(photo(8, random.Random(0)))
             (answer,) = api.wait(lambda: api.answers(1, message))
         imported = subprocess.run(
