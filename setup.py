@@ -15,7 +15,9 @@ READER = [
 BOT = [
     *READER,
     "prometheus-client>=0.21",
+    "python-json-logger>=3",
     "python-telegram-bot[rate-limiter,webhooks]>=22,<23",
+    "sniffio",  # httpcore tries to import it for every lock; where it is missing that takes longer than the lock
 ]
 
 PIPELINE = [
@@ -48,7 +50,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10,<3.14",
     packages=["components", "components.mnist_example_gen", "models", "pipeline", "serving_bot"],
-    package_data={"pipeline": ["schema.pbtxt"]},
+    package_data={"pipeline": ["schema.pbtxt"], "serving_bot": ["canary.png", "locales/*/LC_MESSAGES/bot.*"]},
     install_requires=["rich>=13", "typer>=0.15"],
     extras_require={
         "bot": BOT,
