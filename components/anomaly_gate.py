@@ -21,6 +21,11 @@ def AnomalyGate(anomalies: InputArtifact[standard_artifacts.ExampleAnomalies]) -
     Args:
         anomalies: what ExampleValidator found, a SchemaDiff.pb for each split.
     """
+    check_anomalies(anomalies)
+
+
+def check_anomalies(anomalies: Artifact) -> None:
+    """Does what AnomalyGate says, for an ExampleAnomalies artifact."""
     found = [
         f"split {split}, feature {feature or '(dataset)'}: {info.short_description}: {info.description}"
         for split in artifact_utils.decode_split_names(anomalies.split_names)

@@ -198,9 +198,14 @@ def _checkpoint_folder(fn_args: FnArgs) -> str:
 
 
 def _epochs_done(checkpoint: str) -> int:
-    """How many epochs the state in the folder has behind it."""
+    """How many epochs the state in the folder has behind it; a folder without a readable state is removed."""
     path = os.path.join(checkpoint, "training_metadata.json")
-    if not fileio.exists(path):
-        return 0
-    with fileio.open(path, "r") as file:
-        return int(json.loads(file.read())["epoch"])
+    if fileio.exists(path):
+        try:
+            with fileio.open(path, "r") as file:
+                return int(json.loads(file.read())["epoch"])
+        except ValueError:
+            logging.getLogger(PROGRESS_LOGGER).warning("%s is cut short: training starts anew", path)
+    if fileio.exists(checkpoint):
+        fileio.rmtree(checkpoint)
+    return 0

@@ -339,3 +339,7 @@ def _stop(sentence: str) -> NoReturn:
 def main() -> None:
     """Entry point of the `digits` command."""
     app()
+
+
+if __name__ == "__main__":
+    main()

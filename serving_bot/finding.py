@@ -29,6 +29,9 @@ NOISE_FACTOR = 5.0
 THICKEST_RULE = 0.018
 """Printed lines are thinner than this share of the shorter side."""
 
+FEWEST_RULES = 3
+"""Fewer straight lines than this may be strokes."""
+
 RULE_TILT = np.deg2rad(12)
 """Printed lines are level or upright to this angle."""
 
@@ -116,16 +119,21 @@ def find(pixels: npt.NDArray[np.uint8]) -> list[Found]:
 
 
 def _is_dark_on_light(grey: Mask) -> bool:
-    """Whether ink is darker than its ground: the ground holds the border, and most of any large window."""
+    """Whether ink is darker than its ground: the ground is the border where that has one brightness (a canvas, a scan),
+    otherwise what most of any large window is."""
     border = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
     threshold, _ = cv2.threshold(grey, 0, 255, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
-    light_border = float(np.mean(border > threshold))
-    if not 0.25 < light_border < 0.75:
-        return light_border > 0.5
+    light_border = float(np.mean(border > threshold)) > 0.5
+    low, high = np.quantile(border, (0.1, 0.9))
+    if high - low < 12:
+        return light_border
     window = int(min(grey.shape) * 0.5) | 1
     difference = grey.astype(np.float32) - cv2.medianBlur(grey, window)
-    dark, light = np.maximum(-difference - 6, 0), np.maximum(difference - 6, 0)
-    return float(np.square(dark).sum()) > float(np.square(light).sum())
+    dark = float(np.square(np.maximum(-difference - 6, 0)).sum())
+    light = float(np.square(np.maximum(difference - 6, 0)).sum())
+    if max(dark, light) > 4 * min(dark, light):
+        return dark > light
+    return light_border
 
 
 def _flat_ground(small: npt.NDArray[np.uint8], dark: bool, zoom: int) -> npt.NDArray[np.uint8] | None:
@@ -192,33 +200,43 @@ def _levels(contrast: Plane) -> tuple[float, float] | None:
 
 
 def _drop_rules(mask: Mask) -> Mask:
-    """Takes printed lines out of a mask: thin, straight, nearly level or upright, and across most of the picture.
+    """Takes printed lines out of a mask: thin, straight, nearly level or upright, across half the picture, and several.
 
     Where a line crosses a stroke as thin as itself, the stroke is closed again.
     """
     height, width = mask.shape
-    count, _, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8, ltype=cv2.CV_32S)
-    spans = (stats[1:, 2] > 0.8 * width) | (stats[1:, 3] > 0.8 * height)
-    if count == 1 or not spans.any():
-        return mask
     side = max(3, int(THICKEST_RULE * min(height, width)) | 1)
     kernel = np.ones((side, side), np.uint8)
     thin = mask & ~cv2.dilate(cv2.morphologyEx(mask, cv2.MORPH_OPEN, kernel), kernel)
+    if np.count_nonzero(thin) < FEWEST_RULES * min(height, width) // 2:
+        return mask
     rules = np.zeros_like(mask)
-    for upright in (False, True):
+    near = cv2.dilate(thin, np.ones((3, 3), np.uint8))
+    places = set()
+    for low, high, upright in (
+        (np.pi / 2 - RULE_TILT, np.pi / 2 + RULE_TILT, False),
+        (0.0, RULE_TILT, True),
+        (np.pi - RULE_TILT, np.pi, True),
+    ):
         length = height if upright else width
-        middle = 0.0 if upright else np.pi / 2
-        ranges = (
-            [(middle, middle + RULE_TILT), (np.pi - RULE_TILT, np.pi)]
-            if upright
-            else [(middle - RULE_TILT, middle + RULE_TILT)]
-        )
-        for low, high in ranges:
-            lines = cv2.HoughLines(thin, 1, np.pi / 360, int(0.5 * length), min_theta=low, max_theta=high)
-            for rho, theta in [] if lines is None else lines[:200].reshape(-1, 2):
-                x, y = rho * np.cos(theta), rho * np.sin(theta)
-                dx, dy = -2000 * np.sin(theta), 2000 * np.cos(theta)
-                cv2.line(rules, (int(x - dx), int(y - dy)), (int(x + dx), int(y + dy)), 1, side)
+        lines = cv2.HoughLines(thin, 2, np.pi / 360, int(0.5 * length), min_theta=low, max_theta=high)
+        for rho, theta in [] if lines is None else lines[:150].reshape(-1, 2).astype(float):
+            along = np.arange(length)
+            across = (rho - along * (np.sin(theta) if upright else np.cos(theta))) / (
+                np.cos(theta) if upright else np.sin(theta)
+            )
+            inside = (across >= 0) & (across <= (width if upright else height) - 1)
+            along, across = along[inside], np.rint(across[inside]).astype(int)
+            covered = near[along, across] if upright else near[across, along]
+            quarter = len(covered) // 4
+            if not quarter or min(covered[:quarter].mean(), covered[-quarter:].mean(), covered.mean()) < 0.4:
+                continue  # a stroke does not run from border to border
+            places.add((upright, round(abs(rho) / (3 * side))))
+            ends = [(int(a), int(b)) for a, b in ((along[0], across[0]), (along[-1], across[-1]))]
+            first, last = [(b, a) if upright else (a, b) for a, b in ends]
+            cv2.line(rules, first, last, 1, side)
+    if len(places) < FEWEST_RULES:
+        return mask
     removed = thin & rules
     rest = mask & ~removed
     return np.asarray(rest | (cv2.morphologyEx(rest, cv2.MORPH_CLOSE, kernel) & removed), np.uint8)

@@ -1,36 +1,47 @@
 """Data that tests share: real MNIST images, few of them."""
 
 import gzip
-import struct
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+from ml_metadata.metadata_store import MetadataStore
 from rich.console import Console
+from tfx.orchestration.metadata import sqlite_metadata_connection_config
+from tfx.types import Artifact
 
 from components.mnist_example_gen.idx import IMAGES_MAGIC, LABELS_MAGIC, IdxReader
+from models.parameters import TrainingParameters, source_fingerprint
+from models.registry import ARCHITECTURES
 from pipeline import mnist
+from pipeline.config import PipelineConfig, Thresholds
 
 Images = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.uint8]
 
 
-def write_idx(path: Path, array: npt.NDArray[np.uint8]) -> None:
-    """Writes uint8 [N] labels or [N, rows, columns] images as an IDX file, gzipped if the name ends in .gz."""
-    header = struct.pack(f">{1 + array.ndim}I", 2048 + array.ndim, *array.shape)
-    opener = gzip.open if path.suffix == ".gz" else open
-    with opener(path, "wb") as file:
-        file.write(header + array.tobytes())
-
-
-def write_mnist(folder: Path, train: tuple[Images, Labels], test: tuple[Images, Labels], suffix: str = "") -> Path:
+def _write_mnist(
+    folder: Path, train: tuple[Images, Labels], test: tuple[Images, Labels], *, compressed: bool = True
+) -> Path:
     """Writes the four canonical files."""
     folder.mkdir(parents=True, exist_ok=True)
     for prefix, (images, labels) in {"train": train, "t10k": test}.items():
-        write_idx(folder / f"{prefix}-images-idx3-ubyte{suffix}", images)
-        write_idx(folder / f"{prefix}-labels-idx1-ubyte{suffix}", labels)
+        for kind, array in {"images-idx3": images, "labels-idx1": labels}.items():
+            packed = mnist.write_idx(folder / f"{prefix}-{kind}-ubyte.gz", array)
+            if not compressed:
+                packed.with_suffix("").write_bytes(gzip.decompress(packed.read_bytes()))
+                packed.unlink()
     return folder
+
+
+@pytest.fixture(scope="session")
+def write_mnist() -> Callable[..., Path]:
+    """The function that writes the four files; see `_write_mnist`."""
+    return _write_mnist
 
 
 @pytest.fixture(scope="session")
@@ -60,7 +71,7 @@ def tiny_mnist(
     some_test_images: tuple[Images, Labels],
 ) -> Path:
     """A data folder of 1,200 training and 300 test images. Tests do not write to it."""
-    return write_mnist(tmp_path_factory.mktemp("tiny"), some_training_images, some_test_images, ".gz")
+    return _write_mnist(tmp_path_factory.mktemp("tiny"), some_training_images, some_test_images)
 
 
 def _first(folder: Path, prefix: str, number: int) -> tuple[Images, Labels]:
@@ -69,3 +80,47 @@ def _first(folder: Path, prefix: str, number: int) -> tuple[Images, Labels]:
     with (folder / f"{prefix}-labels-idx1-ubyte.gz").open("rb") as file:
         labels = next(IdxReader(file, file.name, LABELS_MAGIC).batches(number))
     return images, labels
+
+
+@dataclass(frozen=True)
+class TinyRun:
+    """A finished run of the whole pipeline on few images, for its artifacts. Tests do not change them."""
+
+    config: PipelineConfig
+    summary: Any
+
+    def artifact(self, node: str, key: str, kind: type[Artifact]) -> Artifact:
+        """The output of a component, with the custom properties it got."""
+        store = MetadataStore(sqlite_metadata_connection_config(self.config.metadata_path))
+        folder = Path(self.config.root) / node / key
+        (found,) = [a for a in store.get_artifacts_by_type(kind.TYPE_NAME) if Path(a.uri).parent == folder]
+        (kind_of,) = store.get_artifact_types_by_id([found.type_id])
+        artifact = kind()
+        artifact.set_mlmd_artifact(found)
+        artifact.set_mlmd_artifact_type(kind_of)
+        return artifact
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tmp_path_factory: pytest.TempPathFactory, tiny_mnist: Path) -> TinyRun:
+    """MyModel, 2 epochs, pushed: nothing is demanded of it."""
+    from pipeline.local_runner import run  # noqa: PLC0415 (loads TensorFlow and TFX: only for tests that need them)
+
+    folder = tmp_path_factory.mktemp("tiny_run")
+    recipe = ARCHITECTURES["my_model"]
+    config = PipelineConfig(
+        data=str(tiny_mnist),
+        root=str(folder / "runs"),
+        push_dir=str(folder / "serving_model"),
+        training=TrainingParameters(
+            model="my_model",
+            epochs=2,
+            batch_size=recipe.batch_size,
+            learning_rate=recipe.learning_rate,
+            augment=recipe.augment,
+            seed=1,
+            source=source_fingerprint(),
+        ),
+        thresholds=Thresholds(min_accuracy=0, min_digit_accuracy=0, max_drop=1),
+    )
+    return TinyRun(config, run(config))

@@ -1,0 +1,116 @@
+"""MnistExampleGen's executor on real files."""
+
+import gzip
+import json
+import os
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
+from tfx.types import standard_artifacts
+from tfx.utils import proto_utils
+
+from components.mnist_example_gen.component import MnistExampleGen
+from components.mnist_example_gen.executor import Executor, MissingDataError
+
+
+def generate(folder, output, eval_size=200):
+    """Runs the executor as the component would; returns the artifact."""
+    spec = MnistExampleGen(str(folder), eval_size).spec.exec_properties
+    properties = {
+        key: value if isinstance(value, (int, str)) or value is None else proto_utils.proto_to_json(value)
+        for key, value in spec.items()
+    }
+    examples = standard_artifacts.Examples()
+    examples.uri = str(output)
+    context = BaseBeamExecutor.Context(beam_pipeline_args=["--direct_running_mode=in_memory"])
+    Executor(context).Do({}, {"examples": [examples]}, properties)
+    return examples
+
+
+def read(examples, split):
+    """Images uint8 [N, 28, 28] and labels [N] of a split, in the order of its files."""
+    files = sorted(tf.io.gfile.glob(os.path.join(examples.uri, f"Split-{split}", "*")))
+    spec = {"image": tf.io.FixedLenFeature([], tf.string), "label": tf.io.FixedLenFeature([], tf.int64)}
+    records = [
+        tf.io.parse_single_example(record, spec) for record in tf.data.TFRecordDataset(files, compression_type="GZIP")
+    ]
+    images = np.stack([tf.io.decode_png(record["image"]).numpy()[..., 0] for record in records])
+    return images, np.array([record["label"].numpy() for record in records])
+
+
+@pytest.mark.parametrize("compressed", [True, False], ids=["gzip", "plain"])
+def test_splits_hold_every_image_once_and_in_order(
+    tmp_path, write_mnist, some_training_images, some_test_images, compressed, monkeypatch
+):
+    monkeypatch.setattr("components.mnist_example_gen.executor._SHARD", 450)  # several files a split
+    folder = write_mnist(tmp_path / "data", some_training_images, some_test_images, compressed=compressed)
+    examples = generate(folder, tmp_path / "out")
+    assert json.loads(examples.split_names) == ["train", "eval", "test"]
+    train, held_out, test = (read(examples, split) for split in ("train", "eval", "test"))
+    for position, kind in enumerate(("images", "labels")):
+        both = np.concatenate([train[position], held_out[position]])
+        np.testing.assert_array_equal(both, some_training_images[position], err_msg=kind)
+        np.testing.assert_array_equal(test[position], some_test_images[position], err_msg=kind)
+    assert len(held_out[1]) == 200
+    assert json.loads(examples.get_string_custom_property("split_sizes")) == {"train": 1000, "eval": 200, "test": 300}
+
+
+def test_says_where_the_data_came_from(tmp_path, write_mnist, some_training_images, some_test_images):
+    folder = write_mnist(tmp_path / "data", some_training_images, some_test_images)
+    assert generate(folder, tmp_path / "out").get_string_custom_property("source") == "user"
+    (folder / "source.json").write_text('{"source": "mirror"}')
+    assert generate(folder, tmp_path / "out2").get_string_custom_property("source") == "mirror"
+
+
+def test_small_sets_keep_most_of_their_training_images(tmp_path, write_mnist, some_training_images, some_test_images):
+    folder = write_mnist(tmp_path / "data", some_training_images, some_test_images)
+    examples = generate(folder, tmp_path / "out", eval_size=2000)
+    assert json.loads(examples.get_string_custom_property("split_sizes")) == {"train": 1000, "eval": 200, "test": 300}
+
+
+def cut(path, number):
+    path.write_bytes(path.read_bytes()[:-number])
+
+
+def set_byte(path, offset, value):
+    data = bytearray(gzip.decompress(path.read_bytes()))
+    data[offset] = value
+    path.write_bytes(gzip.compress(bytes(data)))
+
+
+@pytest.mark.parametrize(
+    ("damage", "named", "problem"),
+    [
+        (lambda f: set_byte(f["train-images"], 3, 9), "train-images-idx3-ubyte.gz, offset 0", "magic number 2057"),
+        (lambda f: set_byte(f["train-images"], 11, 27), "train-images-idx3-ubyte.gz, offset 8", "27×28"),
+        (lambda f: set_byte(f["train-labels"], 7, 1), "train-labels-idx1-ubyte.gz, offset 4", "1025 labels"),
+        (lambda f: set_byte(f["train-labels"], 8 + 1100, 12), "train-labels-idx1-ubyte.gz, offset 1108", "label 12"),
+        (lambda f: set_byte(f["t10k-labels"], 8, 255), "t10k-labels-idx1-ubyte.gz, offset 8", "label 255"),
+        (lambda f: cut(f["t10k-images"], 900), "t10k-images-idx3-ubyte.gz, offset", "cut short"),
+    ],
+    ids=["magic", "size", "counts", "training label", "test label", "truncated"],
+)
+def test_damage_is_one_error_that_names_file_and_offset(
+    tmp_path, write_mnist, some_training_images, some_test_images, damage, named, problem
+):
+    folder = write_mnist(tmp_path / "data", some_training_images, some_test_images)
+    damage({path.name[:12].rstrip("-"): path for path in folder.iterdir()})
+    with pytest.raises(Exception, match=problem) as caught:
+        generate(folder, tmp_path / "out")
+    assert f"{folder}/{named}" in str(caught.value)
+
+
+def test_a_missing_file_is_named_with_the_next_step(tmp_path, write_mnist, some_training_images, some_test_images):
+    folder = write_mnist(tmp_path / "data", some_training_images, some_test_images)
+    (folder / "t10k-labels-idx1-ubyte.gz").unlink()
+    with pytest.raises(MissingDataError, match=r"t10k-labels-idx1-ubyte\[\.gz\]: `digits data --dest"):
+        generate(folder, tmp_path / "out")
+
+
+def test_too_few_images_are_refused(tmp_path, write_mnist, some_training_images, some_test_images):
+    images, labels = some_training_images
+    folder = write_mnist(tmp_path / "data", (images[:5], labels[:5]), some_test_images)
+    with pytest.raises(MissingDataError, match="5 training and 300 test images are too few"):
+        generate(folder, tmp_path / "out")

@@ -1,0 +1,65 @@
+"""ServingCheck's comparison on a real export, whole and broken."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+import tensorflow as tf
+from tfx.types import standard_artifacts as artifacts
+
+from components.mnist_example_gen.executor import encode_example
+from components.serving_check import check_export
+
+
+@pytest.fixture(scope="module")
+def serialised(some_test_images):
+    return [encode_example(image, label) for image, label in zip(*(a[:40] for a in some_test_images), strict=True)]
+
+
+@pytest.fixture
+def export(tiny_run, tmp_path):
+    model = tiny_run.artifact("Trainer", "model", artifacts.Model)
+    return Path(shutil.copytree(Path(model.uri) / "Format-Serving", tmp_path / "export"))
+
+
+def test_a_whole_export_is_fine(export, serialised):
+    report = check_export(str(export), serialised)
+    assert report["problem"] is None
+    assert report["images"] == 40
+    assert report["largest_difference"] < 1e-3
+    assert 0 < report["litert_latency_ms"] < 1000
+
+
+@pytest.mark.parametrize(
+    "break_it",
+    [
+        lambda export: (export / "assets.extra" / "model.tflite").unlink(),
+        lambda export: (export / "assets.extra" / "model.tflite").write_bytes(b"TFL3" * 100),
+        lambda export: (export / "assets.extra" / "card.json").write_text("{"),
+        lambda export: (export / "assets.extra" / "card.json").write_text("[]"),
+        lambda export: shutil.rmtree(export / "variables"),
+        lambda export: (export / "saved_model.pb").unlink(),
+    ],
+    ids=["no flatbuffer", "broken flatbuffer", "broken card", "strange card", "no variables", "no SavedModel"],
+)
+def test_a_broken_export_is_named_a_problem(export, serialised, break_it):
+    break_it(export)
+    assert "cannot be loaded" in check_export(str(export), serialised)["problem"]
+
+
+def test_a_flatbuffer_of_other_weights_disagrees(export, serialised, tmp_path):
+    """What LiteRT's converter does on its bad days: it succeeds, with the weights gone."""
+
+    class Uniform(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec([None, 28, 28, 1], tf.uint8, name="images")])
+        def answer(self, images):
+            count = tf.shape(images)[0]
+            return {"probabilities": tf.fill([count, 10], 0.1), "class": tf.zeros([count], tf.int64)}
+
+    module = Uniform()
+    tf.saved_model.save(module, str(tmp_path / "uniform"), {"serving_images": module.answer})
+    converter = tf.lite.TFLiteConverter.from_saved_model(str(tmp_path / "uniform"), signature_keys=["serving_images"])
+    (export / "assets.extra" / "model.tflite").write_bytes(converter.convert())
+    report = check_export(str(export), serialised)
+    assert "disagree" in report["problem"]
+    assert report["largest_difference"] > 1e-3

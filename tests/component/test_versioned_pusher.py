@@ -1,0 +1,122 @@
+"""VersionedPusher's executor on a real export, with real blessings."""
+
+import json
+import threading
+from pathlib import Path
+
+import pytest
+from tfx.dsl.components.base.base_executor import BaseExecutor
+from tfx.types import standard_artifacts as artifacts
+
+from components import versioned_pusher
+from components.versioned_pusher import Executor, claim_version
+from serving_bot.classifier import Classifier
+
+
+@pytest.fixture
+def push(tiny_run, tmp_path):
+    """Pushes the export of the tiny run to a folder; returns the PushedModel artifact."""
+    inputs = {
+        "model": [tiny_run.artifact("Trainer", "model", artifacts.Model)],
+        "model_blessing": [tiny_run.artifact("Evaluator", "blessing", artifacts.ModelBlessing)],
+        "infra_blessing": [tiny_run.artifact("ServingCheck", "blessing", artifacts.InfraBlessing)],
+        "evaluation": [tiny_run.artifact("Evaluator", "evaluation", artifacts.ModelEvaluation)],
+        "examples": [tiny_run.artifact("MnistExampleGen", "examples", artifacts.Examples)],
+    }
+
+    def push(push_dir, **blessed):
+        for name, value in blessed.items():
+            inputs[name][0].set_int_custom_property("blessed", value)
+        pushed = artifacts.PushedModel()
+        pushed.uri = str(tmp_path / "pushed")
+        context = BaseExecutor.Context(pipeline_run_id="run-7")
+        Executor(context).Do(inputs, {"pushed_model": [pushed]}, {"push_dir": str(push_dir)})
+        return pushed
+
+    return push
+
+
+def complete(push_dir):
+    return sorted(int(path.parent.name) for path in Path(push_dir).glob("*/saved_model.pb"))
+
+
+def test_a_blessed_export_becomes_a_version_that_the_bot_can_load(push, tmp_path):
+    pushed = push(tmp_path / "to")
+    (version,) = complete(tmp_path / "to")
+    assert pushed.get_string_custom_property("pushed_version") == str(version)
+    folder = tmp_path / "to" / str(version)
+    assert pushed.get_string_custom_property("pushed_destination") == str(folder)
+    assert (folder / "fingerprint.pb").exists()
+    assert (folder / "variables").is_dir()
+    card = Classifier.load(str(folder)).card
+    assert card["version"] == version
+    assert card["run_id"] == "run-7"
+    assert card["data"]["source"] == "user"
+    assert card["data"]["splits"] == {"train": 1000, "eval": 200, "test": 300}
+    assert card["data"]["fingerprint"]
+    assert 0 <= card["metrics"]["test_accuracy"] <= 1
+    assert set(card["metrics"]["test_accuracy_by_digit"]) == set("0123456789")
+    assert {"model", "epochs", "seed", "git_revision", "versions", "trained_at", "pushed_at", "temperature"} <= set(
+        card
+    )
+
+
+def test_the_same_export_is_pushed_once(push, tmp_path):
+    first, second = push(tmp_path / "to"), push(tmp_path / "to")
+    assert len(complete(tmp_path / "to")) == 1
+    assert first.get_string_custom_property("pushed_version") == second.get_string_custom_property("pushed_version")
+
+
+def test_a_deleted_version_is_pushed_again(push, tmp_path):
+    push(tmp_path / "to")
+    for path in sorted((tmp_path / "to").rglob("*"), reverse=True):
+        path.rmdir() if path.is_dir() else path.unlink()
+    push(tmp_path / "to")
+    assert len(complete(tmp_path / "to")) == 1
+
+
+@pytest.mark.parametrize("missing", ["model_blessing", "infra_blessing"])
+def test_without_both_blessings_nothing_is_pushed(push, tmp_path, missing):
+    try:
+        pushed = push(tmp_path / "to", **{missing: 0})
+    finally:
+        push(tmp_path / "elsewhere", **{missing: 1})
+    assert pushed.get_int_custom_property("pushed") == 0
+    assert not (tmp_path / "to").exists()
+
+
+def test_a_half_copied_version_is_left_alone_and_passed_over(push, tmp_path):
+    """As a killed push leaves it: a later clock second is not needed to get past it."""
+    push(tmp_path / "to")
+    (version,) = complete(tmp_path / "to")
+    (tmp_path / "to" / str(version) / "saved_model.pb").unlink()
+    push(tmp_path / "to")
+    (newer,) = complete(tmp_path / "to")
+    assert newer > version
+    assert (tmp_path / "to" / str(version)).exists()
+
+
+def test_versions_grow_even_where_the_clock_stands_still(tmp_path, monkeypatch):
+    monkeypatch.setattr(versioned_pusher.time, "time", lambda: 1_700_000_000.5)
+    (tmp_path / "not a version").mkdir()
+    assert [claim_version(str(tmp_path)) for _ in range(3)] == [1_700_000_000, 1_700_000_001, 1_700_000_002]
+    monkeypatch.setattr(versioned_pusher.time, "time", lambda: 1_600_000_000.0)
+    assert claim_version(str(tmp_path)) == 1_700_000_003
+
+
+def test_pushers_at_the_same_time_never_share_a_version(tmp_path):
+    versions = []
+    threads = [threading.Thread(target=lambda: versions.append(claim_version(str(tmp_path)))) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(versions)) == 16
+
+
+def test_the_card_in_the_export_itself_stays_as_it_was(push, tiny_run, tmp_path):
+    export = Path(tiny_run.artifact("Trainer", "model", artifacts.Model).uri) / "Format-Serving"
+    before = (export / "assets.extra" / "card.json").read_text()
+    push(tmp_path / "to")
+    assert (export / "assets.extra" / "card.json").read_text() == before
+    assert "version" not in json.loads(before)

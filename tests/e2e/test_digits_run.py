@@ -1,0 +1,216 @@
+"""`digits run` as a person calls it: a program with options, a screen and an exit code."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+DIGITS = [sys.executable, "-m", "pipeline.cli"]
+
+
+@pytest.fixture
+def command(tiny_run):
+    """The command line of the tiny run, so that what it finished is found again; `changes` override."""
+
+    def command(**changes):
+        config = tiny_run.config
+        options = {
+            "model": config.training.model,
+            "epochs": config.training.epochs,
+            "seed": config.training.seed,
+            "min-accuracy": config.thresholds.min_accuracy,
+            "min-digit-accuracy": config.thresholds.min_digit_accuracy,
+            "max-drop": config.thresholds.max_drop,
+            "root": config.root,
+            "data": config.data,
+            "push-dir": config.push_dir,
+            **{name.replace("_", "-"): value for name, value in changes.items()},
+        }
+        return [*DIGITS, "run", *(part for name, value in options.items() for part in (f"--{name}", str(value)))]
+
+    return command
+
+
+def run(command, **options):
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=400, **options)
+
+
+def versions(push_dir):
+    return sorted(int(path.parent.name) for path in Path(push_dir).glob("*/saved_model.pb"))
+
+
+def card(push_dir, version):
+    return json.loads((Path(push_dir) / str(version) / "assets.extra" / "card.json").read_text())
+
+
+def assert_quiet(done):
+    """Nothing on the screen but what is meant for people."""
+    assert done.stderr == ""
+    assert "Traceback" not in done.stdout
+    assert "Warning" not in done.stdout
+
+
+def test_the_whole_run_pushes_what_it_says(tiny_run):
+    summary = tiny_run.summary
+    assert summary.version is not None
+    assert versions(tiny_run.config.push_dir)[0] == int(summary.version)
+    assert summary.path == f"{tiny_run.config.push_dir}/{summary.version}"
+    assert summary.evaluation.examples == 300
+    assert summary.evaluation.blessed
+    assert summary.evaluation.baseline_accuracy is None
+    assert 0 <= summary.evaluation.calibration_error <= 1
+    assert set(summary.evaluation.accuracy_by_digit) == set(range(10))
+    pushed = card(tiny_run.config.push_dir, summary.version)
+    assert pushed["metrics"]["test_accuracy"] == summary.evaluation.accuracy
+    assert pushed["run_id"] == summary.run_id
+
+
+def test_the_same_command_again_is_all_cached_and_pushes_nothing(tiny_run, command):
+    before = versions(tiny_run.config.push_dir)
+    done = run(command())
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert_quiet(done)
+    ran = re.findall(r"^(\w+): (?!cached)[\d.]+ s$", done.stdout, re.MULTILINE)
+    assert ran == ["Baseline", "VersionedPusher"], "the one resolves, the other looks into the push folder"
+    assert done.stdout.count(": cached") == 10
+    assert versions(tiny_run.config.push_dir) == before
+    assert f"version {tiny_run.summary.version}" in done.stdout
+
+
+def test_another_model_shares_the_data_and_is_pushed_as_a_newer_version(tiny_run, command, tmp_path):
+    done = run(command(model="lenet"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert_quiet(done)
+    for component in ("MnistExampleGen", "StatisticsGen", "Transform"):
+        assert f"{component}: cached" in done.stdout
+    assert "epoch 2/2  loss" in done.stdout
+    newest = versions(tiny_run.config.push_dir)[-1]
+    assert newest > int(tiny_run.summary.version)
+    assert card(tiny_run.config.push_dir, newest)["model"] == "lenet"
+    accuracy = tiny_run.summary.evaluation.accuracy
+    assert f"{accuracy:.2%} (the latest earlier blessed model)" in done.stdout
+
+
+def test_an_unblessed_model_is_not_pushed_and_says_why(tiny_run, command, tmp_path):
+    done = run(command(push_dir=tmp_path / "to", min_accuracy=0.9999, min_digit_accuracy=0.999))
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert_quiet(done)
+    assert "not blessed" in done.stdout
+    assert re.search(r"accuracy \d+\.\d\d% is below --min-accuracy 99\.99%", done.stdout)
+    assert re.search(r"digit \d: accuracy \d+\.\d\d% is below --min-digit-accuracy 99\.90%", done.stdout)
+    assert "Nothing was pushed" in done.stdout
+    assert versions(tmp_path / "to") == []
+
+
+def test_damaged_data_is_one_sentence(command, tmp_path, write_mnist, some_training_images, some_test_images):
+    folder = write_mnist(tmp_path / "data", some_training_images, some_test_images)
+    path = folder / "t10k-images-idx3-ubyte.gz"
+    path.write_bytes(path.read_bytes()[:-1000])
+    done = run(command(data=folder))
+    assert done.returncode == 1
+    assert_quiet(done)
+    line = next(line for line in done.stdout.splitlines() if "failed" in line)
+    assert line.startswith(f"MnistExampleGen failed: {path}, offset ")
+    assert "cut short" in line
+    assert "Transform" not in done.stdout
+
+
+def test_wrong_usage_is_exit_code_2(command):
+    for change in ({"model": "alexnet"}, {"epochs": 0}, {"min_accuracy": 2}, {"baseline": "best"}):
+        assert run(command(**change)).returncode == 2, change
+
+
+def test_two_runs_do_not_share_a_root(tiny_run, command):
+    import fcntl  # noqa: PLC0415
+
+    with open(Path(tiny_run.config.root) / ".lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = run(command())
+    assert done.returncode == 1
+    assert "Another run is using" in done.stdout
+
+
+def test_a_trainer_that_was_killed_goes_on_from_its_last_epoch(command, tmp_path):
+    line = command(push_dir=tmp_path / "to", seed=5, epochs=40)
+    with subprocess.Popen(line, stdout=subprocess.PIPE, text=True) as running:
+        for text in running.stdout:
+            if match := re.search(r"epoch (\d+)/40", text):
+                killed_in = int(match[1])
+                if killed_in >= 3:
+                    os.kill(child_of(running.pid), signal.SIGKILL)
+                    break
+        rest = running.stdout.read()
+    assert running.returncode == 1
+    assert "SIGKILL" in rest
+    assert "the same command goes on from here" in rest
+    done = run(line)
+    assert done.returncode == 0, done.stdout + done.stderr
+    epochs = [int(number) for number in re.findall(r"epoch (\d+)/40", done.stdout)]
+    assert epochs[0] >= killed_in
+    assert epochs == list(range(epochs[0], 41))
+    assert len(versions(tmp_path / "to")) == 1
+
+
+def test_a_pusher_that_was_killed_leaves_no_version_and_the_next_run_pushes(tiny_run, command, tmp_path):
+    config = replace(tiny_run.config, push_dir=str(tmp_path / "to"))
+    program = """
+        import os, signal
+        from components import versioned_pusher
+        from pipeline import local_runner
+
+        # All but saved_model.pb is copied when the kill comes.
+        versioned_pusher.io_utils.copy_file = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
+        local_runner.main()
+    """
+    killed = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program), "1"],
+        input=json.dumps(config.to_dict()),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert killed.returncode == -signal.SIGKILL, killed.stderr[-2000:]
+    (half,) = (tmp_path / "to").iterdir()
+    assert (half / "variables").is_dir()
+    assert versions(tmp_path / "to") == []
+    done = run(command(push_dir=tmp_path / "to"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    (version,) = versions(tmp_path / "to")
+    assert version > int(half.name)
+    assert f"version {version}" in done.stdout
+
+
+def test_an_interrupt_ends_the_run_in_order(command, tmp_path):
+    line = command(push_dir=tmp_path / "to", seed=6, epochs=500)
+    with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        for text in running.stdout:
+            if "epoch 1/500" in text:
+                break
+        child = child_of(running.pid)
+        running.send_signal(signal.SIGINT)
+        out, err = running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert "Interrupted. The same command goes on from here" in out
+    assert err == ""
+    assert not is_running(child)
+
+
+def child_of(pid):
+    """The pipeline's process, child of `digits run`."""
+    return int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
+
+
+def is_running(pid):
+    for _ in range(50):
+        if not Path(f"/proc/{pid}").exists():
+            return False
+        time.sleep(0.1)
+    return True

@@ -1,0 +1,77 @@
+import json
+import subprocess
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from models.export import ConversionError, convert_to_litert, fit_temperature, git_revision, write_saved_model
+from models.preprocessing import preprocess_images, preprocessing_fn
+from models.registry import ARCHITECTURES
+from serving_bot.classifier import Classifier
+
+
+class TransformGraph:
+    """Stands in for tft.TFTransformOutput: the same function without the graph on disk (tests/e2e has the real one)."""
+
+    def raw_feature_spec(self):
+        return {"image": tf.io.FixedLenFeature([1], tf.string), "label": tf.io.FixedLenFeature([1], tf.int64)}
+
+    def transform_features_layer(self):
+        return preprocessing_fn
+
+
+@pytest.fixture(scope="module", params=sorted(ARCHITECTURES))
+def exported(request, tmp_path_factory):
+    """A model with its weights as they were drawn, and its SavedModel with the flatbuffer in place."""
+    folder = tmp_path_factory.mktemp(request.param) / "1"
+    model = ARCHITECTURES[request.param].build()
+    write_saved_model(model, TransformGraph(), str(folder))
+    (folder / "assets.extra").mkdir()
+    convert_to_litert(str(folder), str(folder / "assets.extra" / "model.tflite"))
+    (folder / "assets.extra" / "card.json").write_text(json.dumps({"model": request.param}))
+    return model, folder
+
+
+def test_all_ways_to_ask_give_the_network_s_answer(exported, some_test_images):
+    model, folder = exported
+    images = some_test_images[0][:20]
+    expected = tf.nn.softmax(model(preprocess_images(images[..., None]))).numpy()
+    signatures = tf.saved_model.load(str(folder)).signatures
+    png = [tf.io.encode_png(image[..., None]).numpy() for image in images]
+    examples = [
+        tf.train.Example(
+            features=tf.train.Features(feature={"image": tf.train.Feature(bytes_list=tf.train.BytesList(value=[data]))})
+        ).SerializeToString()
+        for data in png
+    ]
+    answers = {
+        "serving_default": signatures["serving_default"](tf.constant(examples)),
+        "serving_images": signatures["serving_images"](tf.constant(images[..., None])),
+    }
+    for name, answer in answers.items():
+        assert set(answer) == {"probabilities", "class"}, name
+        np.testing.assert_allclose(answer["probabilities"], expected, atol=1e-5, err_msg=name)
+        np.testing.assert_array_equal(answer["class"], expected.argmax(axis=1), err_msg=name)
+    np.testing.assert_allclose(Classifier.load(str(folder)).predict(images), expected, atol=1e-4)
+    assert expected.std() > 1e-3, "the answers differ from image to image, so that agreement means something"
+
+
+def test_a_failing_converter_is_an_error_with_its_last_words(tmp_path):
+    with pytest.raises(ConversionError, match=r"ended with status 1; it said: .*SavedModel"):
+        convert_to_litert(str(tmp_path / "nothing"), str(tmp_path / "model.tflite"))
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
+def test_the_temperature_undoes_what_scaled_the_logits(temperature):
+    """Labels drawn from softmax(logits): the best temperature for logits * t is t."""
+    rng = np.random.default_rng(0)
+    logits = rng.normal(0, 2, (20_000, 10)).astype(np.float32)
+    cumulative = np.cumsum(tf.nn.softmax(logits).numpy(), axis=1)
+    labels = (cumulative < rng.random((20_000, 1))).sum(axis=1).clip(0, 9)
+    assert fit_temperature(logits * temperature, labels) == pytest.approx(temperature, rel=0.06)
+
+
+def test_the_revision_is_that_of_the_checkout():
+    head = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
+    assert git_revision() in {head, f"{head}-dirty"}
