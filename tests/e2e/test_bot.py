@@ -4,16 +4,9 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 import re
-import signal
 import socket
-import subprocess
-import sys
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from urllib.error import HTTPError
 from urllib.parse import quote
@@ -23,60 +16,11 @@ import cv2
 import numpy as np
 import pytest
 from loopback_bot_api import TOKEN, Fault, LoopbackBotApi, texts_of
+from running_bot import RunningBot, running, version_of
 from tiny_model import flatbuffer, picture, push
 
-ROOT = Path(__file__).parents[2]
-COMMAND = [sys.executable, "-c", "from pipeline.cli import main; main()", "bot"]
 CHATS = itertools.count(1)
 SECRET = TOKEN.partition(":")[2]
-
-
-class RunningBot:
-    """The process, and everything it wrote so far."""
-
-    def __init__(self, arguments: list[str], token: str | None = TOKEN) -> None:
-        environment = {key: value for key, value in os.environ.items() if key != "TELEGRAM_BOT_TOKEN"}
-        environment |= {"PYTHONPATH": str(ROOT)} | ({"TELEGRAM_BOT_TOKEN": token} if token is not None else {})
-        self.process = subprocess.Popen(
-            [*COMMAND, *arguments], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
-        self.output = ""
-        self._reading = threading.Thread(target=self._read)
-        self._reading.start()
-
-    def _read(self) -> None:
-        for line in self.process.stdout:
-            self.output += line
-
-    def end(self, timeout: float = 40) -> int:
-        """Waits for the process to end by itself; returns its exit code."""
-        try:
-            return self.process.wait(timeout)
-        finally:
-            self.process.kill()
-            self._reading.join()
-
-    def stop(self) -> int:
-        """Asks the process to stop, as systemd and container engines do; returns its exit code."""
-        self.process.send_signal(signal.SIGTERM)
-        return self.end()
-
-    def lines(self) -> list[dict]:
-        """The log lines so far."""
-        return [json.loads(line) for line in self.output.splitlines() if line.startswith("{")]
-
-
-@contextmanager
-def running(api: LoopbackBotApi, push_dir: Path, *arguments: str) -> Iterator[RunningBot]:
-    bot = RunningBot(["--api-url", api.url, "--push-dir", str(push_dir), *arguments])
-    try:
-        api.wait(lambda: "setMyCommands" in api.attempts or bot.process.poll() is not None, 40)
-        yield bot
-        assert bot.stop() == 0, bot.output
-        assert "Traceback" not in bot.output
-        assert SECRET not in bot.output
-    finally:
-        bot.process.kill()
 
 
 def ended(*arguments: str, token: str | None = TOKEN) -> tuple[int, str]:
@@ -324,11 +268,6 @@ def test_without_a_model_it_says_so_and_begins_when_one_is_pushed(api, tmp_path)
         message = api.photo(picture("8"))
         assert texts_of(api.wait(lambda: api.answers(1, message))) == ["This is an 8 (99.9% sure)."]
         assert sum("no model has been pushed yet" in line["message"] for line in bot.lines()) == 1
-
-
-def version_of(call) -> str:
-    button = json.loads(call.parameters["reply_markup"])["inline_keyboard"][0][0]
-    return button["callback_data"].removeprefix("saw:")
 
 
 def test_versions_are_swapped_while_running_and_broken_ones_reported(api, tmp_path):
