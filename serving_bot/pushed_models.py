@@ -35,10 +35,10 @@ PIN_FILE = "pin"
 CANARY_DIGITS = (0, 1, 2, 3, 4, 5, 6, 7, 8, 9)
 """What ``canary.png`` shows: one MNIST test digit of each class, black on white, in reading order."""
 
-CANARIES_NEEDED = 5
-"""Right answers out of ten that let a version serve. A model that guesses gets there once in 600 times; a
-weak but honest one (a few hundred training steps) does get there. How good it must be is the Evaluator's
-business."""
+CANARIES_NEEDED = 4
+"""Right answers out of ten that let a version serve. A model that guesses gets there once in 80 times, one that always
+answers the same never; one trained on 700 images for two epochs (46 % on the test split) read five. How good a model
+must be is the Evaluator's business."""
 
 CHECK_TIMEOUT_S = 60.0
 RETRY_FAILED_S = 600.0
