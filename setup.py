@@ -41,7 +41,7 @@ PIPELINE = [
 
 VERTEX = ["google-cloud-aiplatform", "kfp<2.17"]
 
-DEV = ["mypy", "pytest", "pytest-timeout", "ruff"]
+DEV = ["babel", "mypy", "pytest", "pytest-timeout", "ruff"]
 
 setup(
     name="digits-pipeline",
