@@ -165,24 +165,24 @@ def _contrast(pixels: npt.NDArray[np.uint8], zoom: int) -> Plane:
     dark = _is_dark_on_light(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY))
     colour = _flat_ground(small, dark, zoom)
     if colour is not None:
-        ground = np.broadcast_to(colour, pixels.shape)
+        ground = np.broadcast_to(colour, small.shape).copy()
     else:
         side = max(3, int(min(small.shape[:2]) * WIDEST_STROKE) | 1)
         kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
         ground = cv2.morphologyEx(small, cv2.MORPH_CLOSE if dark else cv2.MORPH_OPEN, kernel)
-        ground = cv2.GaussianBlur(ground, (0, 0), side / 6)
-        ground = cv2.resize(ground, (width, height), interpolation=cv2.INTER_LINEAR)
-    difference = cv2.subtract(ground, pixels) if dark else cv2.subtract(pixels, ground)
+        ground = cv2.blur(cv2.blur(ground, (side // 2, side // 2)), (side // 2, side // 2))
+    difference = cv2.subtract(ground, small) if dark else cv2.subtract(small, ground)
     # The ink's own colour is the direction in which the strongest pixels differ: it favours ink over tinted rules.
-    total = cv2.transform(difference, np.ones((1, 3), np.float32)).astype(np.float32)
-    floor = np.quantile(total[:: max(1, height // 160), :: max(1, width // 160)], 0.99)
-    direction = np.asarray(cv2.mean(difference, (total >= max(float(floor), 1.0)).astype(np.uint8))[:3])
-    length = float(np.linalg.norm(direction))
-    if length == 0:
+    total = difference.sum(axis=2, dtype=np.float32)
+    strongest = total >= max(float(np.quantile(total, 0.99)), 1.0)
+    if not strongest.any():
         return np.zeros((height, width), np.float32)
-    weights = (direction / direction.sum()).astype(np.float32)
-    contrast = cv2.transform(difference.astype(np.float32), weights[np.newaxis])
-    return np.asarray(np.maximum(contrast - np.median(contrast[::4, ::4]), 0), np.float32)
+    direction = difference[strongest].mean(axis=0)
+    weights = (direction / direction.sum()).astype(np.float32)[np.newaxis]
+    ground = cv2.resize(cv2.transform(ground, weights), (width, height), interpolation=cv2.INTER_LINEAR)
+    plane = cv2.transform(pixels, weights)
+    contrast = cv2.subtract(ground, plane) if dark else cv2.subtract(plane, ground)
+    return np.asarray(np.maximum(contrast.astype(np.float32) - np.median(contrast[::4, ::4]), 0), np.float32)
 
 
 def _levels(contrast: Plane) -> tuple[float, float] | None:
@@ -191,7 +191,7 @@ def _levels(contrast: Plane) -> tuple[float, float] | None:
     ground = sample[sample < MIN_CONTRAST]
     grain = float(np.sqrt(np.mean(np.square(ground)))) if ground.size else 0.0
     floor = max(MIN_CONTRAST, NOISE_FACTOR * grain)
-    above = contrast[contrast > floor]
+    above = sample[sample > floor]
     if above.size == 0:
         return None
     values = np.clip(np.rint(above), 0, 255).astype(np.uint8)[:, np.newaxis]
@@ -246,14 +246,12 @@ def _strokes(mask: Mask, contrast: Plane, strong: float) -> tuple[npt.NDArray[np
     """Connected pieces of ink that hold a strong pixel and are no specks."""
     count, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8, ltype=cv2.CV_32S)
     certain = np.zeros(count, bool)
-    certain[np.unique(labels[contrast > strong])] = True
-    boxes = [Box(*(int(value) for value in row[:4])) for row in stats]
+    certain[labels[contrast > strong]] = True
+    certain[0] = False
     least = max(3.0, 0.02 * min(labels.shape))
-    kept = [
-        index
-        for index in range(1, count)
-        if certain[index] and boxes[index].side >= least and not _lies_along_border(labels, index, boxes[index])
-    ]
+    large = np.flatnonzero(certain & (stats[:, 2:4].max(axis=1) >= least)).tolist()
+    boxes = {index: Box(*(int(value) for value in stats[index, :4])) for index in large}
+    kept = [index for index in large if not _lies_along_border(labels, index, boxes[index])]
     if not kept:
         return labels, []
     longest = max(boxes[index].side for index in kept)

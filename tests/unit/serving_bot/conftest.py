@@ -14,7 +14,7 @@ Images = npt.NDArray[np.uint8]
 
 
 class NearestImages:
-    """Probabilities by the nearest training images; what is far from all of them is doubted."""
+    """Probabilities by likeness to the nearest training images."""
 
     def __init__(self, images: Images, labels: Images) -> None:
         self.card: dict[str, Any] = {"display_name": "Nearest", "temperature": 1.0}
@@ -25,8 +25,8 @@ class NearestImages:
         """As serving_bot.classifier.Classifier.predict."""
         likeness = self._features(images) @ self._images.T
         scores = np.stack([np.sort(likeness[:, self._labels == digit], axis=1)[:, -3:].mean(1) for digit in range(10)])
-        exponents = np.exp(40 * (scores.T - 0.8))
-        return np.asarray((exponents + 0.05) / (exponents + 0.05).sum(axis=1, keepdims=True), np.float32)
+        exponents = np.exp(60 * (scores.T - 0.8))
+        return np.asarray(exponents / exponents.sum(axis=1, keepdims=True), np.float32)
 
     @staticmethod
     def _features(images: Images) -> npt.NDArray[np.float32]:
@@ -35,10 +35,15 @@ class NearestImages:
         return np.asarray(soft / np.maximum(lengths, 1), np.float32)
 
 
+def _cut(image: Images) -> npt.NDArray[np.float32]:
+    rows, columns = np.flatnonzero(image.max(axis=1)), np.flatnonzero(image.max(axis=0))
+    return image[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].astype(np.float32) / 255
+
+
 @pytest.fixture(scope="session")
 def nearest_images(some_training_images: tuple[Images, Images]) -> NearestImages:
     images, labels = some_training_images
-    both = np.concatenate([variants(image.astype(np.float32) / 255) for image in images])
+    both = np.concatenate([variants(_cut(image)) for image in images])
     return NearestImages(both, np.repeat(labels, 2))
 
 

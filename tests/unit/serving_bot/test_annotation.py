@@ -1,4 +1,5 @@
 import io
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -26,11 +27,10 @@ def test_shows_the_box_and_what_was_seen(nearest_images: Model, some_test_images
     np.testing.assert_array_equal(sheet[8 : 8 + len(tile), 648 : 648 + len(tile), 0], tile)
 
 
-def test_doubt_is_orange(nearest_images: Model) -> None:
-    rng = np.random.default_rng(5)
-    readings = (Reader(nearest_images).read(paper.non_digit("scribble", rng)) for _ in range(10))
-    unsure = next(reading for reading in readings if reading.digits and not any(d.sure for d in reading.digits))
-    shown = colours(annotate(unsure))
+def test_doubt_is_orange(nearest_images: Model, some_test_images: tuple[Images, Images]) -> None:
+    reading = Reader(nearest_images).read(paper.canvas(some_test_images[0][0]))
+    doubtful = replace(reading, digits=tuple(replace(digit, sure=False) for digit in reading.digits))
+    shown = colours(annotate(doubtful))
     assert UNSURE_COLOUR in shown
     assert SURE_COLOUR not in shown
 
