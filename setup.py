@@ -25,6 +25,7 @@ BOT = [
 PIPELINE = [
     *READER,
     "httpx>=0.27",  # fetches the data set
+    "jinja2>=3.1",  # the pages of `digits data --report`
     "setuptools<81",  # TFX and Beam still import pkg_resources, which later releases dropped
     # Python 3.10: any x86-64 Linux with glibc 2.17 or newer.
     'apache-beam[gcp]<2.66; python_version < "3.11"',  # tfx-bsl 1.16 imports dill, which newer Beam no longer brings
@@ -52,7 +53,10 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10,<3.14",
     packages=["components", "components.mnist_example_gen", "models", "pipeline", "serving_bot"],
-    package_data={"pipeline": ["schema.pbtxt"], "serving_bot": ["canary.png", "locales/*/LC_MESSAGES/bot.*"]},
+    package_data={
+        "pipeline": ["schema.pbtxt", "templates/*"],
+        "serving_bot": ["canary.png", "locales/*/LC_MESSAGES/bot.*"],
+    },
     install_requires=["rich>=13", "typer>=0.15"],
     extras_require={
         "bot": BOT,

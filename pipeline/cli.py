@@ -33,14 +33,30 @@ def data(
         Literal["auto", "mirror", "bundled"],
         typer.Option(help="auto: a mirror if one answers within seconds, else the bundled 55,000 + 10,000 images."),
     ] = "auto",
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            dir_okay=False,
+            help="Also write an HTML page of statistics and anomalies (TFDV) and sample pictures.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Make the folder with MNIST: resumable, verified; does nothing if it is complete."""
     from rich.console import Console
 
     from pipeline import mnist
 
+    console = Console()
     try:
-        mnist.fetch(dest, source, Console())
+        if report and source == "auto":
+            mnist.fetch_if_absent(dest, console)  # a report can be about a user's own files
+        else:
+            mnist.fetch(dest, source, console)
+        if report:
+            from pipeline.data_report import write_report
+
+            write_report(dest, report, console)
     except mnist.DataError as error:
         typer.echo(f"Error: {error}", err=True)
         raise typer.Exit(1) from error

@@ -64,7 +64,8 @@ class Executor(base_beam_executor.BaseBeamExecutor):  # type: ignore[misc]
         """
         self._log_startup(input_dict, output_dict, exec_properties)
         examples = artifact_utils.get_single_instance(output_dict[standard_component_specs.EXAMPLES_KEY])
-        parts = _parts(exec_properties)
+        folder = exec_properties[standard_component_specs.INPUT_BASE_KEY]
+        parts = find_parts(folder, _eval_size(exec_properties))
         examples.split_names = artifact_utils.encode_split_names(list(parts))
         with self._make_beam_pipeline() as pipeline:
             for name, part in parts.items():
@@ -75,7 +76,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):  # type: ignore[misc]
         examples_utils.set_file_format(examples, "tfrecords_gzip")
         sizes = {name: part.stop - part.start for name, part in parts.items()}
         examples.set_string_custom_property("split_sizes", json.dumps(sizes))
-        examples.set_string_custom_property("source", _source(exec_properties))
+        examples.set_string_custom_property("source", _source(folder))
 
 
 @beam.ptransform_fn
@@ -122,13 +123,18 @@ def read_batches(part: Part) -> Iterator[tuple[npt.NDArray[np.uint8], npt.NDArra
 
 def encode_example(image: npt.NDArray[np.uint8], label: np.uint8) -> bytes:
     """One uint8 [28, 28] image and its label as a serialised tf.Example."""
-    _, png = cv2.imencode(".png", image, [cv2.IMWRITE_PNG_COMPRESSION, 1])
     features = {
-        IMAGE_KEY: tf.train.Feature(bytes_list=tf.train.BytesList(value=[png.tobytes()])),
+        IMAGE_KEY: tf.train.Feature(bytes_list=tf.train.BytesList(value=[encode_png(image)])),
         LABEL_KEY: tf.train.Feature(int64_list=tf.train.Int64List(value=[int(label)])),
     }
     example = tf.train.Example(features=tf.train.Features(feature=features))
     return bytes(example.SerializeToString(deterministic=True))
+
+
+def encode_png(image: npt.NDArray[np.uint8]) -> bytes:
+    """One uint8 [28, 28] image as the PNG that its tf.Example holds."""
+    _, png = cv2.imencode(".png", image, [cv2.IMWRITE_PNG_COMPRESSION, 1])
+    return bytes(png.tobytes())
 
 
 @contextlib.contextmanager
@@ -146,19 +152,28 @@ def open_pair(images_path: str, labels_path: str) -> Iterator[tuple[IdxReader, I
         yield images, labels
 
 
-def _parts(exec_properties: dict[str, Any]) -> dict[str, Part]:
-    folder = exec_properties[standard_component_specs.INPUT_BASE_KEY]
+def _eval_size(exec_properties: dict[str, Any]) -> int:
     config = proto_utils.json_to_proto(
         exec_properties[standard_component_specs.CUSTOM_CONFIG_KEY], example_gen_pb2.CustomConfig()
     )
     eval_size = wrappers_pb2.Int64Value()
     config.custom_config.Unpack(eval_size)
+    return int(eval_size.value)
+
+
+def find_parts(folder: str, eval_size: int) -> dict[str, Part]:
+    """The splits of a data folder by name, `eval` being the last `eval_size` training images (a sixth at most).
+
+    Raises:
+        IdxFormatError: the header of a file is wrong.
+        MissingDataError: one of the four files is not there, or there are too few images.
+    """
     train, test = _find_pair(folder, "train"), _find_pair(folder, "t10k")
     with open_pair(*train) as (images, _):
         count = images.count
     with open_pair(*test) as (images, _):
         test_count = images.count
-    held_out = min(eval_size.value, count // MAX_EVAL_SHARE)
+    held_out = min(eval_size, count // MAX_EVAL_SHARE)
     if held_out < 1 or test_count < 1:
         raise MissingDataError(
             f"{folder}: {count} training and {test_count} test images are too few; {MAX_EVAL_SHARE} and 1 are the least"
@@ -182,9 +197,9 @@ def _find_pair(folder: str, prefix: str) -> tuple[str, str]:
     return found[0], found[1]
 
 
-def _source(exec_properties: dict[str, Any]) -> str:
+def _source(folder: str) -> str:
     """What `digits data` noted of where the files came from; other folders are the user's own."""
-    path = os.path.join(exec_properties[standard_component_specs.INPUT_BASE_KEY], _SOURCE_FILE)
+    path = os.path.join(folder, _SOURCE_FILE)
     if not fileio.exists(path):
         return "user"
     with fileio.open(path, "r") as file:

@@ -1,0 +1,59 @@
+"""A real evaluation by TFMA, for tests of what is demanded and of how it is read."""
+
+from pathlib import Path
+
+import apache_beam as beam
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+import tensorflow_model_analysis as tfma
+from apache_beam.options.pipeline_options import PipelineOptions
+from tfx_bsl.arrow import table_util
+
+from pipeline.config import PipelineConfig
+from pipeline.evaluation import create_eval_config
+
+_CONFIDENCE = 0.91
+
+
+def _predictions(labels, wrong):
+    """Float32 rows of probabilities: 0.91 on the label, but on the next digit for the first `wrong[digit]` of each."""
+    rows, left = [], dict(wrong)
+    for label in labels:
+        row = np.full(10, (1 - _CONFIDENCE) / 9, np.float32)
+        is_wrong = left.get(label, 0) > 0
+        left[label] = left.get(label, 0) - 1
+        row[(label + is_wrong) % 10] = _CONFIDENCE
+        rows.append(row)
+    return rows
+
+
+@pytest.fixture
+def evaluate(tmp_path: Path):
+    """Evaluates predictions on 100 examples, ten of each digit, against thresholds as the Evaluator does.
+
+    Takes the thresholds, how many of each digit are wrong, and the same of a baseline if there is one; returns the
+    folder of the evaluation, which read_evaluation reads.
+    """
+
+    def evaluate(thresholds, wrong, baseline_wrong=None):
+        labels = [number % 10 for number in range(100)]
+        config = tfma.utils.update_eval_config_with_defaults(
+            create_eval_config(thresholds), has_baseline=baseline_wrong is not None, rubber_stamp=True
+        )
+        columns = {"label": labels, "probabilities": _predictions(labels, wrong)}
+        for spec in config.model_specs:
+            if spec.is_baseline:
+                spec.prediction_key = "baseline_probabilities"
+                columns["baseline_probabilities"] = _predictions(labels, baseline_wrong)
+        batch = table_util.CanonicalizeRecordBatch(pa.RecordBatch.from_pandas(pd.DataFrame(columns)))
+        with beam.Pipeline(options=PipelineOptions(list(PipelineConfig.beam_args))) as pipeline:
+            (
+                pipeline
+                | beam.Create([batch])
+                | tfma.ExtractEvaluateAndWriteResults(eval_config=config, output_path=str(tmp_path / "evaluation"))
+            )
+        return str(tmp_path / "evaluation")
+
+    return evaluate

@@ -1,0 +1,61 @@
+import json
+from dataclasses import FrozenInstanceError, replace
+
+import pytest
+
+from models.parameters import TrainingParameters
+from pipeline.config import SCHEMA_FILE, PipelineConfig, Thresholds, child_environment
+
+CONFIG = PipelineConfig(
+    data="/data",
+    root="/runs",
+    push_dir="/pushed",
+    training=TrainingParameters("lenet", 7, 64, 1e-3, True, 3, "abc"),
+    thresholds=Thresholds(0.9, 0.8, 0.1),
+    baseline="none",
+    eval_size=12,
+    serving_images=34,
+    enable_cache=False,
+    beam_args=("--direct_num_workers=2",),
+)
+
+
+def test_survives_json():
+    assert PipelineConfig.from_dict(json.loads(json.dumps(CONFIG.to_dict()))) == CONFIG
+
+
+@pytest.mark.parametrize("field", ["training", "thresholds"])
+def test_what_survives_json_is_not_the_defaults(field):
+    changed = PipelineConfig.from_dict(json.loads(json.dumps(CONFIG.to_dict())))
+
+    assert getattr(changed, field) == getattr(CONFIG, field)
+    assert getattr(changed, field) is not getattr(CONFIG, field)
+    assert changed.beam_args == ("--direct_num_workers=2",)
+
+
+def test_an_unknown_key_is_an_error():
+    with pytest.raises(TypeError, match="colour"):
+        PipelineConfig.from_dict({**CONFIG.to_dict(), "colour": "red"})
+
+
+def test_cannot_be_changed():
+    with pytest.raises(FrozenInstanceError):
+        CONFIG.root = "/elsewhere"
+
+
+def test_the_metadata_lies_in_the_root():
+    assert replace(CONFIG, root="/a/b").metadata_path == "/a/b/metadata.sqlite"
+
+
+def test_the_schema_is_there():
+    assert "int_domain" in SCHEMA_FILE.read_text(encoding="utf-8")
+
+
+def test_the_childs_environment_is_this_one_with_tensorflow_turned_down_unless_told(monkeypatch):
+    monkeypatch.setenv("DIGITS_SOMETHING", "1")
+    monkeypatch.delenv("TF_CPP_MIN_LOG_LEVEL", raising=False)
+    assert child_environment()["TF_CPP_MIN_LOG_LEVEL"] == "1"
+    assert child_environment()["DIGITS_SOMETHING"] == "1"
+
+    monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "0")
+    assert child_environment()["TF_CPP_MIN_LOG_LEVEL"] == "0"

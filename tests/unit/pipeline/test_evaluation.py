@@ -1,0 +1,48 @@
+"""Thresholds as TFMA understands them: each case is a real evaluation."""
+
+import pytest
+
+from components.evaluation_result import read_evaluation
+from pipeline.config import Thresholds
+
+DEMANDS = Thresholds(min_accuracy=0.97, min_digit_accuracy=0.9, max_drop=0.01)
+
+
+def misses(result):
+    return [(failure.digit, failure.is_change) for failure in result.failures]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "baseline_wrong", "missed"),
+    [
+        ({6: 1, 7: 1, 8: 1}, None, []),
+        ({6: 2}, None, [(6, False)]),
+        ({6: 1, 7: 1, 8: 1, 9: 1}, None, [(None, False)]),
+        ({6: 1, 7: 1, 8: 1}, {0: 1, 1: 1}, []),
+        ({6: 1, 7: 1, 8: 1}, {0: 1}, [(None, True)]),
+        ({6: 1}, {0: 1, 1: 1, 2: 1}, []),
+        # All of one digit lost: the overall baseline is the only one that is compared.
+        ({6: 2}, {0: 1, 1: 1}, [(6, False)]),
+    ],
+    ids=[
+        "both met exactly: the digit's threshold does not bind the whole, nor the whole's a digit",
+        "one digit missed",
+        "the whole missed",
+        "a drop met exactly",
+        "a drop missed",
+        "better than the baseline",
+        "a digit far below the baseline's is no drop",
+    ],
+)
+def test_a_model_is_blessed_if_it_meets_each_threshold_on_its_own_slice(evaluate, wrong, baseline_wrong, missed):
+    result = read_evaluation(evaluate(DEMANDS, wrong, baseline_wrong))
+
+    assert misses(result) == missed
+    assert result.blessed == (not missed)
+
+
+def test_without_a_baseline_a_drop_is_not_asked_for(evaluate):
+    result = read_evaluation(evaluate(Thresholds(0, 0, 0), dict.fromkeys(range(10), 5)))
+
+    assert result.blessed
+    assert result.accuracy == pytest.approx(0.5)

@@ -1,0 +1,106 @@
+"""The graph as the compiler writes it: nothing is run."""
+
+from dataclasses import replace
+
+import pytest
+from tfx.dsl.compiler.compiler import Compiler
+
+from models.parameters import TrainingParameters
+from pipeline.config import PIPELINE_NAME, PipelineConfig
+from pipeline.graph import create_pipeline
+
+TRAINING = TrainingParameters("lenet", 4, 64, 1e-3, False, 3, "fingerprint")
+NODES = {
+    "MnistExampleGen": set(),
+    "StatisticsGen": {"MnistExampleGen"},
+    "SchemaGen": {"StatisticsGen"},
+    "ImportSchemaGen": set(),
+    "ExampleValidator": {"StatisticsGen", "ImportSchemaGen"},
+    "AnomalyGate": {"ExampleValidator"},
+    "Transform": {"MnistExampleGen", "ImportSchemaGen", "AnomalyGate"},
+    "Trainer": {"MnistExampleGen", "Transform"},
+    "Baseline": {"Trainer"},
+    "Evaluator": {"MnistExampleGen", "Trainer", "Baseline"},
+    "ServingCheck": {"MnistExampleGen", "Trainer"},
+    "VersionedPusher": {"MnistExampleGen", "Trainer", "Evaluator", "ServingCheck"},
+}
+
+
+@pytest.fixture
+def config(tmp_path):
+    return PipelineConfig(
+        data=str(tmp_path / "data"),
+        root=str(tmp_path / "runs"),
+        push_dir=str(tmp_path / "pushed"),
+        training=TRAINING,
+        eval_size=17,
+        serving_images=23,
+    )
+
+
+@pytest.fixture
+def compile_nodes(tmp_path):
+    def compile_nodes(config):
+        ir = Compiler().compile(create_pipeline(config))
+        assert ir.pipeline_info.id == PIPELINE_NAME
+        assert list(tmp_path.iterdir()) == [], "something was run"
+        return {node.pipeline_node.node_info.id: node.pipeline_node for node in ir.nodes}
+
+    return compile_nodes
+
+
+def parameter(node, name):
+    value = node.parameters.parameters[name].field_value
+    return getattr(value, value.WhichOneof("value"))
+
+
+def test_nodes_and_edges(config, compile_nodes):
+    nodes = compile_nodes(config)
+
+    assert {name: set(node.upstream_nodes) for name, node in nodes.items()} == NODES
+
+
+def test_every_node_comes_behind_what_it_needs(config, compile_nodes):
+    names = list(compile_nodes(config))
+
+    assert all(names.index(before) < names.index(name) for name, needed in NODES.items() for before in needed)
+
+
+def test_without_a_baseline_nothing_is_resolved(config, compile_nodes):
+    nodes = compile_nodes(replace(config, baseline="none"))
+
+    assert set(nodes) == set(NODES) - {"Baseline"}
+    assert set(nodes["Evaluator"].upstream_nodes) == {"MnistExampleGen", "Trainer"}
+
+
+def test_transform_is_not_materialised(config, compile_nodes):
+    transform = compile_nodes(config)["Transform"]
+
+    assert parameter(transform, "materialize") == 0
+    assert set(transform.outputs.outputs) == {"transform_graph"}
+
+
+def test_the_evaluator_reads_the_test_split(config, compile_nodes):
+    assert parameter(compile_nodes(config)["Evaluator"], "example_splits") == '["test"]'
+
+
+def test_the_configuration_reaches_its_components(config, compile_nodes):
+    nodes = compile_nodes(config)
+
+    assert parameter(nodes["MnistExampleGen"], "input_base") == config.data
+    assert parameter(nodes["VersionedPusher"], "push_dir") == config.push_dir
+    assert parameter(nodes["ServingCheck"], "images") == 23
+    custom = parameter(nodes["Trainer"], "custom_config")
+    assert '"model": "lenet"' in custom
+    assert '"source": "fingerprint"' in custom
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_the_cache_is_as_told(config, compile_nodes, enabled):
+    nodes = compile_nodes(replace(config, enable_cache=enabled))
+
+    assert {node.execution_options.caching_options.enable_cache for node in nodes.values()} == {enabled}
+
+
+def test_two_runs_of_the_same_training_compile_alike(config, compile_nodes):
+    assert compile_nodes(config) == compile_nodes(config)
