@@ -9,7 +9,7 @@ from models.parameters import TrainingParameters
 from pipeline.config import PIPELINE_NAME, PipelineConfig
 from pipeline.graph import create_pipeline
 
-TRAINING = TrainingParameters("lenet", 4, 64, 1e-3, False, 3, "fingerprint")
+TRAINING = TrainingParameters("lenet", 4, 64, 1e-3, False, 0, 3, "fingerprint")
 NODES = {
     "MnistExampleGen": set(),
     "StatisticsGen": {"MnistExampleGen"},

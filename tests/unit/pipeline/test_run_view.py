@@ -10,7 +10,7 @@ from pipeline import run_view
 from pipeline.config import PipelineConfig
 from pipeline.run_view import RunView, describe_summary
 
-CONFIG = PipelineConfig("data", "runs", "pushed", TrainingParameters("my_model", 3, 128, 3e-3, True, 1, ""))
+CONFIG = PipelineConfig("data", "runs", "pushed", TrainingParameters("my_model", 3, 128, 3e-3, True, 16, 1, ""))
 SUMMARY = {
     "run_id": "r",
     "evaluation": {
@@ -92,10 +92,15 @@ def test_a_live_table_on_a_terminal(clock):
 
 def test_the_live_view_writes_to_the_terminal_and_leaves_the_last_state():
     console = Console(file=io.StringIO(), force_terminal=True, width=80)
-    with pytest.raises(KeyboardInterrupt), RunView(console) as view:
-        view.show({"event": "plan", "components": ["Transform", "Trainer"], "run_id": "r"})
-        view.show({"event": "start", "component": "Transform"})
-        raise KeyboardInterrupt
+
+    def interrupted():
+        with RunView(console) as view:
+            view.show({"event": "plan", "components": ["Transform", "Trainer"], "run_id": "r"})
+            view.show({"event": "start", "component": "Transform"})
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
 
     last = console.file.getvalue()[-400:]
     assert "✗" in last
