@@ -152,7 +152,7 @@ def describe_summary(summary: dict[str, Any], config: PipelineConfig) -> Rendera
     table.add_row("Baseline", _describe_baseline(evaluation["baseline_accuracy"], config))
     table.add_row("Verdict", Text("not blessed", style="red") if problems else Text("blessed", style="green"))
     if summary["version"]:
-        table.add_row("Pushed", f"version {summary['version']}, {summary['path']}")
+        table.add_row("Pushed", Text(f"version {summary['version']}, {summary['path']}"))
     longest = sorted(summary["seconds"].items(), key=lambda item: -item[1])
     table.add_row("Time", ", ".join(f"{name} {seconds:.1f} s" for name, seconds in longest) or "all cached")
     if not problems:

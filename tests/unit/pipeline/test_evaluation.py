@@ -42,7 +42,7 @@ def test_a_model_is_blessed_if_it_meets_each_threshold_on_its_own_slice(evaluate
 
 
 def test_without_a_baseline_a_drop_is_not_asked_for(evaluate):
-    result = read_evaluation(evaluate(Thresholds(0, 0, 0), {digit: 5 for digit in range(10)}))
+    result = read_evaluation(evaluate(Thresholds(0, 0, 0), dict.fromkeys(range(10), 5)))
 
     assert result.blessed
     assert result.accuracy == pytest.approx(0.5)
