@@ -29,6 +29,8 @@ from pipeline.run_view import RunView, describe_summary
 
 PUSHED, FAILED, NOT_BLESSED, INTERRUPTED = 0, 1, 3, 130
 
+_LOCK = ".lock"
+
 
 def run_locally(config: PipelineConfig, console: Console, *, verbose: bool = False) -> int:
     """Runs the pipeline and shows how it goes.
@@ -41,14 +43,19 @@ def run_locally(config: PipelineConfig, console: Console, *, verbose: bool = Fal
     Returns:
         The exit code: 0 pushed, 1 failed, 3 not blessed, 130 interrupted.
     """
-    Path(config.root).mkdir(parents=True, exist_ok=True)
+    log_path = Path(config.root) / "logs" / f"{datetime.now():%Y%m%d-%H%M%S}.log"
+    try:
+        log_path.parent.mkdir(parents=True, exist_ok=True)
+        (Path(config.root) / _LOCK).touch()
+    except OSError as error:
+        problem = f"{config.root} cannot be used ({error.strerror}). Put that right, or choose another --root."
+        console.out(problem, style="red", highlight=False)
+        return FAILED
     with _only_run_in(config.root) as alone:
         if not alone:
             console.print(Text(f"Another run is using {config.root}.", style="red"), end=" ", soft_wrap=True)
             console.print("Wait for it to end, or give this one another --root.")
             return FAILED
-        log_path = Path(config.root) / "logs" / f"{datetime.now():%Y%m%d-%H%M%S}.log"
-        log_path.parent.mkdir(exist_ok=True)
         console.out(f"Log: {log_path}", highlight=False)
         last: dict[str, Any] = {}
         status = 0
@@ -154,7 +161,7 @@ def _copy(source: IO[bytes] | None, log: IO[bytes]) -> None:
 @contextmanager
 def _only_run_in(root: str) -> Iterator[bool]:
     """Whether no other run uses this root: TFX's SQLite database and checkpoints are for one at a time."""
-    with (Path(root) / ".lock").open("w") as file:
+    with (Path(root) / _LOCK).open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -108,6 +108,15 @@ def test_what_is_left_counts_from_where_a_resumed_training_began(clock):
     assert lines[-1].endswith("0:01 left")
 
 
+def test_what_is_left_has_no_60th_second(monkeypatch):
+    times = iter([0.0, 53.7])
+    monkeypatch.setattr(run_view.time, "monotonic", lambda: next(times))
+    lines = plain(progress(1), progress(10, val_loss=0.1))
+
+    # 53.7 s for 9 steps, 10 to go: 59.67 s.
+    assert lines[-1].endswith("  1:00 left")
+
+
 def test_the_end_of_a_training_has_nothing_left(clock):
     assert "left" not in plain(progress(1), progress(10, epoch=2, val_loss=0.1))[-1]
 

@@ -186,7 +186,7 @@ def test_a_second_run_in_the_same_root_is_refused_in_one_sentence(run, config):
 
     assert status == 1
     assert f"Another run is using {config.root}." in screen.replace("\n", "")
-    assert not (Path(config.root) / "logs").exists()
+    assert list((Path(config.root) / "logs").iterdir()) == []
 
 
 def test_brackets_in_paths_are_no_markup(run, config, tmp_path):
@@ -195,3 +195,11 @@ def test_brackets_in_paths_are_no_markup(run, config, tmp_path):
 
     assert status == 1
     assert screen.count(f"{root}/logs/") == 2
+
+
+def test_a_root_that_cannot_be_used_is_one_sentence(run, config):
+    Path(config.root).write_text("a file")
+    status, screen = run(f"tell({SUMMARY!r})")
+
+    assert status == 1
+    assert screen == f"{config.root} cannot be used (Not a directory). Put that right, or choose another --root.\n"
