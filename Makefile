@@ -49,7 +49,7 @@ ALL := --extra pipeline --extra bot --extra heic --extra vertex --extra dev
 lock: $(INSTALLED) ## Resolve the dependencies into requirements/*.txt again (UPGRADE=--upgrade for newer versions).
 	$(COMPILE) setup.py $(ALL) --python-version 3.10 --python-platform x86_64-manylinux2014 -o requirements/py310.txt
 	$(COMPILE) setup.py $(ALL) --python-version 3.11 --universal -o requirements/py311plus.txt
-	$(COMPILE) setup.py --extra bot --extra heic --python-version 3.10 --universal -o requirements/bot.txt
+	$(COMPILE) setup.py --extra bot --python-version 3.10 --universal -o requirements/bot.txt
 	$(COMPILE) requirements/uv.in --python-version 3.10 --universal -o requirements/uv.txt
 	$(COMPILE) requirements/build.in --python-version 3.10 --universal -o requirements/build.txt
 

@@ -2,19 +2,24 @@
 
 from setuptools import setup
 
-# The reader of photos: no TensorFlow. OpenCV 4.12+ wants numpy 2, which TensorFlow 2.16 cannot use.
+# The reader of photos: no TensorFlow. OpenCV 4.12+ wants numpy 2, which TensorFlow 2.16 cannot use, and more room.
 READER = [
-    "ai-edge-litert>=1.4",
+    # Release 2 takes twice the room; release 1 has no wheel for Python 3.13.
+    'ai-edge-litert>=1.4,<2; python_version < "3.13"',
+    'ai-edge-litert>=2; python_version >= "3.13"',
     "fsspec",
+    "jinja2",
     "numpy>=1.26",
-    "opencv-python-headless>=4.10",
+    "opencv-python-headless>=4.10,<4.12",
     "pillow>=11",
 ]
 
 BOT = [
     *READER,
     "prometheus-client>=0.21",
+    "python-json-logger>=3",
     "python-telegram-bot[rate-limiter,webhooks]>=22,<23",
+    "sniffio",  # httpcore tries to import it for every lock; where it is missing that takes longer than the lock
 ]
 
 PIPELINE = [
@@ -39,7 +44,7 @@ PIPELINE = [
 
 VERTEX = ["google-cloud-aiplatform", "kfp<2.17"]
 
-DEV = ["mypy", "pytest", "pytest-timeout", "ruff"]
+DEV = ["babel", "mypy", "psutil", "pytest", "pytest-timeout", "ruff"]
 
 setup(
     name="digits-pipeline",
@@ -48,7 +53,10 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10,<3.14",
     packages=["components", "components.mnist_example_gen", "models", "pipeline", "serving_bot"],
-    package_data={"pipeline": ["schema.pbtxt", "templates/*.j2"]},
+    package_data={
+        "pipeline": ["schema.pbtxt", "templates/*"],
+        "serving_bot": ["canary.png", "locales/*/LC_MESSAGES/bot.*"],
+    },
     install_requires=["rich>=13", "typer>=0.15"],
     extras_require={
         "bot": BOT,

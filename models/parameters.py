@@ -17,6 +17,7 @@ class TrainingParameters:
         batch_size: images per step, over all devices.
         learning_rate: peak of the schedule, for Adam.
         augment: whether training images are varied.
+        outliers: images that are no digits beside each full batch, of which the network learns to doubt.
         seed: of weights, order and variation.
         source: fingerprint of the source code, so that TFX's cache sees an edit.
     """
@@ -26,6 +27,7 @@ class TrainingParameters:
     batch_size: int
     learning_rate: float
     augment: bool
+    outliers: int
     seed: int
     source: str
 

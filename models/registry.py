@@ -20,6 +20,7 @@ class Architecture:
         learning_rate: peak of the schedule, for Adam.
         batch_size: images per step.
         augment: whether training images are varied (models/augmentation.py).
+        outliers: images that are no digits beside each batch (models/outliers.py).
     """
 
     module: str
@@ -27,6 +28,7 @@ class Architecture:
     learning_rate: float
     batch_size: int
     augment: bool
+    outliers: int
 
     def build(self) -> keras.Model:
         """Builds the network with fresh weights."""
@@ -34,6 +36,8 @@ class Architecture:
 
 
 ARCHITECTURES = {
-    "lenet": Architecture("models.lenet", "LeNet", learning_rate=4e-3, batch_size=128, augment=False),
-    "my_model": Architecture("models.my_model", "MyModel", learning_rate=3e-3, batch_size=128, augment=True),
+    "lenet": Architecture("models.lenet", "LeNet", learning_rate=4e-3, batch_size=128, augment=False, outliers=0),
+    "my_model": Architecture(
+        "models.my_model", "MyModel", learning_rate=3e-3, batch_size=128, augment=True, outliers=16
+    ),
 }

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Literal
+import json
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 import typer
 
 from models.registry import ARCHITECTURES
 
+if TYPE_CHECKING:
+    from serving_bot.reader import Reader
+
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
+
+
+PushDir = Annotated[str, typer.Option(envvar="DIGITS_PUSH_DIR", help="Folder that the pipeline pushes models to.")]
 
 
 @app.callback()
@@ -146,6 +153,7 @@ def run(
             batch_size=batch_size or recipe.batch_size,
             learning_rate=learning_rate or recipe.learning_rate,
             augment=recipe.augment if augment is None else augment,
+            outliers=recipe.outliers,
             seed=seed,
             source=source_fingerprint(),
         ),
@@ -159,6 +167,190 @@ def run(
         typer.echo(f"Error: {error}", err=True)
         raise typer.Exit(1) from error
     raise typer.Exit(run_locally(config, console, verbose=verbose))
+
+
+@app.command()
+def predict(
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE...", help="Pictures: JPEG, PNG, WebP, GIF, BMP; HEIC with the extra.")
+    ],
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the answers as JSON; boxes in pixels of the upright picture.")
+    ] = False,
+    save_annotated: Annotated[
+        Path | None,
+        typer.Option(metavar="OUT.png", help="Draw boxes, answers and what the network saw (one FILE only)."),
+    ] = None,
+    push_dir: PushDir = "serving_model",
+) -> None:
+    """Read the digits in pictures with the last pushed model."""
+    if save_annotated is not None and len(files) > 1:
+        raise typer.BadParameter("takes one FILE; run it once for each.", param_hint="--save-annotated")
+    from serving_bot.annotation import annotate
+    from serving_bot.decoding import UnreadablePictureError
+
+    reader, _ = _load_reader(push_dir)
+    answers: list[dict[str, object]] = []
+    failed = False
+    for file in files:
+        try:
+            reading = reader.read(file.read_bytes())
+        except (UnreadablePictureError, OSError) as error:
+            reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+            typer.echo(f"Error: {file}: {reason}", err=True)
+            failed = True
+            continue
+        if as_json:
+            answers.append({"file": str(file), **reading.as_json()})
+        else:
+            typer.echo(f"{file}: {reading.describe()}")
+        if save_annotated is not None:
+            try:
+                save_annotated.write_bytes(annotate(reading))
+            except OSError as error:
+                typer.echo(f"Error: {save_annotated}: {error.strerror}", err=True)
+                failed = True
+    if as_json:
+        typer.echo(json.dumps(answers, indent=2))
+    if failed:
+        raise typer.Exit(1)
+
+
+@app.command()
+def evaluate_photos(
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Pictures at DIR/<digit>/<file> or DIR/<kind>/<digit>/<file>.")
+    ],
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures and the mistakes as JSON.")] = False,
+    report: Annotated[
+        Path | None, typer.Option(metavar="OUT.html", help="Write a self-contained page that shows the mistakes.")
+    ] = None,
+    push_dir: PushDir = "serving_model",
+) -> None:
+    """Measure how well the last pushed model reads a folder of labelled pictures."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from serving_bot import evaluation
+
+    try:
+        pictures = evaluation.collect(folder)
+    except evaluation.NoPicturesError as error:
+        typer.echo(f"Error: {error}", err=True)
+        raise typer.Exit(1) from error
+    reader, model = _load_reader(push_dir)
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("Reading", total=len(pictures))
+        outcomes = evaluation.evaluate(
+            reader, pictures, keep_pictures=report is not None, progress=lambda: progress.advance(task)
+        )
+    if report is not None:
+        try:
+            report.write_text(evaluation.render_report(folder, outcomes, model), encoding="utf-8")
+        except OSError as error:
+            typer.echo(f"Error: {report}: {error.strerror}", err=True)
+            raise typer.Exit(1) from error
+    summary = evaluation.summarise(outcomes)
+    typer.echo(json.dumps({"model": model, **summary}, indent=2) if as_json else evaluation.describe(summary, model))
+
+
+def _load_reader(push_dir: str) -> tuple[Reader, str]:
+    """The reader of the newest pushed version, and its name for people; exits with 1 and a sentence where
+    there is none."""
+    from serving_bot.classifier import BrokenModelError, Classifier
+    from serving_bot.pushed_models import NoPushedModelError, newest_version
+    from serving_bot.reader import Reader
+
+    try:
+        version = newest_version(push_dir)
+        classifier = Classifier.load(version)
+    except (NoPushedModelError, BrokenModelError) as error:
+        typer.echo(f"Error: {error}", err=True)
+        raise typer.Exit(1) from error
+    name = classifier.card.get("display_name", classifier.card.get("model", "model"))
+    return Reader(classifier), f"{name}, version {PurePath(version).name}"
+
+
+@app.command()
+def bot(
+    context: typer.Context,
+    *,
+    push_dir: PushDir = "serving_model",
+    token_file: Annotated[
+        Path | None, typer.Option(help="File with the token, instead of the variable TELEGRAM_BOT_TOKEN.")
+    ] = None,
+    token: Annotated[str | None, typer.Option(envvar="TELEGRAM_BOT_TOKEN", hidden=True)] = None,
+    webhook_url: Annotated[
+        str | None, typer.Option(help="Public https address for Telegram to call; without it the bot polls.")
+    ] = None,
+    webhook_port: Annotated[int, typer.Option(help="Where the webhook listens behind that address.")] = 8080,
+    metrics_port: Annotated[
+        int | None, typer.Option(help="Serve Prometheus metrics and /healthz on this port.")
+    ] = None,
+    listen: Annotated[str, typer.Option(help="Address for the webhook and the metrics.")] = "127.0.0.1",
+    admin_chat: Annotated[int | None, typer.Option(help="Chat to tell of versions that fail.")] = None,
+    allow_chat: Annotated[
+        list[int] | None, typer.Option(help="Answer only this chat; may be given several times.")
+    ] = None,
+    pictures_per_minute: Annotated[int, typer.Option(min=1, help="How many pictures a chat may send.")] = 30,
+    threads: Annotated[int, typer.Option(min=1, help="How many pictures are read at a time.")] = 2,
+    api_url: Annotated[
+        str, typer.Option(help="Bot API server: Telegram's, or one of your own.")
+    ] = "https://api.telegram.org",
+    log_level: Annotated[str, typer.Option(help="DEBUG, INFO, WARNING or ERROR.")] = "INFO",
+) -> None:
+    """Answer pictures of digits in Telegram with the last pushed model.
+
+    The bot's token comes from the variable TELEGRAM_BOT_TOKEN or from --token-file.
+    """
+    source = context.get_parameter_source("token")
+    if source is not None and source.name == "COMMANDLINE":
+        _stop(
+            "Every user of this machine can read a command line: give the token in TELEGRAM_BOT_TOKEN or --token-file."
+        )
+    if token_file is not None:
+        try:
+            token = token_file.read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or "not a text file"
+            _stop(f"Cannot read the token from {token_file}: {reason}.")
+    if token is None or not token.strip():
+        _stop("No token. Get one from @BotFather and give it in TELEGRAM_BOT_TOKEN or --token-file.")
+    if len(token.split()) > 1:
+        _stop("The token holds a space or a line break: it should be the one line that @BotFather gave.")
+    if log_level.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
+        _stop(f"--log-level is one of DEBUG, INFO, WARNING and ERROR, not {log_level}.")
+    try:
+        from serving_bot.application import BotError, BotSettings, run
+    except ModuleNotFoundError as error:
+        _stop(
+            f"The bot needs {error.name}, which is not installed. Install it with: pip install 'digits-pipeline[bot]'"
+        )
+    try:
+        run(
+            BotSettings(
+                token=token.strip(),
+                push_dir=push_dir,
+                webhook_url=webhook_url,
+                webhook_port=webhook_port,
+                metrics_port=metrics_port,
+                listen=listen,
+                admin_chat=admin_chat,
+                allowed_chats=frozenset(allow_chat or ()),
+                pictures_per_minute=pictures_per_minute,
+                threads=threads,
+                api_url=api_url,
+                log_level=log_level.upper(),
+            )
+        )
+    except BotError as error:
+        _stop(str(error))
+
+
+def _stop(sentence: str) -> NoReturn:
+    """Ends the command with one sentence for the user."""
+    typer.echo(f"Error: {sentence}", err=True)
+    raise typer.Exit(1)
 
 
 def main() -> None:

@@ -89,13 +89,13 @@ def _only(ir: pipeline_pb2.Pipeline, position: int) -> pipeline_pb2.Pipeline:
 
 
 def _reason(error: BaseException) -> str:
-    """The innermost message. Beam's in-process runner gives the worker's traceback as text, its last line the error."""
+    """The innermost message. An error from a Beam worker is a text that ends with class, message and step."""
     while error.__cause__ is not None:
         error = error.__cause__
-    lines = [line for line in str(error).strip().splitlines() if line.strip()]
-    if "Traceback (most recent call last)" not in str(error):
-        return str(error).strip() or type(error).__name__
-    return re.sub(r"^[\w.]+: |\s*\[while running.*$", "", lines[-1])
+    text = str(error).strip()
+    if "[while running" not in text:
+        return text or type(error).__name__
+    return re.sub(r"^[\w.]+: |\s*\[while running.*$", "", text.splitlines()[-1])
 
 
 class _ProgressHandler(logging.Handler):

@@ -84,7 +84,7 @@ def _first(folder: Path, prefix: str, number: int) -> tuple[Images, Labels]:
 
 @dataclass(frozen=True)
 class TinyRun:
-    """A finished run of the whole pipeline on few images, for tests that need its artifacts. They do not change them."""
+    """A finished run of the whole pipeline on few images, for its artifacts. Tests do not change them."""
 
     config: PipelineConfig
     summary: Any
@@ -118,6 +118,7 @@ def tiny_run(tmp_path_factory: pytest.TempPathFactory, tiny_mnist: Path) -> Tiny
             batch_size=recipe.batch_size,
             learning_rate=recipe.learning_rate,
             augment=recipe.augment,
+            outliers=recipe.outliers,
             seed=1,
             source=source_fingerprint(),
         ),

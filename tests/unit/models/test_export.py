@@ -58,7 +58,7 @@ def test_all_ways_to_ask_give_the_network_s_answer(exported, some_test_images):
 
 
 def test_a_failing_converter_is_an_error_with_its_last_words(tmp_path):
-    with pytest.raises(ConversionError, match="ended with status 1; it said: .*SavedModel"):
+    with pytest.raises(ConversionError, match=r"ended with status 1; it said: .*SavedModel"):
         convert_to_litert(str(tmp_path / "nothing"), str(tmp_path / "model.tflite"))
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from models.input_pipeline import Split, training_batches
+from models.input_pipeline import OUTLIER, Split, training_batches
 
 
 @pytest.fixture
@@ -33,8 +33,8 @@ def test_images_stay_with_their_labels(split):
 
 @pytest.mark.parametrize("varied", [False, True])
 def test_a_resumed_training_sees_what_an_uninterrupted_one_would_have_seen(split, varied):
-    whole = list(training_batches(split, 8, epochs=3, seed=5, varied=varied))
-    rest = list(training_batches(split, 8, epochs=3, seed=5, varied=varied, first_epoch=2))
+    whole = list(training_batches(split, 8, epochs=3, seed=5, varied=varied, outliers=2))
+    rest = list(training_batches(split, 8, epochs=3, seed=5, varied=varied, outliers=2, first_epoch=2))
     assert len(rest) == 6
     for (images, labels), (other_images, other_labels) in zip(whole[12:], rest, strict=True):
         np.testing.assert_array_equal(images, other_images)
@@ -44,3 +44,12 @@ def test_a_resumed_training_sees_what_an_uninterrupted_one_would_have_seen(split
 def test_another_seed_is_another_order(split):
     first, second = (labels_of(training_batches(split, 8, epochs=1, seed=seed, varied=False)) for seed in (1, 2))
     assert first != second
+
+
+def test_outliers_stand_beside_the_digits(split):
+    for images, labels in training_batches(split, 8, epochs=2, seed=1, varied=False, outliers=3):
+        assert (labels[:8].numpy() >= 0).all()
+        assert labels[8:].numpy().tolist() == [OUTLIER] * 3
+        assert images.shape == (11, 32, 32, 1)
+        assert images[8:].numpy().max() <= 1
+        assert images[8:].numpy().any(axis=(1, 2, 3)).all()

@@ -1,0 +1,183 @@
+"""From the bytes of a file to pixels: what people send, within limits, upright and opaque."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, UnidentifiedImageError
+
+try:
+    import pillow_heif
+except ImportError:  # the extra `heic` is not installed
+    pillow_heif = None
+else:
+    pillow_heif.register_heif_opener()
+
+# A header that claims an absurd size is an error, which `decode` reports, and not a line on stderr.
+warnings.simplefilter("error", Image.DecompressionBombWarning)
+
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
+
+MAX_BYTES = 20 * 2**20
+"""Largest file in bytes: what the Bot API lets a bot download."""
+
+MAX_PIXELS = 25_000_000
+"""Largest picture that is decoded as a whole."""
+
+MAX_PIXELS_REDUCED = 110_000_000
+"""Largest baseline JPEG: it is decoded straight to a half, a quarter or an eighth of its sides, so memory
+stays small."""
+
+MIN_SIDE = 8
+"""Smallest picture in pixels: no digit can be told on less."""
+
+WORKING_SIDE = 640
+"""The longer side, in pixels, that a large picture is reduced to."""
+
+_ORIENTATION_TAG = 0x0112
+# EXIF orientation -> (mirror left to right first, then quarter turns counter-clockwise).
+_ORIENTATIONS = {
+    2: (True, 0),
+    3: (False, 2),
+    4: (True, 2),
+    5: (True, 1),
+    6: (False, 3),
+    7: (True, 3),
+    8: (False, 1),
+}
+_HEIC_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
+
+
+class UnreadablePictureError(Exception):
+    """The bytes are no picture this reader can open; the message is one sentence for the person who sent it."""
+
+
+class TooLargePictureError(UnreadablePictureError):
+    """The picture is over a limit on bytes or pixels and was not decoded."""
+
+
+class UnknownFormatError(UnreadablePictureError):
+    """The bytes are not in a format that is read."""
+
+
+class DamagedPictureError(UnreadablePictureError):
+    """The file is truncated or damaged."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An upright, opaque picture at working size.
+
+    Attributes:
+        pixels: uint8 [height, width, 3], RGB.
+        scale: pixels of the upright original per pixel of `pixels`; 1.0 where nothing was reduced.
+    """
+
+    pixels: npt.NDArray[np.uint8]
+    scale: float
+
+
+def decode(data: bytes) -> Picture:
+    """Decodes JPEG, PNG, WebP, GIF (first frame), BMP and, with the extra `heic`, HEIC.
+
+    EXIF rotation is applied; transparency is laid on a ground that the drawing stands out from; 16 bits, CMYK
+    and palettes become 8-bit RGB; a large picture is reduced to `WORKING_SIDE`.
+
+    Raises:
+        TooLargePictureError: over `MAX_BYTES` or the limits on pixels, which are checked before decoding.
+        UnknownFormatError: not one of the formats.
+        DamagedPictureError: truncated, damaged, or smaller than `MIN_SIDE`.
+    """
+    if len(data) > MAX_BYTES:
+        raise TooLargePictureError(
+            f"The file has {len(data) / 2**20:.0f} MB; send one of at most {MAX_BYTES >> 20} MB."
+        )
+    if not data:
+        raise DamagedPictureError("The file is empty.")
+    heic = data[4:8] == b"ftyp" and data[8:12] in _HEIC_BRANDS
+    if heic and pillow_heif is None:
+        raise UnknownFormatError(
+            "HEIC pictures need the extra `heic` (pip install 'digits-pipeline[heic]'); send JPEG or PNG instead."
+        )
+    try:
+        with Image.open(io.BytesIO(data), formats=(*FORMATS, "HEIF") if heic else FORMATS) as image:
+            return _decode(image)
+    except UnreadablePictureError:
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise TooLargePictureError("The picture has too many pixels; send a smaller one.") from error
+    except UnidentifiedImageError as error:
+        raise UnknownFormatError("This is not a JPEG, PNG, WebP, GIF or BMP picture; send one of these.") from error
+    except MemoryError as error:
+        raise TooLargePictureError("The picture does not fit into memory; send a smaller one.") from error
+    except Exception as error:  # a damaged file makes Pillow's plugins raise almost anything
+        raise DamagedPictureError("The picture is damaged or incomplete; send it again.") from error
+
+
+def _decode(image: Image.Image) -> Picture:
+    width, height = image.size
+    baseline = image.format in ("JPEG", "MPO") and not image.info.get("progressive")
+    limit = MAX_PIXELS_REDUCED if baseline else MAX_PIXELS
+    if width * height > limit:
+        raise TooLargePictureError(
+            f"The picture has {width * height / 1e6:.0f} million pixels; send one of at most {limit // 1_000_000}."
+        )
+    if min(width, height) < MIN_SIDE:
+        raise DamagedPictureError(f"The picture is only {width}×{height} pixels; send a larger one.")
+    orientation = _orientation(image)
+    image.draft("RGB", (WORKING_SIDE * width // max(width, height), WORKING_SIDE * height // max(width, height)))
+    pixels = _reduce(_to_rgb(image))
+    mirror, turns = _ORIENTATIONS.get(orientation, (False, 0))
+    scale = max(width, height) / max(pixels.shape[:2])
+    if mirror:
+        pixels = pixels[:, ::-1]
+    return Picture(np.ascontiguousarray(np.rot90(pixels, turns)), scale)
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return int(image.getexif().get(_ORIENTATION_TAG, 1))
+    except Exception:  # damaged metadata is no reason to refuse the picture: it is read as it lies
+        return 1
+
+
+def _to_rgb(image: Image.Image) -> npt.NDArray[np.uint8]:
+    """The loaded image as uint8 [height, width, 3]."""
+    if image.mode.startswith("I") or image.mode == "F":
+        wide = np.asarray(image, dtype=np.float32)
+        grey = np.clip(wide * (255.0 / 65535.0), 0, 255).astype(np.uint8)
+        return np.repeat(grey[..., np.newaxis], 3, axis=2)
+    if image.has_transparency_data:
+        return _flatten(np.asarray(image.convert("RGBA")))
+    return np.asarray(image.convert("RGB"))
+
+
+def _flatten(rgba: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Lays uint8 [height, width, 4] on one colour: that of the opaque part where it is most of the picture
+    (rounded corners), else black under light strokes and white under dark ones (a drawing on nothing)."""
+    rgba = _reduce(rgba)
+    alpha = rgba[..., 3]
+    colours = rgba[..., :3]
+    visible = colours[alpha > 127]
+    if alpha.min() == 255 or not len(visible):
+        return colours if len(visible) else np.full_like(colours, 255)
+    if len(visible) > alpha.size // 2:
+        ground = np.median(visible, axis=0)
+    else:
+        ground = np.full(3, 0.0 if visible.mean() > 127 else 255.0)
+    share = alpha[..., np.newaxis].astype(np.float32) / 255
+    return np.asarray(np.rint(colours * share + ground.astype(np.float32) * (1 - share)), np.uint8)
+
+
+def _reduce(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    height, width = pixels.shape[:2]
+    factor = WORKING_SIDE / max(height, width)
+    if factor >= 1:
+        return pixels
+    size = (max(1, round(width * factor)), max(1, round(height * factor)))
+    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)

@@ -1,0 +1,330 @@
+"""Where the digits are: ink against its ground, strokes joined into digits, digits in reading order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+GROUND_SIDE = 160
+"""The longer side, in pixels, of the copy on which the ground (paper, board, canvas) is estimated."""
+
+WIDEST_STROKE = 0.25
+"""Strokes narrower than this share of the shorter side are ink; wider things are paper, shadow or table."""
+
+FLATNESS = 0.06
+"""The ground is even where nine tenths of it lie within this share of the contrast around its median."""
+
+SMALL_SIDE = 160
+"""A picture whose shorter side is below this is enlarged first, so that edges are found to a part of a pixel."""
+
+MIN_CONTRAST = 14.0
+"""Least difference between ink and ground in grey levels of 255."""
+
+NOISE_FACTOR = 5.0
+"""Ink differs from the ground by at least this many standard deviations of the ground's own grain."""
+
+THICKEST_RULE = 0.018
+"""Printed lines are thinner than this share of the shorter side."""
+
+FEWEST_RULES = 3
+"""Fewer straight lines than this may be strokes."""
+
+RULE_TILT = np.deg2rad(12)
+"""Printed lines are level or upright to this angle."""
+
+MIN_HEIGHT = 0.3
+"""Least longer side of a digit as a share of the longest one in the picture; smaller things are specks."""
+
+MAX_PIECES = 80
+"""More separate pieces of ink than this are texture and not writing."""
+
+Plane = npt.NDArray[np.float32]
+Mask = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Box:
+    """A rectangle in pixels, `left` and `top` inside."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+
+    @property
+    def right(self) -> int:
+        """First column outside."""
+        return self.left + self.width
+
+    @property
+    def bottom(self) -> int:
+        """First row outside."""
+        return self.top + self.height
+
+    @property
+    def side(self) -> int:
+        """The longer side."""
+        return max(self.width, self.height)
+
+    def union(self, other: Box) -> Box:
+        """The smallest box around both."""
+        left, top = min(self.left, other.left), min(self.top, other.top)
+        return Box(left, top, max(self.right, other.right) - left, max(self.bottom, other.bottom) - top)
+
+    def scaled(self, factor: float) -> Box:
+        """The box in a picture whose sides are `factor` times as long."""
+        left, top = round(self.left * factor), round(self.top * factor)
+        return Box(left, top, round(self.right * factor) - left, round(self.bottom * factor) - top)
+
+
+@dataclass(frozen=True)
+class Found:
+    """One thing that may be a digit.
+
+    Attributes:
+        box: in pixels of the picture that was searched.
+        ink: float32 [box.height, box.width] in 0..1, this digit's ink alone.
+    """
+
+    box: Box
+    ink: Plane
+
+
+def find(pixels: npt.NDArray[np.uint8]) -> list[Found]:
+    """Finds what may be digits in an RGB picture.
+
+    Args:
+        pixels: uint8 [height, width, 3].
+
+    Returns:
+        One entry per digit in reading order: lines from the top, each from left to right. Empty where there is no ink.
+    """
+    zoom = -(-SMALL_SIDE // min(pixels.shape[:2])) if min(pixels.shape[:2]) < SMALL_SIDE else 1
+    if zoom > 1:
+        pixels = cv2.resize(pixels, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_CUBIC)
+    contrast = _contrast(pixels, zoom)
+    levels = _levels(contrast)
+    if levels is None:
+        return []
+    faint, strong = levels
+    mask = (contrast > faint).astype(np.uint8)
+    if zoom == 1:
+        mask = _drop_rules(mask)
+    labels, groups = _strokes(mask, contrast, strong)
+    groups = _join(groups)
+    return [_cut(contrast, labels, group, strong, zoom) for group in _reading_order(groups)]
+
+
+def _is_dark_on_light(grey: Mask) -> bool:
+    """Whether ink is darker than its ground: the ground is the border where that has one brightness (a canvas, a scan),
+    otherwise what most of any large window is."""
+    border = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
+    threshold, _ = cv2.threshold(grey, 0, 255, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
+    light_border = float(np.mean(border > threshold)) > 0.5
+    low, high = np.quantile(border, (0.1, 0.9))
+    if high - low < 12:
+        return light_border
+    window = int(min(grey.shape) * 0.5) | 1
+    difference = grey.astype(np.float32) - cv2.medianBlur(grey, window)
+    dark = float(np.square(np.maximum(-difference - 6, 0)).sum())
+    light = float(np.square(np.maximum(difference - 6, 0)).sum())
+    if max(dark, light) > 4 * min(dark, light):
+        return dark > light
+    return light_border
+
+
+def _flat_ground(small: npt.NDArray[np.uint8], dark: bool, zoom: int) -> npt.NDArray[np.uint8] | None:
+    """The ground's one colour, uint8 [3], where it is even (a canvas, a scan); None under uneven light."""
+    grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
+    threshold, _ = cv2.threshold(grey, 0, 255, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
+    of_ground = grey > threshold if dark else grey <= threshold
+    if not of_ground.any() or of_ground.all():
+        return None
+    # The soft edges of strokes say nothing about the ground.
+    side = 4 * zoom + 1
+    near_ink = cv2.dilate((~of_ground).astype(np.uint8), np.ones((side, side), np.uint8)) > 0
+    centre = float(np.median(grey[of_ground]))
+    clear = grey[~near_ink]
+    spread = float(np.quantile(np.abs(clear - centre), 0.95)) if clear.size else 0.0
+    if spread > FLATNESS * abs(centre - float(np.median(grey[~of_ground]))):
+        return None
+    return np.asarray(np.median(small[of_ground], axis=0), np.uint8)
+
+
+def _contrast(pixels: npt.NDArray[np.uint8], zoom: int) -> Plane:
+    """How far each pixel differs from its ground towards the ink's colour: float32 [height, width], 0 on the ground."""
+    height, width = pixels.shape[:2]
+    scale = GROUND_SIDE / max(height, width)
+    small = pixels
+    if scale < 1:
+        size = (max(1, round(width * scale)), max(1, round(height * scale)))
+        small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+    dark = _is_dark_on_light(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY))
+    colour = _flat_ground(small, dark, zoom)
+    if colour is not None:
+        ground = np.broadcast_to(colour, small.shape).copy()
+    else:
+        side = max(3, int(min(small.shape[:2]) * WIDEST_STROKE) | 1)
+        kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
+        ground = cv2.morphologyEx(small, cv2.MORPH_CLOSE if dark else cv2.MORPH_OPEN, kernel)
+        ground = cv2.blur(cv2.blur(ground, (side // 2, side // 2)), (side // 2, side // 2))
+    difference = cv2.subtract(ground, small) if dark else cv2.subtract(small, ground)
+    # The ink's own colour is the direction in which the strongest pixels differ: it favours ink over tinted rules.
+    total = difference.sum(axis=2, dtype=np.float32)
+    strongest = total >= max(float(np.quantile(total, 0.99)), 1.0)
+    if not strongest.any():
+        return np.zeros((height, width), np.float32)
+    direction = difference[strongest].mean(axis=0)
+    weights = (direction / direction.sum()).astype(np.float32)[np.newaxis]
+    ground = cv2.resize(cv2.transform(ground, weights), (width, height), interpolation=cv2.INTER_LINEAR)
+    plane = cv2.transform(pixels, weights)
+    contrast = cv2.subtract(ground, plane) if dark else cv2.subtract(plane, ground)
+    return np.asarray(np.maximum(contrast.astype(np.float32) - np.median(contrast[::4, ::4]), 0), np.float32)
+
+
+def _levels(contrast: Plane) -> tuple[float, float] | None:
+    """The contrasts above which a pixel may be ink and certainly is ink; None where nothing stands out."""
+    sample = contrast[:: max(1, contrast.shape[0] // 320), :: max(1, contrast.shape[1] // 320)]
+    ground = sample[sample < MIN_CONTRAST]
+    grain = float(np.sqrt(np.mean(np.square(ground)))) if ground.size else 0.0
+    floor = max(MIN_CONTRAST, NOISE_FACTOR * grain)
+    above = sample[sample > floor]
+    if above.size == 0:
+        return None
+    values = np.clip(np.rint(above), 0, 255).astype(np.uint8)[:, np.newaxis]
+    strong, _ = cv2.threshold(values, 0, 255, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
+    return max(floor, 0.5 * strong), max(floor, float(strong))
+
+
+def _drop_rules(mask: Mask) -> Mask:
+    """Takes printed lines out of a mask: thin, straight, nearly level or upright, across half the picture, and several.
+
+    Where a line crosses a stroke as thin as itself, the stroke is closed again.
+    """
+    height, width = mask.shape
+    side = max(3, int(THICKEST_RULE * min(height, width)) | 1)
+    kernel = np.ones((side, side), np.uint8)
+    thin = mask & ~cv2.dilate(cv2.morphologyEx(mask, cv2.MORPH_OPEN, kernel), kernel)
+    if np.count_nonzero(thin) < FEWEST_RULES * min(height, width) // 2:
+        return mask
+    rules = np.zeros_like(mask)
+    near = cv2.dilate(thin, np.ones((3, 3), np.uint8))
+    places = set()
+    for low, high, upright in (
+        (np.pi / 2 - RULE_TILT, np.pi / 2 + RULE_TILT, False),
+        (0.0, RULE_TILT, True),
+        (np.pi - RULE_TILT, np.pi, True),
+    ):
+        length = height if upright else width
+        lines = cv2.HoughLines(thin, 2, np.pi / 360, int(0.5 * length), min_theta=low, max_theta=high)
+        for rho, theta in [] if lines is None else lines[:150].reshape(-1, 2).astype(float):
+            along = np.arange(length)
+            across = (rho - along * (np.sin(theta) if upright else np.cos(theta))) / (
+                np.cos(theta) if upright else np.sin(theta)
+            )
+            inside = (across >= 0) & (across <= (width if upright else height) - 1)
+            along, across = along[inside], np.rint(across[inside]).astype(int)
+            covered = near[along, across] if upright else near[across, along]
+            quarter = len(covered) // 4
+            if not quarter or min(covered[:quarter].mean(), covered[-quarter:].mean(), covered.mean()) < 0.4:
+                continue  # a stroke does not run from border to border
+            places.add((upright, round(abs(rho) / (3 * side))))
+            ends = [(int(a), int(b)) for a, b in ((along[0], across[0]), (along[-1], across[-1]))]
+            first, last = [(b, a) if upright else (a, b) for a, b in ends]
+            cv2.line(rules, first, last, 1, side)
+    if len(places) < FEWEST_RULES:
+        return mask
+    removed = thin & rules
+    rest = mask & ~removed
+    return np.asarray(rest | (cv2.morphologyEx(rest, cv2.MORPH_CLOSE, kernel) & removed), np.uint8)
+
+
+def _strokes(mask: Mask, contrast: Plane, strong: float) -> tuple[npt.NDArray[np.int32], list[tuple[Box, list[int]]]]:
+    """Connected pieces of ink that hold a strong pixel and are no specks."""
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8, ltype=cv2.CV_32S)
+    certain = np.zeros(count, bool)
+    certain[labels[contrast > strong]] = True
+    certain[0] = False
+    least = max(3.0, 0.02 * min(labels.shape))
+    large = np.flatnonzero(certain & (stats[:, 2:4].max(axis=1) >= least)).tolist()
+    boxes = {index: Box(*(int(value) for value in stats[index, :4])) for index in large}
+    kept = [index for index in large if not _lies_along_border(labels, index, boxes[index])]
+    if not kept:
+        return labels, []
+    longest = max(boxes[index].side for index in kept)
+    kept = [index for index in kept if boxes[index].side >= 0.15 * longest]
+    return labels, [(boxes[index], [index]) for index in kept] if len(kept) <= MAX_PIECES else []
+
+
+def _lies_along_border(labels: npt.NDArray[np.int32], index: int, box: Box) -> bool:
+    """Whether a thin piece runs along the picture's edge: a table's edge, a shadow, a frame."""
+    height, width = labels.shape
+    touching = 0
+    if box.left == 0:
+        touching += int(np.count_nonzero(labels[:, 0] == index))
+    if box.right == width:
+        touching += int(np.count_nonzero(labels[:, -1] == index))
+    if box.top == 0:
+        touching += int(np.count_nonzero(labels[0] == index))
+    if box.bottom == height:
+        touching += int(np.count_nonzero(labels[-1] == index))
+    return touching > 0.6 * box.side and min(box.width, box.height) < 0.15 * min(height, width)
+
+
+def _join(groups: list[tuple[Box, list[int]]]) -> list[tuple[Box, list[int]]]:
+    joined: list[tuple[Box, list[int]]] = []
+    for group in groups:
+        whole = group
+        while near := [other for other in joined if _belong(whole[0], other[0])]:
+            for other in near:  # a larger box may reach what the smaller one did not
+                joined.remove(other)
+                whole = (whole[0].union(other[0]), whole[1] + other[1])
+        joined.append(whole)
+    groups = joined
+    if not groups:
+        return []
+    longest = max(box.side for box, _ in groups)
+    return [g for g in groups if g[0].side >= MIN_HEIGHT * longest]
+
+
+def _belong(a: Box, b: Box) -> bool:
+    across = min(a.right, b.right) - max(a.left, b.left)
+    down = min(a.bottom, b.bottom) - max(a.top, b.top)
+    tall = max(a.height, b.height)
+    if across > 0 and down > 0:
+        return True
+    low, high = sorted((a, b), key=lambda box: box.height)
+    if across < 0.5 * min(a.width, b.width):
+        return False
+    bar = low.width > 1.8 * low.height and low.height < 0.45 * high.height
+    return -down < (0.6 if bar else 0.15) * tall and low.height < 0.7 * tall
+
+
+def _reading_order(groups: list[tuple[Box, list[int]]]) -> list[tuple[Box, list[int]]]:
+    lines: list[list[tuple[Box, list[int]]]] = []
+    for group in sorted(groups, key=lambda g: g[0].top + g[0].height / 2):
+        middle = group[0].top + group[0].height / 2
+        for line in lines:
+            if any(box.top <= middle < box.bottom for box, _ in line):
+                line.append(group)
+                break
+        else:
+            lines.append([group])
+    return [group for line in lines for group in sorted(line, key=lambda g: g[0].left)]
+
+
+def _cut(
+    contrast: Plane, labels: npt.NDArray[np.int32], group: tuple[Box, list[int]], strong: float, zoom: int
+) -> Found:
+    box, members = group
+    view = (slice(max(box.top - 1, 0), box.bottom + 1), slice(max(box.left - 1, 0), box.right + 1))
+    own = np.isin(labels[view], members).astype(np.uint8)
+    # One pixel more keeps the soft edge; the rest of the neighbourhood is not this digit's.
+    values = contrast[view] * cv2.dilate(own, np.ones((3, 3), np.uint8))
+    full = float(np.median(values[values > strong]))
+    ink = np.asarray(np.clip(values / full, 0, 1), np.float32)
+    left, top = box.left // zoom, box.top // zoom
+    return Found(Box(left, top, -(-box.right // zoom) - left, -(-box.bottom // zoom) - top), ink)

@@ -1,0 +1,120 @@
+"""The way to Telegram: requests that outlast its outages, and what is known of the connection."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from telegram.error import NetworkError, TelegramError
+from telegram.request import HTTPXRequest
+
+log = logging.getLogger(__name__)
+
+
+class RefusedTokenError(TelegramError):
+    """Telegram does not accept the token (any more)."""
+
+
+class Contact:
+    """Whether Telegram answers: told by every request, asked by the health check. Logs when that changes."""
+
+    def __init__(self, on_failure: Callable[[], None] = lambda: None) -> None:
+        self._last = time.monotonic()
+        self._lost = False
+        self._on_failure = on_failure
+
+    @property
+    def silence(self) -> float:
+        """Seconds since Telegram last answered."""
+        return time.monotonic() - self._last
+
+    def made(self) -> None:
+        """Telegram answered."""
+        self._last = time.monotonic()
+        if self._lost:
+            self._lost = False
+            log.info("Telegram answers again")
+
+    def failed(self, reason: str) -> None:
+        """Telegram did not answer, or answered that it cannot."""
+        self._on_failure()
+        if not self._lost:
+            self._lost = True
+            log.warning("Telegram does not answer; trying again until it does", extra={"reason": reason})
+
+
+def delays(patience: float) -> Iterator[float]:
+    """Pauses between tries in seconds: half a second, doubling up to 15, together at most ``patience``."""
+    waited = 0.0
+    for exponent in itertools.count():
+        delay = min(15.0, 0.5 * 2**exponent)
+        if waited + delay > patience:
+            return
+        waited += delay
+        yield delay
+
+
+class PatientRequest(HTTPXRequest):
+    """Makes a request again when the network or the server failed it, so that an answer is late and not lost.
+
+    Repeats connection errors, timeouts and 5xx answers, and 429 for downloads (for methods of the API the
+    rate limiter obeys the ``retry_after``). A message whose delivery was not confirmed is sent again:
+    Telegram offers no way to ask, and a second answer is better than none.
+
+    Args:
+        contact: learns how each try went.
+        patience: seconds of pauses before giving up.
+    """
+
+    def __init__(self, contact: Contact, patience: float = 300.0, **settings: Any) -> None:
+        super().__init__(**settings)
+        self._contact = contact
+        self._patience = patience
+
+    async def do_request(self, url: str, method: str, *args: Any, **kwargs: Any) -> tuple[int, bytes]:
+        """See ``telegram.request.BaseRequest.do_request``."""
+        for delay in delays(self._patience):
+            try:
+                status, payload = await super().do_request(url, method, *args, **kwargs)
+            except NetworkError as error:
+                self._contact.failed(str(error))
+            else:
+                if status < 500 and not (status == 429 and method == "GET"):
+                    self._contact.made()
+                    return status, payload
+                self._contact.failed(f"HTTP status {status}")
+            await asyncio.sleep(delay)
+        return await super().do_request(url, method, *args, **kwargs)
+
+
+class PollingRequest(HTTPXRequest):
+    """The long poll. It is repeated by the Updater; this only watches it.
+
+    Raises:
+        RefusedTokenError: from ``do_request``, when the token is refused. PTB's own InvalidToken would end
+        the
+            Updater's loop with nobody told.
+    """
+
+    def __init__(self, contact: Contact, **settings: Any) -> None:
+        super().__init__(**settings)
+        self._contact = contact
+
+    async def do_request(self, url: str, method: str, *args: Any, **kwargs: Any) -> tuple[int, bytes]:
+        """See ``telegram.request.BaseRequest.do_request``."""
+        try:
+            status, payload = await super().do_request(url, method, *args, **kwargs)
+        except NetworkError as error:
+            self._contact.failed(str(error))
+            raise
+        if status in (401, 404):
+            raise RefusedTokenError("Unauthorized")
+        if status >= 500:
+            self._contact.failed(f"HTTP status {status}")
+        else:
+            self._contact.made()
+        return status, payload

@@ -1,0 +1,73 @@
+"""From the ink of one digit to what MNIST looks like."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+SIDE = 28
+BOX = 20
+"""The longer side of the digit, in pixels."""
+
+STROKE_WIDTHS = (1.0, 3.0)
+"""Least widths of a stroke, in pixels of the 28×28, at which a digit is looked at. A hairline would all but
+vanish when it is reduced; a wide stroke is closer to MNIST's mean but may close a small loop, hence both."""
+
+Ink = npt.NDArray[np.float32]
+
+
+def normalise(ink: Ink, least_width: float = STROKE_WIDTHS[0]) -> npt.NDArray[np.uint8]:
+    """One digit as MNIST has it: fitted into 20×20, proportions kept, anti-aliased, centre of mass in the middle.
+
+    The steps are those of http://yann.lecun.com/exdb/mnist/ ("size normalized to fit in a 20x20 pixel box
+    while preserving their aspect ratio ... centered in a 28x28 image by computing the center of mass of the pixels").
+
+    Args:
+        ink: float32 [height, width] in 0..1, the share of ink in each pixel, cut to the digit's box.
+        least_width: thinner strokes are thickened to this many pixels of the result.
+
+    Returns:
+        uint8 [28, 28], white ink on black. All zero where there is no ink.
+    """
+    ink = _thicken(ink, least_width)
+    height, width = ink.shape
+    scale = BOX / max(height, width)
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    small = np.clip(cv2.resize(ink, size, interpolation=method), 0, 1)
+    mass = float(small.sum())
+    image = np.zeros((SIDE, SIDE), np.uint8)
+    if mass <= 0:
+        return image
+    x = float(small.sum(axis=0) @ np.arange(size[0])) / mass
+    y = float(small.sum(axis=1) @ np.arange(size[1])) / mass
+    # Whole pixels keep the edges as they are; the box may not leave the image.
+    left = min(max(round((SIDE - 1) / 2 - x), 0), SIDE - size[0])
+    top = min(max(round((SIDE - 1) / 2 - y), 0), SIDE - size[1])
+    image[top : top + size[1], left : left + size[0]] = np.rint(small * 255)
+    return image
+
+
+def variants(ink: Ink) -> npt.NDArray[np.uint8]:
+    """The digit at each of `STROKE_WIDTHS`: uint8 [2, 28, 28]."""
+    return np.stack([normalise(ink, width) for width in STROKE_WIDTHS])
+
+
+def stroke_width(ink: Ink) -> float:
+    """Mean width of the strokes in pixels of `ink` (float32 [height, width] in 0..1): twice the area over
+    the outline."""
+    solid = cv2.copyMakeBorder((ink > 0.5).astype(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
+    outline = np.count_nonzero(solid[:, 1:] != solid[:, :-1]) + np.count_nonzero(solid[1:] != solid[:-1])
+    # Counted along pixel edges an outline is 4/pi times its length on average over directions.
+    return 2.0 * float(np.count_nonzero(solid)) / max(outline * np.pi / 4, 1.0)
+
+
+def _thicken(ink: Ink, least_width: float) -> Ink:
+    missing = least_width * max(ink.shape) / BOX - stroke_width(ink)
+    radius = round(missing / 2)
+    if radius < 1:
+        return ink
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
+    padded = cv2.copyMakeBorder(ink, radius, radius, radius, radius, cv2.BORDER_CONSTANT, value=0)
+    return np.asarray(cv2.dilate(padded, kernel), np.float32)

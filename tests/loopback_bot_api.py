@@ -1,0 +1,384 @@
+"""A small Bot API server on 127.0.0.1: what Telegram does, as far as this bot can tell.
+
+It holds updates until they are confirmed, gives files out, remembers every call and every message, and can
+fail in the ways Telegram and networks do. The real bot talks to it over HTTP: only the far end of the
+network is made up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import unquote
+
+from tornado.httpclient import AsyncHTTPClient
+from tornado.httpserver import HTTPServer
+from tornado.netutil import bind_sockets
+from tornado.web import Application, RequestHandler
+
+TOKEN = "123456789:AAH-loopback_Secret_of_this_bot_0123"
+BOT = {"id": 123456789, "is_bot": True, "first_name": "Digits", "username": "loopback_digits_bot"}
+FILE_LIMIT = 20_000_000
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of the API that was answered with success."""
+
+    method: str
+    parameters: dict[str, Any]
+    files: dict[str, bytes]
+    at: float
+    result: Any
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One way to fail: an HTTP status, or a connection that hangs or drops, before or after the work."""
+
+    status: int = 0
+    retry_after: int = 0
+    hang_s: float = 0.0
+    after_the_work: bool = False
+
+
+@dataclass
+class LoopbackBotApi:
+    """The server, in a thread of its own; use it as a context manager.
+
+    Attributes:
+        token: the only token it accepts.
+        fault: asked for every request by the name of its method (``download`` for files); None to work.
+        conflict: answer every getUpdates with 409, as if another program were polling.
+        calls: what was called, getUpdates left out.
+        attempts: how many requests came in, by method, failed ones included.
+    """
+
+    token: str = TOKEN
+    fault: Callable[[str], Fault | None] = lambda method: None
+    conflict: bool = False
+    calls: list[Call] = field(default_factory=list)
+    attempts: dict[str, int] = field(default_factory=dict)
+    messages: dict[tuple[int, int], dict[str, Any]] = field(default_factory=dict)
+    files: dict[str, bytes] = field(default_factory=dict)
+    webhook: dict[str, Any] = field(default_factory=dict)
+    _updates: list[dict[str, Any]] = field(default_factory=list)
+    _next_update: int = 1
+    _next_message: int = 1
+    _pollers: int = 0
+
+    # ------------------------------------------------------------------------------------------------- life
+
+    def __enter__(self) -> LoopbackBotApi:
+        started = threading.Event()
+        self._changed = threading.Condition()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve(started)), daemon=True)
+        self._thread.start()
+        assert started.wait(10)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join(10)
+
+    @property
+    def url(self) -> str:
+        """Base address: what ``digits bot --api-url`` takes."""
+        return f"http://127.0.0.1:{self._port}"
+
+    async def _serve(self, started: threading.Event) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._stop = asyncio.Event()
+        self._arrived = asyncio.Event()
+        application = Application(
+            [
+                (r"/file/bot([^/]+)/(.+)", _File, {"api": self}),
+                (r"/bot([^/]+)/(\w+)", _Method, {"api": self}),
+            ],
+            log_function=lambda _: None,
+        )
+        server = HTTPServer(application, max_buffer_size=64 * 2**20)
+        sockets = bind_sockets(0, "127.0.0.1")
+        self._port = sockets[0].getsockname()[1]
+        server.add_sockets(sockets)
+        started.set()
+        await self._stop.wait()
+        server.stop()
+        await server.close_all_connections()
+
+    # ----------------------------------------------------------------------------- what people do in chats
+
+    def text(self, text: str, **who: Any) -> int:
+        """Somebody writes ``text``; returns the number of their message, as do all of these."""
+        entities = (
+            [{"type": "bot_command", "offset": 0, "length": len(text.split(maxsplit=1)[0])}] if text[0] == "/" else []
+        )
+        return self.message({"text": text, "entities": entities}, **who)
+
+    def photo(self, data: bytes, album: str | None = None, **who: Any) -> int:
+        """Somebody sends a photo."""
+        sizes = [
+            {**self._store(data), "width": 90, "height": 67, "file_size": 900},
+            {**self._store(data), "width": 1280, "height": 960},
+        ]
+        return self.message({"photo": sizes} | ({"media_group_id": album} if album else {}), **who)
+
+    def document(
+        self,
+        data: bytes,
+        name: str = "digit.png",
+        kind: str | None = "image/png",
+        size: int | None = None,
+        **who: Any,
+    ) -> int:
+        """Somebody sends a file; ``size`` is what Telegram says of it, where that is not the truth."""
+        document = {**self._store(data), "file_name": name, "mime_type": kind}
+        return self.message({"document": document | ({"file_size": size} if size is not None else {})}, **who)
+
+    def message(
+        self,
+        content: dict[str, Any],
+        chat: int = 1,
+        name: str = "Anna",
+        language: str | None = "en",
+        kind: str = "private",
+    ) -> int:
+        """Somebody sends a message with this content."""
+        user = {"id": abs(chat), "is_bot": False, "first_name": name, "language_code": language}
+        with self._changed:
+            message = self._new_message(chat, content | {"from": user}, kind)
+        self.update({"message": message})
+        return int(message["message_id"])
+
+    def press(self, answer: Call, chat: int = 1, language: str = "en") -> None:
+        """Somebody presses the first button under an answer of the bot."""
+        message = self.messages[chat, answer.result["message_id"]]
+        data = json.loads(answer.parameters["reply_markup"])["inline_keyboard"][0][0]["callback_data"]
+        user = {"id": chat, "is_bot": False, "first_name": "Anna", "language_code": language}
+        query = {
+            "id": str(time.time_ns()),
+            "from": user,
+            "chat_instance": "1",
+            "message": message,
+            "data": data,
+        }
+        self.update({"callback_query": query})
+
+    def update(self, content: dict[str, Any]) -> None:
+        """Queues an update, or posts it to the webhook where one is set."""
+        with self._changed:
+            update = {"update_id": self._next_update} | content
+            self._next_update += 1
+            if not self.webhook:
+                self._updates.append(update)
+        if self.webhook:
+            asyncio.run_coroutine_threadsafe(self._post(update), self._loop).result(10)
+        else:
+            self._loop.call_soon_threadsafe(self._arrived.set)
+
+    async def _post(self, update: dict[str, Any]) -> None:
+        headers = {"Content-Type": "application/json"}
+        if "secret_token" in self.webhook:
+            headers["X-Telegram-Bot-Api-Secret-Token"] = self.webhook["secret_token"]
+        await AsyncHTTPClient().fetch(self.webhook["url"], method="POST", headers=headers, body=json.dumps(update))
+
+    def _store(self, data: bytes) -> dict[str, Any]:
+        identifier = f"file{len(self.files)}"
+        self.files[identifier] = data
+        return {"file_id": identifier, "file_unique_id": identifier, "file_size": len(data)}
+
+    def _new_message(self, chat: int, content: dict[str, Any], kind: str = "private") -> dict[str, Any]:
+        message = {
+            "message_id": self._next_message,
+            "date": int(time.time()),
+            "chat": {"id": chat, "type": kind},
+        }
+        self._next_message += 1
+        message |= content
+        self.messages[chat, message["message_id"]] = message
+        return message
+
+    # ------------------------------------------------------------------------------------ what the bot did
+
+    def called(self, *methods: str) -> list[Call]:
+        """The successful calls of these methods so far, in order."""
+        return [call for call in list(self.calls) if call.method in methods]
+
+    def answers(self, chat: int, message: int) -> list[Call]:
+        """What the bot has said in reply to one message."""
+        return [call for call in list(self.calls) if replied_to(call) == (chat, message)]
+
+    def wait(self, condition: Callable[[], Any], timeout: float = 20.0) -> Any:
+        """Waits until ``condition`` is truthy, looking again at every call; returns what it returned."""
+        deadline = time.monotonic() + timeout
+        with self._changed:
+            while not (value := condition()):
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    raise TimeoutError(f"still waiting; calls: {[call.method for call in self.calls[-20:]]}")
+                self._changed.wait(min(left, 0.1))
+            return value
+
+    def said(self, chat: int, count: int = 1, timeout: float = 20.0) -> list[str]:
+        """Waits for ``count`` messages of the bot in a chat; returns all it has said there."""
+
+        def texts() -> list[str]:
+            return [
+                call.parameters["text"]
+                for call in self.called("sendMessage")
+                if int(call.parameters["chat_id"]) == chat
+            ]
+
+        self.wait(lambda: len(texts()) >= count, timeout)
+        return texts()
+
+    # --------------------------------------------------------------------------------------------- the API
+
+    async def do(self, method: str, parameters: dict[str, Any], files: dict[str, bytes]) -> Any:
+        """Does what a method of the Bot API does.
+
+        Raises:
+            ValueError: with the status and description of Telegram's refusal.
+        """
+        if method == "getUpdates":
+            return await self._get_updates(int(parameters.get("offset", 0)), float(parameters.get("timeout", 0)))
+        with self._changed:
+            result = self._result(method, parameters, files)
+            self.calls.append(Call(method, parameters, files, time.monotonic(), result))
+            self._changed.notify_all()
+        return result
+
+    async def _get_updates(self, offset: int, timeout: float) -> list[dict[str, Any]]:
+        if self.conflict:
+            raise ValueError(409, "Conflict: terminated by other getUpdates request; only one bot instance is running")
+        self._pollers += 1
+        mine = self._pollers
+        deadline = time.monotonic() + timeout
+        with self._changed:
+            self._updates = [update for update in self._updates if update["update_id"] >= offset]
+        self._arrived.set()  # an older long poll has to notice this one
+        while not self._updates and time.monotonic() < deadline:
+            self._arrived.clear()
+            try:
+                await asyncio.wait_for(self._arrived.wait(), max(0.0, deadline - time.monotonic()))
+            except asyncio.TimeoutError:
+                break
+            if mine != self._pollers:
+                raise ValueError(409, "Conflict: terminated by other getUpdates request")
+        return self._updates[:100]
+
+    def _result(self, method: str, parameters: dict[str, Any], files: dict[str, bytes]) -> Any:
+        if method == "getMe":
+            return BOT
+        if method == "getFile":
+            return self._file(parameters["file_id"])
+        if method in ("sendMessage", "sendPhoto"):
+            return self._sent(parameters, {"text": parameters.get("text", "")})
+        if method == "sendMediaGroup":
+            return [self._sent(parameters, {}) for _ in json.loads(parameters["media"])]
+        if method == "setWebhook":
+            self.webhook = parameters
+        elif method == "deleteWebhook":
+            self.webhook = {}
+        elif method == "editMessageReplyMarkup":
+            message = self.messages[int(parameters["chat_id"]), int(parameters["message_id"])]
+            message.pop("reply_markup", None)
+            return message
+        elif method not in ("answerCallbackQuery", "setMyCommands"):
+            raise ValueError(404, "Not Found")
+        return True
+
+    def _file(self, identifier: str) -> dict[str, Any]:
+        if identifier not in self.files:
+            raise ValueError(400, "Bad Request: invalid file_id")
+        size = len(self.files[identifier])
+        if size > FILE_LIMIT:
+            raise ValueError(400, "Bad Request: file is too big")
+        path = f"photos/{identifier}.jpg"
+        return {"file_id": identifier, "file_unique_id": identifier, "file_size": size, "file_path": path}
+
+    def _sent(self, parameters: dict[str, Any], content: dict[str, Any]) -> dict[str, Any]:
+        chat = int(parameters["chat_id"])
+        reply = json.loads(parameters.get("reply_parameters", "null"))
+        if reply is not None:
+            original = self.messages.get((chat, reply["message_id"]))
+            if original is not None:
+                content["reply_to_message"] = original
+            elif not reply.get("allow_sending_without_reply"):
+                raise ValueError(400, "Bad Request: message to be replied not found")
+        markup = json.loads(parameters.get("reply_markup", "null"))
+        if markup is not None and "inline_keyboard" in markup:
+            content["reply_markup"] = markup
+        return self._new_message(chat, content | {"from": BOT})
+
+
+def replied_to(call: Call) -> tuple[int, int] | None:
+    """The chat and number of the message that a call answered."""
+    if "reply_parameters" not in call.parameters:
+        return None
+    return int(call.parameters["chat_id"]), int(json.loads(call.parameters["reply_parameters"])["message_id"])
+
+
+class _Handler(RequestHandler):
+    def initialize(self, api: LoopbackBotApi) -> None:
+        self.api = api
+
+    async def fails(self, method: str, after_the_work: bool = False) -> bool:
+        """Fails as the server was told to; whether it did."""
+        if not after_the_work:
+            self.api.attempts[method] = self.api.attempts.get(method, 0) + 1
+            self.planned = self.api.fault(method)
+        fault = self.planned
+        if fault is None or fault.after_the_work != after_the_work:
+            return False
+        if fault.hang_s:
+            await asyncio.sleep(fault.hang_s)
+        if fault.status:
+            self.refuse(fault.status, "Fault", {"retry_after": fault.retry_after} if fault.retry_after else None)
+        else:
+            self.detach().close()
+        return True
+
+    def refuse(self, status: int, description: str, parameters: dict[str, Any] | None = None) -> None:
+        body: dict[str, Any] = {"ok": False, "error_code": status, "description": description}
+        self.set_status(status)
+        self.finish(json.dumps(body | ({"parameters": parameters} if parameters else {})))
+
+
+class _Method(_Handler):
+    async def post(self, token: str, method: str) -> None:
+        if unquote(token) != self.api.token:
+            return self.refuse(401, "Unauthorized")
+        if await self.fails(method):
+            return None
+        parameters = {name: self.get_body_argument(name) for name in self.request.body_arguments}
+        files = {name: parts[0]["body"] for name, parts in self.request.files.items()}
+        try:
+            result = await self.api.do(method, parameters, files)
+        except ValueError as error:
+            status, description = error.args
+            return self.refuse(status, description)
+        if await self.fails(method, after_the_work=True):
+            return None
+        self.finish(json.dumps({"ok": True, "result": result}))
+        return None
+
+
+class _File(_Handler):
+    async def get(self, token: str, path: str) -> None:
+        if unquote(token) != self.api.token:
+            return self.refuse(401, "Unauthorized")
+        if await self.fails("download"):
+            return None
+        self.finish(self.api.files[path.partition("/")[2].removesuffix(".jpg")])
+        return None
+
+
+def texts_of(calls: Iterable[Call]) -> list[str]:
+    """What calls said: the text of messages, the caption of pictures."""
+    return [call.parameters.get("text") or call.parameters.get("caption", "") for call in calls]

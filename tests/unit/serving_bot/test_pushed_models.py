@@ -1,0 +1,208 @@
+import asyncio
+import json
+import threading
+from datetime import datetime, timezone
+
+import fsspec
+import pytest
+from tiny_model import flatbuffer, picture, push
+
+from serving_bot.classifier import BrokenModelError
+from serving_bot.pushed_models import (
+    ModelServer,
+    NoPushedModelError,
+    ServedModel,
+    Version,
+    check_version,
+    complete_versions,
+    newest_version,
+)
+
+
+def mark(push_dir, *names):
+    """Makes version folders that hold nothing but the mark of completeness."""
+    for name in names:
+        (push_dir / name).mkdir(parents=True)
+        (push_dir / name / "saved_model.pb").write_bytes(b"")
+
+
+def test_versions_compare_as_integers_and_other_names_are_ignored(tmp_path):
+    mark(tmp_path, "9", "10", "tmp-11", "12.bak", "٣٤", "-13")
+    (tmp_path / "14").write_text("a file, not a folder")
+    assert newest_version(str(tmp_path)) == f"{tmp_path}/10"
+    assert [version.number for version in complete_versions(str(tmp_path))] == [10, 9]
+
+
+def test_a_version_without_its_mark_is_still_being_copied(tmp_path):
+    mark(tmp_path, "1")
+    (tmp_path / "2" / "variables").mkdir(parents=True)
+    assert newest_version(str(tmp_path)) == f"{tmp_path}/1"
+
+
+@pytest.mark.parametrize("folder", ["missing", "empty"])
+def test_no_model_is_one_sentence_with_the_next_step(tmp_path, folder):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(NoPushedModelError, match=rf"No model has been pushed to .*{folder} yet\. Push one"):
+        newest_version(str(tmp_path / folder))
+
+
+def test_a_pin_is_served_instead_of_the_newest(tmp_path):
+    mark(tmp_path, "1", "2", "3")
+    (tmp_path / "pin").write_text("2\n")
+    assert newest_version(str(tmp_path)) == f"{tmp_path}/2"
+
+
+@pytest.mark.parametrize(
+    ("pin", "sentence"), [("7", "asks for version 7, which is not there"), ("new", "one version number")]
+)
+def test_a_wrong_pin_is_an_error_and_not_another_model(tmp_path, pin, sentence):
+    mark(tmp_path, "1")
+    (tmp_path / "pin").write_text(pin)
+    with pytest.raises(NoPushedModelError, match=sentence):
+        newest_version(str(tmp_path))
+
+
+def test_remote_folders_are_listed_too():
+    filesystem = fsspec.filesystem("memory")
+    for path in ("/models/9/saved_model.pb", "/models/10/saved_model.pb", "/models/11/card.json"):
+        filesystem.pipe_file(path, b"")
+    try:
+        assert newest_version("memory://models") == "memory://models/10"
+        filesystem.pipe_file("/models/pin", b"9")
+        assert newest_version("memory://models") == "memory://models/9"
+    finally:
+        filesystem.rm("/models", recursive=True)
+
+
+def test_the_pusher_s_version_is_the_time_of_the_push(tmp_path):
+    assert Version(1763800000, "anywhere").pushed_at == datetime(2025, 11, 22, 8, 26, 40, tzinfo=timezone.utc)
+    mark(tmp_path, "7")
+    age = datetime.now(timezone.utc) - Version(7, str(tmp_path / "7")).pushed_at
+    assert abs(age.total_seconds()) < 60
+
+
+def test_a_loaded_version_reads_in_many_threads(tmp_path):
+    model = ServedModel.load(Version(1, str(push(tmp_path, 1))), readers=2)
+    answers = {}
+
+    def read(number):
+        text = f"{number:02}"
+        answers[text] = "".join(str(digit.digit) for digit in model.read(picture(text)).digits)
+
+    threads = [threading.Thread(target=read, args=(number,)) for number in range(24)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(answers) == 24
+    assert all(text == answer for text, answer in answers.items())
+
+
+BROKEN = {
+    "truncated": lambda folder: cut(folder / "assets.extra" / "model.tflite"),
+    "empty": lambda folder: (folder / "assets.extra" / "model.tflite").write_bytes(b""),
+    "missing": lambda folder: (folder / "assets.extra" / "model.tflite").unlink(),
+    "no card": lambda folder: (folder / "assets.extra" / "card.json").unlink(),
+    "bad card": lambda folder: (folder / "assets.extra" / "card.json").write_text("{"),
+    "odd card": lambda folder: (folder / "assets.extra" / "card.json").write_text('{"temperature": "warm"}'),
+    "wrong": lambda folder: (folder / "assets.extra" / "model.tflite").write_bytes(
+        flatbuffer([1, 2, 3, 4, 5, 6, 7, 8, 9, 0])
+    ),
+}
+
+
+def cut(file):
+    file.write_bytes(file.read_bytes()[:-5000])
+
+
+@pytest.mark.parametrize("damage", BROKEN)
+def test_a_broken_version_is_found_out_in_a_process_of_its_own(tmp_path, damage):
+    folder = push(tmp_path, 1)
+    BROKEN[damage](folder)
+    with pytest.raises(BrokenModelError, match=str(folder)):
+        check_version(Version(1, str(folder)))
+
+
+def test_a_version_that_kills_its_process_is_broken(tmp_path, monkeypatch):
+    monkeypatch.setattr("serving_bot.pushed_models.sys.executable", "/bin/false")
+    with pytest.raises(BrokenModelError, match="exit code 1"):
+        check_version(Version(1, str(push(tmp_path, 1))))
+
+
+def test_the_server_swaps_and_what_was_taken_goes_on(tmp_path):
+    server = ModelServer(str(tmp_path))
+    assert server.refresh() == []
+    assert server.current is None
+    push(tmp_path, 1)
+    server.refresh()
+    old = server.current
+    assert old.version.number == 1
+    push(tmp_path, 2)
+    assert server.refresh() == []
+    assert server.current.version.number == 2
+    assert [digit.digit for digit in old.read(picture("42")).digits] == [4, 2]
+
+
+def test_a_broken_version_is_reported_once_and_the_old_one_goes_on(tmp_path):
+    push(tmp_path, 1)
+    server = ModelServer(str(tmp_path))
+    server.refresh()
+    broken = push(tmp_path, 2, b"no flatbuffer")
+    assert [failed.version.number for failed in server.refresh()] == [2]
+    assert server.refresh() == []
+    assert server.current.version.number == 1
+    (broken / "assets.extra" / "model.tflite").write_bytes(flatbuffer())
+    assert server.refresh() == []
+    assert server.current.version.number == 2, "a repaired version is tried again"
+
+
+def test_a_first_look_takes_the_best_version_that_works(tmp_path):
+    push(tmp_path, 1)
+    push(tmp_path, 2)
+    push(tmp_path, 3, b"no flatbuffer")
+    server = ModelServer(str(tmp_path))
+    assert [failed.version.number for failed in server.refresh()] == [3]
+    assert server.current.version.number == 2
+
+
+def test_a_pin_brings_an_older_version_back_and_its_removal_the_newest(tmp_path):
+    push(tmp_path, 1)
+    push(tmp_path, 2)
+    server = ModelServer(str(tmp_path))
+    served = []
+    for pin in (None, "1", "5", None):
+        (tmp_path / "pin").unlink(missing_ok=True)
+        if pin is not None:
+            (tmp_path / "pin").write_text(pin)
+        server.refresh()
+        served.append(server.current.version.number)
+    assert served == [2, 1, 1, 2], "a pin on a version that is not there changes nothing"
+
+
+def test_the_folder_may_vanish_while_serving(tmp_path, caplog):
+    folder = push(tmp_path / "models", 1)
+    server = ModelServer(str(tmp_path / "models"))
+    server.refresh()
+    folder.rename(tmp_path / "elsewhere")
+    server.refresh()
+    assert server.current.version.number == 1
+    assert json.loads((tmp_path / "elsewhere" / "assets.extra" / "card.json").read_text()) == server.current.card
+
+
+def test_watching_takes_a_new_version_by_itself(tmp_path):
+    push(tmp_path, 1)
+    server = ModelServer(str(tmp_path))
+
+    async def watch():
+        looks = []
+        watcher = asyncio.create_task(server.watch(0.01, looks.append))
+        while server.current is None:
+            await asyncio.sleep(0.01)
+        push(tmp_path, 2, b"no flatbuffer")
+        while not any(looks):
+            await asyncio.sleep(0.01)
+        watcher.cancel()
+        return [failed.version.number for look in looks for failed in look]
+
+    assert asyncio.run(asyncio.wait_for(watch(), 30)) == [2]
+    assert server.current.version.number == 1
