@@ -36,7 +36,7 @@ class Architecture:
 
 
 ARCHITECTURES = {
-    "lenet": Architecture("models.lenet", "LeNet", learning_rate=4e-3, batch_size=128, augment=False, outliers=0),
+    "lenet": Architecture("models.lenet", "LeNet", learning_rate=6e-3, batch_size=128, augment=False, outliers=0),
     "my_model": Architecture(
         "models.my_model", "MyModel", learning_rate=3e-3, batch_size=128, augment=True, outliers=16
     ),

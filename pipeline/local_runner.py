@@ -7,7 +7,9 @@ import json
 import logging
 import os
 import re
+import select
 import sys
+import threading
 import traceback
 from collections.abc import Callable
 from dataclasses import asdict
@@ -108,10 +110,19 @@ class _ProgressHandler(logging.Handler):
             self._report({"event": "progress", **record.__dict__["progress"]})
 
 
+def _end_with_reader(descriptor: int) -> None:
+    """Ends this process as soon as nobody reads the pipe any more: `digits run` was killed and its root is free."""
+    poll = select.poll()
+    poll.register(descriptor, 0)  # errors are reported in any case
+    poll.poll()
+    os._exit(1)  # as good as a kill, from which a run goes on
+
+
 def main() -> int:
     """Runs the PipelineConfig that comes as JSON on standard input; writes events as JSON lines to a descriptor."""
     config = PipelineConfig.from_dict(json.load(sys.stdin))
     events = os.fdopen(int(sys.argv[1]), "w", buffering=1, encoding="utf-8")
+    threading.Thread(target=_end_with_reader, args=(events.fileno(),), daemon=True).start()
 
     def report(event: dict[str, Any]) -> None:
         events.write(json.dumps(event) + "\n")
@@ -129,8 +140,6 @@ def main() -> int:
         traceback.print_exc()
         report({"event": "error", "component": error.component, "message": error.reason})
         return 1
-    except BrokenPipeError:
-        return 1  # nobody is listening any more: `digits run` was killed
     return 0
 
 

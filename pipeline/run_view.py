@@ -64,8 +64,9 @@ class RunView:
         self._states = dict.fromkeys(event["components"], "waiting")
 
     def _show_start(self, event: dict[str, Any]) -> None:
-        self._states[event["component"]] = "running"
+        # In this order: the live view draws from a thread of its own.
         self._started[event["component"]] = time.monotonic()
+        self._states[event["component"]] = "running"
 
     def _show_end(self, event: dict[str, Any]) -> None:
         component = event["component"]
@@ -115,8 +116,8 @@ class RunView:
         text = f"epoch {now['epoch']}/{now['epochs']}  loss {now['loss']:.4f}  accuracy {now['accuracy']:.2%}"
         if "val_accuracy" in now:
             text += f"  validation {now['val_accuracy']:.2%}"
-        left = self._seconds_left()
-        return text + (f"  {left // 60:.0f}:{left % 60:02.0f} left" if left else "")
+        left = round(self._seconds_left())
+        return text + (f"  {left // 60}:{left % 60:02} left" if left else "")
 
     def _seconds_left(self) -> float:
         since, first = self._training_since or (time.monotonic(), 0)
@@ -152,7 +153,7 @@ def describe_summary(summary: dict[str, Any], config: PipelineConfig) -> Rendera
     table.add_row("Baseline", _describe_baseline(evaluation["baseline_accuracy"], config))
     table.add_row("Verdict", Text("not blessed", style="red") if problems else Text("blessed", style="green"))
     if summary["version"]:
-        table.add_row("Pushed", f"version {summary['version']}, {summary['path']}")
+        table.add_row("Pushed", Text(f"version {summary['version']}, {summary['path']}"))
     longest = sorted(summary["seconds"].items(), key=lambda item: -item[1])
     table.add_row("Time", ", ".join(f"{name} {seconds:.1f} s" for name, seconds in longest) or "all cached")
     if not problems:

@@ -16,17 +16,20 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
 from rich.console import Console
+from rich.text import Text
 
 from pipeline.config import PipelineConfig, child_environment
 from pipeline.run_view import RunView, describe_summary
 
 PUSHED, FAILED, NOT_BLESSED, INTERRUPTED = 0, 1, 3, 130
+
+_LOCK = ".lock"
 
 
 def run_locally(config: PipelineConfig, console: Console, *, verbose: bool = False) -> int:
@@ -40,16 +43,20 @@ def run_locally(config: PipelineConfig, console: Console, *, verbose: bool = Fal
     Returns:
         The exit code: 0 pushed, 1 failed, 3 not blessed, 130 interrupted.
     """
-    Path(config.root).mkdir(parents=True, exist_ok=True)
+    log_path = Path(config.root) / "logs" / f"{datetime.now():%Y%m%d-%H%M%S}.log"
+    try:
+        log_path.parent.mkdir(parents=True, exist_ok=True)
+        (Path(config.root) / _LOCK).touch()
+    except OSError as error:
+        problem = f"{config.root} cannot be used ({error.strerror}). Put that right, or choose another --root."
+        console.out(problem, style="red", highlight=False)
+        return FAILED
     with _only_run_in(config.root) as alone:
         if not alone:
-            console.print(
-                f"[red]Another run is using {config.root}.[/] Wait for it to end, or give this one another --root."
-            )
+            console.print(Text(f"Another run is using {config.root}.", style="red"), end=" ", soft_wrap=True)
+            console.print("Wait for it to end, or give this one another --root.")
             return FAILED
-        log_path = Path(config.root) / "logs" / f"{datetime.now():%Y%m%d-%H%M%S}.log"
-        log_path.parent.mkdir(exist_ok=True)
-        console.print(f"Log: {log_path}", highlight=False, soft_wrap=True)
+        console.out(f"Log: {log_path}", highlight=False)
         last: dict[str, Any] = {}
         status = 0
         with RunView(console) as view:
@@ -80,7 +87,7 @@ def _conclude(last: dict[str, Any], status: int, config: PipelineConfig, console
         console.print(f"[red]The pipeline's process was ended {ended}.[/]")
         if status == -signal.SIGKILL:
             console.print("If nobody stopped it, memory may have run out: try a smaller --batch-size.")
-    console.print(f"What is finished is kept: the same command goes on from here. Details: {log_path}", soft_wrap=True)
+    console.out(f"What is finished is kept: the same command goes on from here. Details: {log_path}", highlight=False)
     return FAILED
 
 
@@ -105,12 +112,11 @@ def _events(config: PipelineConfig, log_path: Path, verbose: bool) -> Iterator[d
             env=child_environment(),
         )
         os.close(sending)
-        assert child.stdin is not None  # it was asked for
+        copier = threading.Thread(target=_copy, args=(child.stdout, log), daemon=True)
         try:
             if verbose:
-                threading.Thread(target=_copy, args=(child.stdout, log), daemon=True).start()
-            child.stdin.write(json.dumps(config.to_dict()).encode())
-            child.stdin.close()
+                copier.start()
+            _send(child, config)
             last_word = False
             for line in events:
                 event: dict[str, Any] = json.loads(line)
@@ -121,6 +127,16 @@ def _events(config: PipelineConfig, log_path: Path, verbose: bool) -> Iterator[d
                 raise _ChildEndedError(child.returncode)
         finally:
             _stop(child)
+            if verbose:
+                copier.join()
+
+
+def _send(child: subprocess.Popen[bytes], config: PipelineConfig) -> None:
+    assert child.stdin is not None  # it was asked for
+    with suppress(BrokenPipeError):  # the child is gone already: its status says so
+        child.stdin.write(json.dumps(config.to_dict()).encode())
+    with suppress(BrokenPipeError):
+        child.stdin.close()
 
 
 def _stop(child: subprocess.Popen[bytes]) -> None:
@@ -145,7 +161,7 @@ def _copy(source: IO[bytes] | None, log: IO[bytes]) -> None:
 @contextmanager
 def _only_run_in(root: str) -> Iterator[bool]:
     """Whether no other run uses this root: TFX's SQLite database and checkpoints are for one at a time."""
-    with (Path(root) / ".lock").open("w") as file:
+    with (Path(root) / _LOCK).open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -203,6 +203,18 @@ def test_an_interrupt_ends_the_run_in_order(command, tmp_path):
     assert not is_running(child)
 
 
+def test_killed_itself_it_leaves_nothing_running(command, tmp_path):
+    """The next run would take the root for free."""
+    line = command(push_dir=tmp_path / "to", seed=7, epochs=500)
+    with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        for text in running.stdout:
+            if text.startswith("MnistExampleGen: "):
+                break
+        child = child_of(running.pid)
+        running.kill()
+    assert not is_running(child)
+
+
 def child_of(pid):
     """The pipeline's process, child of `digits run`."""
     return int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])

@@ -52,7 +52,12 @@ def evaluate(tmp_path: Path):
             (
                 pipeline
                 | beam.Create([batch])
-                | tfma.ExtractEvaluateAndWriteResults(eval_config=config, output_path=str(tmp_path / "evaluation"))
+                | tfma.BatchedInputsToExtracts()
+                | tfma.ExtractAndEvaluate(
+                    extractors=tfma.default_extractors(eval_config=config),
+                    evaluators=tfma.default_evaluators(eval_config=config),
+                )
+                | tfma.WriteResults(tfma.default_writers(str(tmp_path / "evaluation"), eval_config=config))
             )
         return str(tmp_path / "evaluation")
 

@@ -162,7 +162,7 @@ def test_the_bots_lock_has_no_tensorflow():
     packages = {package.replace("-", "_") for package in locked("bot.txt")}
 
     assert not packages & TENSORFLOW
-    assert {"ai_edge_litert", "python_telegram_bot", "pillow_heif"} <= packages
+    assert {"ai_edge_litert", "python_telegram_bot"} <= packages
 
 
 def test_help_is_quick_and_without_tensorflow():

@@ -1,0 +1,124 @@
+import itertools
+import json
+import logging
+import os
+import threading
+
+import pytest
+
+from models.parameters import TrainingParameters
+from pipeline import local_runner
+from pipeline.config import PipelineConfig
+from pipeline.local_runner import ComponentError, run
+
+BEAM = """Traceback (most recent call last):
+  File "apache_beam/runners/common.py", line 1498, in process
+    return self.do_fn_invoker.invoke_process(windowed_value)
+components.mnist_example_gen.idx.IdxFormatError: /d/t10k-images, offset 12: the file ends inside items 0 to 9 of 10
+
+During handling of the above exception, another exception occurred:
+
+Traceback (most recent call last):
+  File "apache_beam/runners/worker/sdk_worker.py", line 311, in _execute
+    response = task()
+components.mnist_example_gen.idx.IdxFormatError: /d/t10k-images, offset 12: the file ends inside items 0 to 9 of 10 [while running 'Write[test]/Read']
+"""  # noqa: E501 (as Beam prints it)
+
+
+def chain(*errors):
+    """The errors as if each was raised from the next."""
+    for error, cause in itertools.pairwise(errors):
+        error.__cause__ = cause
+    return errors[0]
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (ValueError("too dark"), "too dark"),
+        (chain(RuntimeError("outer"), ValueError("middle"), KeyError("inner")), "'inner'"),
+        (chain(RuntimeError("outer"), ValueError("one line\n  and another\n")), "one line\n  and another"),
+        (MemoryError(), "MemoryError"),
+        (RuntimeError(BEAM), "/d/t10k-images, offset 12: the file ends inside items 0 to 9 of 10"),
+        (
+            chain(RuntimeError("outer"), RuntimeError(BEAM)),
+            "/d/t10k-images, offset 12: the file ends inside items 0 to 9 of 10",
+        ),
+    ],
+    ids=["plain", "nested", "several lines", "no message", "Beam's text", "Beam's text, nested"],
+)
+def test_the_reason_is_the_innermost_message(error, reason):
+    assert local_runner._reason(error) == reason
+
+
+def test_a_message_that_only_looks_like_a_type_keeps_its_words():
+    assert local_runner._reason(ValueError("train-images: not an IDX file")) == "train-images: not an IDX file"
+
+
+def test_a_component_that_fails_is_named_with_its_reason_and_ends_the_run(tmp_path):
+    config = PipelineConfig(
+        data=str(tmp_path / "data"),
+        root=str(tmp_path / "runs"),
+        push_dir=str(tmp_path / "pushed"),
+        training=TrainingParameters("lenet", 1, 64, 1e-3, False, 3, ""),
+    )
+    (tmp_path / "data").mkdir()
+    events = []
+    with pytest.raises(ComponentError) as caught:
+        run(config, events.append)
+
+    plan, *rest = events
+    assert plan["event"] == "plan"
+    assert plan["components"][:2] == ["ImportSchemaGen", "MnistExampleGen"]
+    assert plan["components"][-1] == "VersionedPusher"
+    assert rest == [
+        {"event": "start", "component": "ImportSchemaGen"},
+        {"event": "end", "component": "ImportSchemaGen", "state": "done"},
+        {"event": "start", "component": "MnistExampleGen"},
+    ]
+    assert caught.value.component == "MnistExampleGen"
+    assert caught.value.reason.startswith(f"no {tmp_path}/data/train-images-idx3-ubyte[.gz]: ")
+    assert "Traceback" not in caught.value.reason
+    json.dumps(events)
+
+
+def test_only_one_node_is_run_and_only_the_pusher_is_never_cached(tmp_path):
+    config = PipelineConfig(
+        data="data",
+        root=str(tmp_path / "runs"),
+        push_dir="pushed",
+        training=TrainingParameters("lenet", 1, 64, 1e-3, False, 3, ""),
+    )
+    ir = local_runner.compiler.Compiler().compile(local_runner.create_pipeline(config))
+    for position, name in enumerate(node.pipeline_node.node_info.id for node in ir.nodes):
+        options = [node.pipeline_node.execution_options for node in local_runner._only(ir, position).nodes]
+        assert [index for index, option in enumerate(options) if not option.HasField("skip")] == [position]
+        assert options[position].caching_options.enable_cache == (name != "VersionedPusher")
+    assert not any(node.pipeline_node.execution_options.HasField("skip") for node in ir.nodes), "it was changed"
+
+
+def test_progress_is_passed_on_and_other_records_are_not():
+    events = []
+    logger = logging.getLogger("test_local_runner")
+    logger.propagate = False
+    logger.setLevel(logging.INFO)
+    logger.addHandler(local_runner._ProgressHandler(events.append))
+    logger.info("note")
+    logger.info("far", extra={"progress": {"epoch": 2, "step": 3}})
+
+    assert events == [{"event": "progress", "epoch": 2, "step": 3}]
+
+
+def test_the_child_ends_when_nobody_reads_its_events_any_more(monkeypatch):
+    """Else a killed `digits run` would leave it working in a root that the next run takes for free."""
+    ended = threading.Event()
+    monkeypatch.setattr(local_runner.os, "_exit", lambda status: ended.set())
+    receiving, sending = os.pipe()
+    try:
+        threading.Thread(target=local_runner._end_with_reader, args=(sending,), daemon=True).start()
+        os.write(sending, b"an event\n")
+        assert not ended.wait(0.3)
+        os.close(receiving)
+        assert ended.wait(5)
+    finally:
+        os.close(sending)
