@@ -120,7 +120,7 @@ def test_run_has_defaults(configured, here):
         data=str(here / "runs" / "data"),
         root=str(here / "runs"),
         push_dir=str(here / "serving_model"),
-        training=TrainingParameters("my_model", 3, 128, 3e-3, True, 1, source_fingerprint()),
+        training=TrainingParameters("my_model", 3, 128, 3e-3, True, 16, 1, source_fingerprint()),
     )
 
 

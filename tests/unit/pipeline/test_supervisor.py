@@ -30,7 +30,7 @@ MISSED = {"digit": None, "value": 0.5, "bound": 0.97, "is_change": False}
 
 @pytest.fixture
 def config(tmp_path):
-    training = TrainingParameters("my_model", 3, 128, 3e-3, True, 1, "")
+    training = TrainingParameters("my_model", 3, 128, 3e-3, True, 16, 1, "")
     return PipelineConfig(str(tmp_path / "data"), str(tmp_path / "runs"), str(tmp_path / "pushed"), training)
 
 
