@@ -60,7 +60,16 @@ def test_a_component_that_fails_is_named_with_its_reason_and_ends_the_run(tmp_pa
         data=str(tmp_path / "data"),
         root=str(tmp_path / "runs"),
         push_dir=str(tmp_path / "pushed"),
-        training=TrainingParameters("lenet", 1, 64, 1e-3, False, 3, ""),
+        training=TrainingParameters(
+            model="lenet",
+            epochs=1,
+            batch_size=64,
+            learning_rate=1e-3,
+            augment=False,
+            outliers=0,
+            seed=3,
+            source="",
+        ),
     )
     (tmp_path / "data").mkdir()
     events = []
@@ -87,7 +96,16 @@ def test_only_one_node_is_run_and_only_the_pusher_is_never_cached(tmp_path):
         data="data",
         root=str(tmp_path / "runs"),
         push_dir="pushed",
-        training=TrainingParameters("lenet", 1, 64, 1e-3, False, 3, ""),
+        training=TrainingParameters(
+            model="lenet",
+            epochs=1,
+            batch_size=64,
+            learning_rate=1e-3,
+            augment=False,
+            outliers=0,
+            seed=3,
+            source="",
+        ),
     )
     ir = local_runner.compiler.Compiler().compile(local_runner.create_pipeline(config))
     for position, name in enumerate(node.pipeline_node.node_info.id for node in ir.nodes):
