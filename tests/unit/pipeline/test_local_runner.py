@@ -78,13 +78,11 @@ def test_a_component_that_fails_is_named_with_its_reason_and_ends_the_run(tmp_pa
 
     plan, *rest = events
     assert plan["event"] == "plan"
-    assert plan["components"][:2] == ["ImportSchemaGen", "MnistExampleGen"]
     assert plan["components"][-1] == "VersionedPusher"
-    assert rest == [
-        {"event": "start", "component": "ImportSchemaGen"},
-        {"event": "end", "component": "ImportSchemaGen", "state": "done"},
-        {"event": "start", "component": "MnistExampleGen"},
-    ]
+    done = [event["component"] for event in rest if event == {**event, "event": "end", "state": "done"}]
+    assert set(done) <= {"ImportSchemaGen"}, "nothing else can come before the data"
+    assert [event["component"] for event in rest if event["event"] == "start"] == [*done, "MnistExampleGen"]
+    assert rest[-1] == {"event": "start", "component": "MnistExampleGen"}
     assert caught.value.component == "MnistExampleGen"
     assert caught.value.reason.startswith(f"no {tmp_path}/data/train-images-idx3-ubyte[.gz]: ")
     assert "Traceback" not in caught.value.reason
