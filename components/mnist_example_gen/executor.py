@@ -64,8 +64,8 @@ class Executor(base_beam_executor.BaseBeamExecutor):  # type: ignore[misc]
         """
         self._log_startup(input_dict, output_dict, exec_properties)
         examples = artifact_utils.get_single_instance(output_dict[standard_component_specs.EXAMPLES_KEY])
-        folder = exec_properties[standard_component_specs.INPUT_BASE_KEY]
-        parts = find_parts(folder, _eval_size(exec_properties))
+        data = exec_properties[standard_component_specs.INPUT_BASE_KEY]
+        parts = find_parts(data, _eval_size(exec_properties))
         examples.split_names = artifact_utils.encode_split_names(list(parts))
         with self._make_beam_pipeline() as pipeline:
             for name, part in parts.items():
@@ -76,7 +76,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):  # type: ignore[misc]
         examples_utils.set_file_format(examples, "tfrecords_gzip")
         sizes = {name: part.stop - part.start for name, part in parts.items()}
         examples.set_string_custom_property("split_sizes", json.dumps(sizes))
-        examples.set_string_custom_property("source", _source(folder))
+        examples.set_string_custom_property("source", _source(data))
 
 
 @beam.ptransform_fn

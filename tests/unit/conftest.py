@@ -53,9 +53,17 @@ def evaluate(tmp_path: Path):
                 pipeline
                 | beam.Create([batch])
                 | tfma.BatchedInputsToExtracts()
+                # (the default extractors want the models themselves where there is a baseline)
                 | tfma.ExtractAndEvaluate(
-                    extractors=tfma.default_extractors(eval_config=config),
-                    evaluators=tfma.default_evaluators(eval_config=config),
+                    extractors=[
+                        tfma.extractors.FeaturesExtractor(config),
+                        tfma.extractors.LabelsExtractor(config),
+                        tfma.extractors.ExampleWeightsExtractor(config),
+                        tfma.extractors.PredictionsExtractor(config),
+                        tfma.extractors.UnbatchExtractor(),
+                        tfma.extractors.SliceKeyExtractor(eval_config=config),
+                    ],
+                    evaluators=[tfma.evaluators.MetricsPlotsAndValidationsEvaluator(config)],
                 )
                 | tfma.WriteResults(tfma.default_writers(str(tmp_path / "evaluation"), eval_config=config))
             )

@@ -7,6 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from models.parameters import TrainingParameters, source_fingerprint
+from models.registry import ARCHITECTURES
 from pipeline.cli import app
 from pipeline.config import PipelineConfig
 from pipeline.mnist import DataError
@@ -120,7 +121,16 @@ def test_run_has_defaults(configured, here):
         data=str(here / "runs" / "data"),
         root=str(here / "runs"),
         push_dir=str(here / "serving_model"),
-        training=TrainingParameters("my_model", 3, 128, 3e-3, True, 16, 1, source_fingerprint()),
+        training=TrainingParameters(
+            model="my_model",
+            epochs=3,
+            batch_size=128,
+            learning_rate=3e-3,
+            augment=True,
+            outliers=ARCHITECTURES["my_model"].outliers,
+            seed=1,
+            source=source_fingerprint(),
+        ),
     )
 
 

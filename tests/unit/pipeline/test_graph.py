@@ -9,7 +9,16 @@ from models.parameters import TrainingParameters
 from pipeline.config import PIPELINE_NAME, PipelineConfig
 from pipeline.graph import create_pipeline
 
-TRAINING = TrainingParameters("lenet", 4, 64, 1e-3, False, 0, 3, "fingerprint")
+TRAINING = TrainingParameters(
+    model="lenet",
+    epochs=4,
+    batch_size=64,
+    learning_rate=1e-3,
+    augment=False,
+    outliers=0,
+    seed=3,
+    source="fingerprint",
+)
 NODES = {
     "MnistExampleGen": set(),
     "StatisticsGen": {"MnistExampleGen"},

@@ -60,7 +60,16 @@ def test_a_component_that_fails_is_named_with_its_reason_and_ends_the_run(tmp_pa
         data=str(tmp_path / "data"),
         root=str(tmp_path / "runs"),
         push_dir=str(tmp_path / "pushed"),
-        training=TrainingParameters("lenet", 1, 64, 1e-3, False, 0, 3, ""),
+        training=TrainingParameters(
+            model="lenet",
+            epochs=1,
+            batch_size=64,
+            learning_rate=1e-3,
+            augment=False,
+            outliers=0,
+            seed=3,
+            source="",
+        ),
     )
     (tmp_path / "data").mkdir()
     events = []
@@ -69,13 +78,11 @@ def test_a_component_that_fails_is_named_with_its_reason_and_ends_the_run(tmp_pa
 
     plan, *rest = events
     assert plan["event"] == "plan"
-    assert plan["components"][:2] == ["ImportSchemaGen", "MnistExampleGen"]
     assert plan["components"][-1] == "VersionedPusher"
-    assert rest == [
-        {"event": "start", "component": "ImportSchemaGen"},
-        {"event": "end", "component": "ImportSchemaGen", "state": "done"},
-        {"event": "start", "component": "MnistExampleGen"},
-    ]
+    done = [event["component"] for event in rest if event == {**event, "event": "end", "state": "done"}]
+    assert set(done) <= {"ImportSchemaGen"}, "nothing else can come before the data"
+    assert [event["component"] for event in rest if event["event"] == "start"] == [*done, "MnistExampleGen"]
+    assert rest[-1] == {"event": "start", "component": "MnistExampleGen"}
     assert caught.value.component == "MnistExampleGen"
     assert caught.value.reason.startswith(f"no {tmp_path}/data/train-images-idx3-ubyte[.gz]: ")
     assert "Traceback" not in caught.value.reason
@@ -87,7 +94,16 @@ def test_only_one_node_is_run_and_only_the_pusher_is_never_cached(tmp_path):
         data="data",
         root=str(tmp_path / "runs"),
         push_dir="pushed",
-        training=TrainingParameters("lenet", 1, 64, 1e-3, False, 0, 3, ""),
+        training=TrainingParameters(
+            model="lenet",
+            epochs=1,
+            batch_size=64,
+            learning_rate=1e-3,
+            augment=False,
+            outliers=0,
+            seed=3,
+            source="",
+        ),
     )
     ir = local_runner.compiler.Compiler().compile(local_runner.create_pipeline(config))
     for position, name in enumerate(node.pipeline_node.node_info.id for node in ir.nodes):

@@ -10,7 +10,21 @@ from pipeline import run_view
 from pipeline.config import PipelineConfig
 from pipeline.run_view import RunView, describe_summary
 
-CONFIG = PipelineConfig("data", "runs", "pushed", TrainingParameters("my_model", 3, 128, 3e-3, True, 16, 1, ""))
+CONFIG = PipelineConfig(
+    "data",
+    "runs",
+    "pushed",
+    TrainingParameters(
+        model="my_model",
+        epochs=3,
+        batch_size=128,
+        learning_rate=3e-3,
+        augment=True,
+        outliers=0,
+        seed=1,
+        source="",
+    ),
+)
 SUMMARY = {
     "run_id": "r",
     "evaluation": {

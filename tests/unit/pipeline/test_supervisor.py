@@ -30,7 +30,16 @@ MISSED = {"digit": None, "value": 0.5, "bound": 0.97, "is_change": False}
 
 @pytest.fixture
 def config(tmp_path):
-    training = TrainingParameters("my_model", 3, 128, 3e-3, True, 16, 1, "")
+    training = TrainingParameters(
+        model="my_model",
+        epochs=3,
+        batch_size=128,
+        learning_rate=3e-3,
+        augment=True,
+        outliers=0,
+        seed=1,
+        source="",
+    )
     return PipelineConfig(str(tmp_path / "data"), str(tmp_path / "runs"), str(tmp_path / "pushed"), training)
 
 
