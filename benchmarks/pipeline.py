@@ -146,7 +146,7 @@ class _Peak:
 
     def __init__(self, pid: int):
         self._process, self._most, self._running = psutil.Process(pid), 0, True
-        self._thread = threading.Thread(target=self._sample)
+        self._thread = threading.Thread(target=self._sample, daemon=True)
         self._thread.start()
 
     def _sample(self) -> None:

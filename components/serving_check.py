@@ -77,15 +77,15 @@ def check_export(export: str, serialised: list[bytes]) -> dict[str, object]:
             "serving_default": saved_model.signatures["serving_default"](tf.constant(serialised)),
             "serving_images": saved_model.signatures["serving_images"](tf.constant(images)),
         }
-    except (BrokenModelError, OSError, KeyError, ValueError, tf.errors.OpError) as error:
+        seconds = []
+        rows = []
+        for image in images[..., 0]:
+            start = time.perf_counter()
+            rows.append(classifier.predict(image[np.newaxis])[0])
+            seconds.append(time.perf_counter() - start)
+    except (BrokenModelError, OSError, KeyError, ValueError, RuntimeError, tf.errors.OpError) as error:
         report["problem"] = f"the export cannot be loaded or asked: {error}"
         return report
-    seconds = []
-    rows = []
-    for image in images[..., 0]:
-        start = time.perf_counter()
-        rows.append(classifier.predict(image[np.newaxis])[0])
-        seconds.append(time.perf_counter() - start)
     litert = np.stack(rows)
     report["litert_latency_ms"] = round(statistics.median(seconds) * 1000, 3)
     differences = {name: np.abs(litert - answer["probabilities"]).max() for name, answer in answers.items()}

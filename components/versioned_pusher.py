@@ -85,9 +85,13 @@ def find_version(push_dir: str, export_id: str) -> int | None:
     """The greatest complete version of this export, None where there is none."""
     for version in sorted(_versions(push_dir), reverse=True):
         folder = os.path.join(push_dir, str(version))
-        complete = fileio.exists(os.path.join(folder, _MODEL)) and fileio.exists(os.path.join(folder, _CARD))
-        if complete and _read_card(folder).get("export_id") == export_id:
-            return version
+        if not (fileio.exists(os.path.join(folder, _MODEL)) and fileio.exists(os.path.join(folder, _CARD))):
+            continue
+        try:
+            if _read_card(folder).get("export_id") == export_id:
+                return version
+        except (ValueError, AttributeError):
+            logging.warning("%s has a damaged card; it is passed over.", folder)
     return None
 
 

@@ -33,13 +33,20 @@ class ConversionError(RuntimeError):
     """The SavedModel could not be converted to LiteRT."""
 
 
-def export_model(model: keras.Model, transform_output: tft.TFTransformOutput, card: dict[str, Any], path: str) -> None:
+def export_model(
+    model: keras.Model,
+    transform_output: tft.TFTransformOutput,
+    card: dict[str, Any],
+    converter: LitertConverter,
+    path: str,
+) -> None:
     """Writes the SavedModel, `assets.extra/model.tflite` and `assets.extra/card.json` to `path` (local or gs://).
 
     Args:
         model: float32 [N, 32, 32, 1] to logits float32 [N, 10].
         transform_output: the transform graph that serialised tf.Examples go through.
         card: what is known of the model, JSON-serialisable.
+        converter: not used yet.
         path: folder to make.
 
     Raises:
@@ -48,7 +55,7 @@ def export_model(model: keras.Model, transform_output: tft.TFTransformOutput, ca
     with tempfile.TemporaryDirectory() as work:
         saved_model, flatbuffer = os.path.join(work, "saved_model"), os.path.join(work, "model.tflite")
         write_saved_model(model, transform_output, saved_model)
-        convert_to_litert(saved_model, flatbuffer)
+        converter.convert(saved_model, flatbuffer)
         io_utils.copy_dir(saved_model, path)
         fileio.makedirs(os.path.join(path, EXTRA_ASSETS))
         io_utils.copy_file(flatbuffer, os.path.join(path, MODEL_FILE), overwrite=True)
@@ -97,17 +104,36 @@ def _answer_with(model: keras.Model) -> Callable[[tf.Tensor], dict[str, tf.Tenso
     return answer
 
 
-def convert_to_litert(saved_model: str, flatbuffer: str) -> None:
-    """Converts the `serving_images` endpoint in a process of its own: a failing converter can end its process.
+class LitertConverter:
+    """LiteRT's converter in a process of its own, because a failing converter can end its process.
 
-    Raises:
-        ConversionError: with the last line the converter said.
+    The process starts when the object is made and loads TensorFlow while others work; leaving the context ends it.
     """
-    command = [sys.executable, "-m", "models.litert", saved_model, flatbuffer]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode or not os.path.exists(flatbuffer):
-        said = (done.stderr.strip() or "nothing").splitlines()[-1]
-        raise ConversionError(f"LiteRT's converter ended with status {done.returncode}; it said: {said}")
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "models.litert"], stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+
+    def __enter__(self) -> LitertConverter:
+        """The converter itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Ends the process, converted or not."""
+        self._process.kill()
+        self._process.communicate()
+
+    def convert(self, saved_model: str, flatbuffer: str) -> None:
+        """Converts the `serving_images` endpoint of a SavedModel, once.
+
+        Raises:
+            ConversionError: with the last line the converter said.
+        """
+        _, said = self._process.communicate(f"{saved_model}\n{flatbuffer}\n")
+        if self._process.returncode or not os.path.exists(flatbuffer):
+            last = (said.strip() or "nothing").splitlines()[-1]
+            raise ConversionError(f"LiteRT's converter ended with status {self._process.returncode}; it said: {last}")
 
 
 def fit_temperature(logits: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]) -> float:

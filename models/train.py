@@ -21,7 +21,7 @@ import tensorflow_transform as tft
 from tfx.components.trainer.fn_args_utils import FnArgs
 from tfx.dsl.io import fileio
 
-from models.export import export_model, fit_temperature, git_revision
+from models.export import LitertConverter, export_model, fit_temperature, git_revision
 from models.input_pipeline import Split, load_split, training_batches
 from models.objective import DigitAccuracy, OutlierExposureLoss
 from models.parameters import TrainingParameters
@@ -36,26 +36,27 @@ _WARM_UP = 0.2  # of all steps
 
 def run_fn(fn_args: FnArgs) -> None:
     """Trains and exports; see TFX's Trainer guide for the attributes of `fn_args`."""
-    parameters = TrainingParameters(**fn_args.custom_config)
-    transform_output = tft.TFTransformOutput(fn_args.transform_output)
-    train = load_split(fn_args.train_files, transform_output)
-    evaluation = load_split(fn_args.eval_files, transform_output)
+    with LitertConverter() as converter:
+        parameters = TrainingParameters(**fn_args.custom_config)
+        transform_output = tft.TFTransformOutput(fn_args.transform_output)
+        train = load_split(fn_args.train_files, transform_output)
+        evaluation = load_split(fn_args.eval_files, transform_output)
 
-    checkpoint = _checkpoint_folder(fn_args)
-    model, facts = train_model(parameters, train, evaluation, checkpoint, fn_args.model_run_dir)
-    architecture = ARCHITECTURES[parameters.model]
-    card = {
-        "model": parameters.model,
-        "display_name": architecture.display_name,
-        **{key: value for key, value in asdict(parameters).items() if key != "model"},
-        "parameters": model.count_params(),
-        "git_revision": git_revision(),
-        "versions": {name: version(name) for name in ("keras", "tensorflow", "tfx")},
-        "export_id": uuid4().hex,
-        "trained_at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        **facts,
-    }
-    export_model(model, transform_output, card, fn_args.serving_model_dir)
+        checkpoint = _checkpoint_folder(fn_args)
+        model, facts = train_model(parameters, train, evaluation, checkpoint, fn_args.model_run_dir)
+        architecture = ARCHITECTURES[parameters.model]
+        card = {
+            "model": parameters.model,
+            "display_name": architecture.display_name,
+            **{key: value for key, value in asdict(parameters).items() if key != "model"},
+            "parameters": model.count_params(),
+            "git_revision": git_revision(),
+            "versions": {name: version(name) for name in ("keras", "tensorflow", "tfx")},
+            "export_id": uuid4().hex,
+            "trained_at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            **facts,
+        }
+        export_model(model, transform_output, card, converter, fn_args.serving_model_dir)
     if fileio.exists(checkpoint):
         fileio.rmtree(checkpoint)
 

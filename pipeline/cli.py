@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
@@ -62,6 +63,11 @@ def data(
         raise typer.Exit(1) from error
 
 
+def _absolute(folder: str) -> str:
+    """A local folder from the root of the file system; an address such as gs://bucket/folder stays as it is."""
+    return folder if "://" in folder else os.path.abspath(folder)
+
+
 def _known_model(name: str) -> str:
     if name not in ARCHITECTURES:
         raise typer.BadParameter(f"{name!r} is none of {', '.join(ARCHITECTURES)}.")
@@ -118,14 +124,12 @@ def run(
         "runs"
     ),
     data: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             envvar="DIGITS_DATA", help="Folder of the four IDX files.", show_default="ROOT/data, made if missing"
         ),
     ] = None,
-    push_dir: Annotated[
-        Path, typer.Option(envvar="DIGITS_PUSH_DIR", help="Folder that blessed models are pushed to.")
-    ] = Path("serving_model"),
+    push_dir: PushDir = "serving_model",
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Run every component anew.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show what the libraries print, too.")] = False,
 ) -> None:
@@ -142,11 +146,11 @@ def run(
 
     console = Console(highlight=False)
     recipe = ARCHITECTURES[model]
-    folder = data or root / "data"
+    folder = data or str(root / "data")
     config = PipelineConfig(
-        data=str(folder.absolute()),
+        data=_absolute(folder),
         root=str(root.absolute()),
-        push_dir=str(push_dir.absolute()),
+        push_dir=_absolute(push_dir),
         training=TrainingParameters(
             model=model,
             epochs=epochs,
@@ -161,12 +165,17 @@ def run(
         baseline=baseline,
         enable_cache=not no_cache,
     )
+
+    def prepare() -> None:
+        if "://" not in folder:
+            mnist.fetch_if_absent(Path(folder), console)
+
     try:
-        mnist.fetch_if_absent(folder, console)
+        status = run_locally(config, console, prepare=prepare, verbose=verbose)
     except mnist.DataError as error:
         typer.echo(f"Error: {error}", err=True)
         raise typer.Exit(1) from error
-    raise typer.Exit(run_locally(config, console, verbose=verbose))
+    raise typer.Exit(status)
 
 
 @app.command()

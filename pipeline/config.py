@@ -57,7 +57,12 @@ class PipelineConfig:
     serving_images: int = 500
     enable_cache: bool = True
     # Without a mode of its own Beam 2.65 and newer may reach for a runner that it would have to download.
-    beam_args: tuple[str, ...] = ("--direct_running_mode=in_memory", "--direct_num_workers=1")
+    # Types are checked where the graph is built, again and again, for a graph that never changes.
+    beam_args: tuple[str, ...] = (
+        "--direct_running_mode=in_memory",
+        "--direct_num_workers=1",
+        "--no_pipeline_type_check",
+    )
 
     @property
     def metadata_path(self) -> str:

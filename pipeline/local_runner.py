@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import gc
 import json
 import logging
 import os
@@ -127,6 +128,9 @@ def main() -> int:
     def report(event: dict[str, Any]) -> None:
         events.write(json.dumps(event) + "\n")
 
+    # What the libraries loaded stays: without it in every collection, the Beam components take a fifth less time.
+    gc.collect()
+    gc.freeze()
     absl_logging.use_absl_handler()
     absl_logging.set_verbosity(absl_logging.INFO)
     tf.get_logger().propagate = False  # it has a handler of its own

@@ -141,6 +141,7 @@ def describe_summary(summary: dict[str, Any], config: PipelineConfig) -> Rendera
     worst = min(by_digit, key=by_digit.__getitem__)
     sizes = {split: f"{size:,}" for split, size in summary["split_sizes"].items()}
     problems = _problems(summary, config)
+    blessed = evaluation["blessed"] and summary["servable"]
     table = Table.grid(padding=(0, 2))
     table.add_row("Model", f"{training.model}, {training.epochs} epochs, seed {training.seed}")
     table.add_row(
@@ -151,12 +152,12 @@ def describe_summary(summary: dict[str, Any], config: PipelineConfig) -> Rendera
     table.add_row("Test accuracy", f"{evaluation['accuracy']:.2%}")
     table.add_row("Worst digit", f"{worst}, {by_digit[worst]:.2%}")
     table.add_row("Baseline", _describe_baseline(evaluation["baseline_accuracy"], config))
-    table.add_row("Verdict", Text("not blessed", style="red") if problems else Text("blessed", style="green"))
+    table.add_row("Verdict", Text("blessed", style="green") if blessed else Text("not blessed", style="red"))
     if summary["version"]:
         table.add_row("Pushed", Text(f"version {summary['version']}, {summary['path']}"))
     longest = sorted(summary["seconds"].items(), key=lambda item: -item[1])
     table.add_row("Time", ", ".join(f"{name} {seconds:.1f} s" for name, seconds in longest) or "all cached")
-    if not problems:
+    if blessed:
         return table
     return Group(table, *(Text(f"  • {problem}") for problem in problems), Text(_advice(summary)))
 

@@ -15,8 +15,8 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
@@ -32,12 +32,19 @@ PUSHED, FAILED, NOT_BLESSED, INTERRUPTED = 0, 1, 3, 130
 _LOCK = ".lock"
 
 
-def run_locally(config: PipelineConfig, console: Console, *, verbose: bool = False) -> int:
+def run_locally(
+    config: PipelineConfig,
+    console: Console,
+    *,
+    prepare: Callable[[], object] = lambda: None,
+    verbose: bool = False,
+) -> int:
     """Runs the pipeline and shows how it goes.
 
     Args:
         config: what to run.
         console: where to show it: live on a terminal, as plain lines elsewhere.
+        prepare: is called before the pipeline starts, while its process loads TensorFlow; what it raises ends the run.
         verbose: also copies what the libraries print to standard error.
 
     Returns:
@@ -47,8 +54,10 @@ def run_locally(config: PipelineConfig, console: Console, *, verbose: bool = Fal
     try:
         log_path.parent.mkdir(parents=True, exist_ok=True)
         (Path(config.root) / _LOCK).touch()
+        if "://" not in config.push_dir:
+            Path(config.push_dir).mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        problem = f"{config.root} cannot be used ({error.strerror}). Put that right, or choose another --root."
+        problem = f"{error.filename} cannot be used ({error.strerror}). Put that right, or choose another folder."
         console.out(problem, style="red", highlight=False)
         return FAILED
     with _only_run_in(config.root) as alone:
@@ -59,11 +68,14 @@ def run_locally(config: PipelineConfig, console: Console, *, verbose: bool = Fal
         console.out(f"Log: {log_path}", highlight=False)
         last: dict[str, Any] = {}
         status = 0
-        with RunView(console) as view:
+        with closing(_events(config, log_path, verbose)) as events:
             try:
-                for event in _events(config, log_path, verbose):
-                    last = event
-                    view.show(event)
+                next(events)
+                prepare()
+                with RunView(console) as view:
+                    for event in events:
+                        last = event
+                        view.show(event)
             except KeyboardInterrupt:
                 status = INTERRUPTED
             except _ChildEndedError as error:
@@ -99,8 +111,8 @@ class _ChildEndedError(Exception):
         self.status = status
 
 
-def _events(config: PipelineConfig, log_path: Path, verbose: bool) -> Iterator[dict[str, Any]]:
-    """Starts the child and yields its events until it ends."""
+def _events(config: PipelineConfig, log_path: Path, verbose: bool) -> Generator[dict[str, Any], None, None]:
+    """Starts the child, yields a first event of its own, then tells the child to run and yields its events."""
     receiving, sending = os.pipe()
     with log_path.open("wb") as log, os.fdopen(receiving, encoding="utf-8") as events:
         child = subprocess.Popen(
@@ -116,6 +128,7 @@ def _events(config: PipelineConfig, log_path: Path, verbose: bool) -> Iterator[d
         try:
             if verbose:
                 copier.start()
+            yield {"event": "loading"}
             _send(child, config)
             last_word = False
             for line in events:

@@ -97,7 +97,9 @@ def write_shard(
 ) -> None:
     """Writes one TFRecord file; a worker that repeats it writes the same bytes over it."""
     path = os.path.join(folder, f"data_tfrecord-{shard:05d}-of-{shards:05d}.gz")
-    with tf.io.TFRecordWriter(path, options="GZIP") as writer:
+    # (PNG is compressed already; gzip is what TFX's readers expect)
+    options = tf.io.TFRecordOptions(compression_type="GZIP", compression_level=1)
+    with tf.io.TFRecordWriter(path, options) as writer:
         for image, label in zip(images, labels, strict=True):
             writer.write(encode_example(image, label))
 

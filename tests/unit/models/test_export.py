@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from models.export import ConversionError, convert_to_litert, fit_temperature, git_revision, write_saved_model
+from models.export import ConversionError, LitertConverter, fit_temperature, git_revision, write_saved_model
 from models.preprocessing import preprocess_images, preprocessing_fn
 from models.registry import ARCHITECTURES
 from serving_bot.classifier import Classifier
@@ -28,7 +28,8 @@ def exported(request, tmp_path_factory):
     model = ARCHITECTURES[request.param].build()
     write_saved_model(model, TransformGraph(), str(folder))
     (folder / "assets.extra").mkdir()
-    convert_to_litert(str(folder), str(folder / "assets.extra" / "model.tflite"))
+    with LitertConverter() as converter:
+        converter.convert(str(folder), str(folder / "assets.extra" / "model.tflite"))
     (folder / "assets.extra" / "card.json").write_text(json.dumps({"model": request.param}))
     return model, folder
 
@@ -58,8 +59,11 @@ def test_all_ways_to_ask_give_the_network_s_answer(exported, some_test_images):
 
 
 def test_a_failing_converter_is_an_error_with_its_last_words(tmp_path):
-    with pytest.raises(ConversionError, match=r"ended with status 1; it said: .*SavedModel"):
-        convert_to_litert(str(tmp_path / "nothing"), str(tmp_path / "model.tflite"))
+    with (
+        LitertConverter() as converter,
+        pytest.raises(ConversionError, match=r"ended with status 1; it said: .*SavedModel"),
+    ):
+        converter.convert(str(tmp_path / "nothing"), str(tmp_path / "model.tflite"))
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])

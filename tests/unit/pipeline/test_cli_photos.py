@@ -12,7 +12,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from benchmarks import paper
-from models.export import convert_to_litert, write_saved_model
+from models.export import LitertConverter, write_saved_model
 from models.preprocessing import preprocessing_fn
 from models.registry import ARCHITECTURES
 from pipeline.cli import app
@@ -37,7 +37,8 @@ def pushed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     version = folder / "1763800000"
     write_saved_model(ARCHITECTURES["my_model"].build(), TransformGraph(), str(version))
     (version / "assets.extra").mkdir()
-    convert_to_litert(str(version), str(version / "assets.extra" / "model.tflite"))
+    with LitertConverter() as converter:
+        converter.convert(str(version), str(version / "assets.extra" / "model.tflite"))
     (version / "assets.extra" / "card.json").write_text(json.dumps({"model": "my_model", "temperature": 1.0}))
     return folder
 
