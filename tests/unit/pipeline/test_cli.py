@@ -98,7 +98,8 @@ def configured(here, monkeypatch):
     monkeypatch.setattr("pipeline.mnist.fetch_if_absent", lambda folder, console: None)
     calls = []
 
-    def run_locally(config, console, *, verbose):
+    def run_locally(config, console, *, prepare, verbose):
+        prepare()
         calls.append((config, verbose))
         return 3
 
