@@ -138,7 +138,7 @@ def test_run_has_defaults(configured, here):
 def test_a_models_own_recipe_is_the_default(configured):
     training = configured("--model", "lenet").training
 
-    assert (training.batch_size, training.learning_rate, training.augment) == (128, 4e-3, False)
+    assert (training.batch_size, training.learning_rate, training.augment) == (128, 6e-3, False)
 
 
 @pytest.mark.parametrize(
