@@ -27,7 +27,7 @@ from rich.table import Table
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 console = Console()
 
-TARGETS = {("my_model", 3): 0.992, ("my_model", 10): 0.994, ("lenet", 10): 0.98}
+TARGETS = {("lenet", 10): 0.98, ("my_model", 3): 0.992, ("my_model", 10): 0.994}
 
 
 @app.command()
