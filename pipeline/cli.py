@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
@@ -263,6 +266,20 @@ def evaluate_photos(
     typer.echo(json.dumps({"model": model, **summary}, indent=2) if as_json else evaluation.describe(summary, model))
 
 
+@contextmanager
+def _native_notes_hidden() -> Iterator[None]:
+    """Keeps what native code writes to standard error off the screen: LiteRT greets each start with its delegate."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
 def _load_reader(push_dir: str) -> tuple[Reader, str]:
     """The reader of the newest pushed version, and its name for people; exits with 1 and a sentence where
     there is none."""
@@ -272,7 +289,8 @@ def _load_reader(push_dir: str) -> tuple[Reader, str]:
 
     try:
         version = newest_version(push_dir)
-        classifier = Classifier.load(version)
+        with _native_notes_hidden():
+            classifier = Classifier.load(version)
     except (NoPushedModelError, BrokenModelError) as error:
         typer.echo(f"Error: {error}", err=True)
         raise typer.Exit(1) from error

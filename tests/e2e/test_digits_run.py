@@ -85,6 +85,14 @@ def test_the_same_command_again_is_all_cached_and_pushes_nothing(tiny_run, comma
     assert f"version {tiny_run.summary.version}" in done.stdout
 
 
+def test_what_was_pushed_reads_the_sample_picture(tiny_run):
+    sample = Path(__file__).parents[2] / "docs" / "sample" / "digit.jpg"
+    done = run([*DIGITS, "predict", str(sample), f"--push-dir={tiny_run.config.push_dir}"])
+    assert done.returncode == 0, done.stderr
+    assert_quiet(done)
+    assert re.fullmatch(rf"{re.escape(str(sample))}: (not sure: perhaps )?\d{{4}} \(\d+\.\d%\)\n", done.stdout)
+
+
 def test_another_model_shares_the_data_and_is_pushed_as_a_newer_version(tiny_run, command, tmp_path):
     done = run(command(model="lenet"))
     assert done.returncode == 0, done.stdout + done.stderr
