@@ -51,13 +51,15 @@ def run_locally(
         The exit code: 0 pushed, 1 failed, 3 not blessed, 130 interrupted.
     """
     log_path = Path(config.root) / "logs" / f"{datetime.now():%Y%m%d-%H%M%S}.log"
+    option, folder = "--root", config.root
     try:
         log_path.parent.mkdir(parents=True, exist_ok=True)
         (Path(config.root) / _LOCK).touch()
-        if "://" not in config.push_dir:
-            Path(config.push_dir).mkdir(parents=True, exist_ok=True)
+        option, folder = "--push-dir", config.push_dir
+        if "://" not in folder:
+            Path(folder).mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        problem = f"{error.filename} cannot be used ({error.strerror}). Put that right, or choose another folder."
+        problem = f"{folder} cannot be used ({error.strerror}). Put that right, or choose another {option}."
         console.out(problem, style="red", highlight=False)
         return FAILED
     with _only_run_in(config.root) as alone:

@@ -31,10 +31,12 @@ SUMMARY = {
         "accuracy": 0.9921,
         "accuracy_by_digit": {"0": 0.995, "8": 0.981, "9": 0.983},
         "baseline_accuracy": 0.9931,
+        "blessed": True,
         "failures": [],
     },
     "split_sizes": {"train": 53000, "eval": 2000, "test": 10000},
     "data_source": "bundled",
+    "servable": True,
     "serving_problem": None,
     "version": "1763800000",
     "path": "/pushed/1763800000",
@@ -164,7 +166,8 @@ def test_no_baseline_is_explained(baseline, text):
 def refused(serving_problem=None, *failures):
     summary = {
         **SUMMARY,
-        "evaluation": {**SUMMARY["evaluation"], "failures": failures},
+        "evaluation": {**SUMMARY["evaluation"], "blessed": not failures, "failures": failures},
+        "servable": serving_problem is None,
         "serving_problem": serving_problem,
         "version": None,
         "path": None,

@@ -17,9 +17,16 @@ from pipeline.supervisor import run_locally
 
 SUMMARY = {
     "event": "summary",
-    "evaluation": {"accuracy": 0.99, "accuracy_by_digit": {"8": 0.98}, "baseline_accuracy": None, "failures": []},
+    "evaluation": {
+        "accuracy": 0.99,
+        "accuracy_by_digit": {"8": 0.98},
+        "baseline_accuracy": None,
+        "blessed": True,
+        "failures": [],
+    },
     "split_sizes": {"train": 6, "eval": 1, "test": 3},
     "data_source": "user",
+    "servable": True,
     "serving_problem": None,
     "version": "17",
     "path": "/pushed/17",
@@ -105,7 +112,7 @@ def test_verbose_shows_the_noise_and_keeps_it_too_to_the_last_line(run, config, 
 
 def test_not_blessed_is_3_and_says_why(run):
     missed = {**SUMMARY, "version": None, "path": None}
-    missed["evaluation"] = {**SUMMARY["evaluation"], "failures": [MISSED]}
+    missed["evaluation"] = {**SUMMARY["evaluation"], "blessed": False, "failures": [MISSED]}
     status, screen = run(f"tell({missed!r})")
 
     assert status == 3
@@ -204,6 +211,14 @@ def test_brackets_in_paths_are_no_markup(run, config, tmp_path):
 
     assert status == 1
     assert screen.count(f"{root}/logs/") == 2
+
+
+def test_a_push_folder_that_cannot_be_used_is_said_before_the_work(run, config):
+    Path(config.push_dir).write_text("a file")
+    status, screen = run(f"tell({SUMMARY!r})")
+
+    assert status == 1
+    assert screen == f"{config.push_dir} cannot be used (File exists). Put that right, or choose another --push-dir.\n"
 
 
 def test_a_root_that_cannot_be_used_is_one_sentence(run, config):
