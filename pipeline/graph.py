@@ -56,7 +56,7 @@ def create_pipeline(config: PipelineConfig) -> Pipeline:
         examples=examples,
         schema=schema,
         preprocessing_fn="models.preprocessing.preprocessing_fn",
-        materialize=False,  # the Trainer transforms while it reads, several times faster (docs/benchmarks.md)
+        materialize=False,  # the Trainer transforms while it reads
         disable_analyzer_cache=True,  # nothing is analysed
         disable_statistics=True,
     )

@@ -59,7 +59,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):  # type: ignore[misc]
     ) -> None:
         """Writes each split as gzipped TFRecord shards, in the order of the files.
 
-        Not TFX's BaseExampleGenExecutor: it shuffles and writes image by image, which is slower (docs/benchmarks.md),
+        Not TFX's BaseExampleGenExecutor: it shuffles and writes image by image,
         in an order that no seed reproduces. The Trainer shuffles.
         """
         self._log_startup(input_dict, output_dict, exec_properties)
