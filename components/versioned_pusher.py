@@ -17,8 +17,8 @@ from tfx.types import artifact_utils, component_spec, standard_artifacts
 from tfx.utils import io_utils
 
 from components.evaluation_result import read_evaluation
+from serving_bot.classifier import CARD_FILE
 
-_CARD = os.path.join("assets.extra", "card.json")
 _MODEL = "saved_model.pb"
 """Copied last: a version without it is not complete, for TF Serving as for the bot."""
 
@@ -47,20 +47,19 @@ class Executor(tfx_pusher.Executor):  # type: ignore[misc]
         version = find_version(push_dir, card["export_id"])
         if version is None:
             version = claim_version(push_dir)
-            card.update(self._card_facts(input_dict), version=version)
+            card.update(self._card_facts(card, input_dict), version=version)
             destination = os.path.join(push_dir, str(version))
             io_utils.copy_dir(export, destination, deny_regex_patterns=[r"saved_model\.pb", r"card\.json"])
             text = json.dumps(card, indent=2, ensure_ascii=False) + "\n"
-            io_utils.write_string_file(os.path.join(destination, _CARD), text)
+            io_utils.write_string_file(os.path.join(destination, CARD_FILE), text)
             io_utils.copy_file(os.path.join(export, _MODEL), os.path.join(destination, _MODEL))
             logging.info("Pushed %s to %s.", export, destination)
         self._MarkPushed(pushed, os.path.join(push_dir, str(version)), str(version))
         # What was pushed is kept with the run too, whatever becomes of the push folder.
         io_utils.copy_dir(os.path.join(push_dir, str(version)), pushed.uri)
 
-    def _card_facts(self, input_dict: dict[str, list[Any]]) -> dict[str, Any]:
+    def _card_facts(self, card: dict[str, Any], input_dict: dict[str, list[Any]]) -> dict[str, Any]:
         """What is known of the export only now: data, evaluation and run."""
-        card = _read_card(self.GetModelPath(input_dict))
         examples = artifact_utils.get_single_instance(input_dict["examples"])
         evaluation = read_evaluation(artifact_utils.get_single_uri(input_dict["evaluation"]))
         return {
@@ -85,7 +84,7 @@ def find_version(push_dir: str, export_id: str) -> int | None:
     """The greatest complete version of this export, None where there is none."""
     for version in sorted(_versions(push_dir), reverse=True):
         folder = os.path.join(push_dir, str(version))
-        if not (fileio.exists(os.path.join(folder, _MODEL)) and fileio.exists(os.path.join(folder, _CARD))):
+        if not (fileio.exists(os.path.join(folder, _MODEL)) and fileio.exists(os.path.join(folder, CARD_FILE))):
             continue
         try:
             if _read_card(folder).get("export_id") == export_id:
@@ -118,7 +117,7 @@ def _versions(push_dir: str) -> list[int]:
 
 
 def _read_card(folder: str) -> dict[str, Any]:
-    with fileio.open(os.path.join(folder, _CARD), "r") as file:
+    with fileio.open(os.path.join(folder, CARD_FILE), "r") as file:
         card: dict[str, Any] = json.loads(file.read())
     return card
 

@@ -21,12 +21,7 @@ from tfx.utils import io_utils
 
 from models.features import IMAGE_KEY, RAW_SIZE
 from models.preprocessing import preprocess_images
-
-EXTRA_ASSETS = "assets.extra"
-"""TF Serving's name for files that travel with a SavedModel and are not part of it."""
-
-MODEL_FILE = os.path.join(EXTRA_ASSETS, "model.tflite")
-CARD_FILE = os.path.join(EXTRA_ASSETS, "card.json")
+from serving_bot.classifier import CARD_FILE, MODEL_FILE
 
 
 class ConversionError(RuntimeError):
@@ -57,7 +52,7 @@ def export_model(
         write_saved_model(model, transform_output, saved_model)
         converter.convert(saved_model, flatbuffer)
         io_utils.copy_dir(saved_model, path)
-        fileio.makedirs(os.path.join(path, EXTRA_ASSETS))
+        fileio.makedirs(os.path.dirname(os.path.join(path, CARD_FILE)))
         io_utils.copy_file(flatbuffer, os.path.join(path, MODEL_FILE), overwrite=True)
         io_utils.write_string_file(os.path.join(path, CARD_FILE), json.dumps(card, indent=2, ensure_ascii=False) + "\n")
 
