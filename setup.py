@@ -52,7 +52,7 @@ setup(
     description="A TFX pipeline for handwritten digits and the Telegram bot that serves what it pushes",
     license="Apache-2.0",
     python_requires=">=3.10,<3.14",
-    packages=["components", "components.mnist_example_gen", "models", "pipeline", "serving_bot"],
+    packages=["components", "components.mnist_example_gen", "models", "pipeline", "pipeline.cli", "serving_bot"],
     package_data={
         "pipeline": ["schema.pbtxt", "templates/*"],
         "serving_bot": ["canary.png", "locales/*/LC_MESSAGES/bot.*"],

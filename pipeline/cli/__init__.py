@@ -1,0 +1,26 @@
+"""The `digits` command. Thin: each command builds a configuration and calls one function, imported when it runs."""
+
+from __future__ import annotations
+
+import typer
+
+from pipeline.cli.bot import bot
+from pipeline.cli.data import data
+from pipeline.cli.reading import evaluate_photos, predict
+from pipeline.cli.run import run
+
+app = typer.Typer(no_args_is_help=True, add_completion=False)
+
+
+@app.callback()
+def digits() -> None:
+    """Train, compare and push models of handwritten digits, and serve them in a Telegram bot."""
+
+
+for command in (data, run, predict, evaluate_photos, bot):
+    app.command()(command)
+
+
+def main() -> None:
+    """Entry point of the `digits` command."""
+    app()

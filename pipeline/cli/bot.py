@@ -1,0 +1,83 @@
+"""`digits bot`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline.cli.options import PushDir, stop
+
+
+def bot(
+    context: typer.Context,
+    *,
+    push_dir: PushDir = "serving_model",
+    token_file: Annotated[
+        Path | None, typer.Option(help="File with the token, instead of the variable TELEGRAM_BOT_TOKEN.")
+    ] = None,
+    token: Annotated[str | None, typer.Option(envvar="TELEGRAM_BOT_TOKEN", hidden=True)] = None,
+    webhook_url: Annotated[
+        str | None, typer.Option(help="Public https address for Telegram to call; without it the bot polls.")
+    ] = None,
+    webhook_port: Annotated[int, typer.Option(help="Where the webhook listens behind that address.")] = 8080,
+    metrics_port: Annotated[
+        int | None, typer.Option(help="Serve Prometheus metrics and /healthz on this port.")
+    ] = None,
+    listen: Annotated[str, typer.Option(help="Address for the webhook and the metrics.")] = "127.0.0.1",
+    admin_chat: Annotated[int | None, typer.Option(help="Chat to tell of versions that fail.")] = None,
+    allow_chat: Annotated[
+        list[int] | None, typer.Option(help="Answer only this chat; may be given several times.")
+    ] = None,
+    pictures_per_minute: Annotated[int, typer.Option(min=1, help="How many pictures a chat may send.")] = 30,
+    threads: Annotated[int, typer.Option(min=1, help="How many pictures are read at a time.")] = 2,
+    api_url: Annotated[
+        str, typer.Option(help="Bot API server: Telegram's, or one of your own.")
+    ] = "https://api.telegram.org",
+    log_level: Annotated[str, typer.Option(help="DEBUG, INFO, WARNING or ERROR.")] = "INFO",
+) -> None:
+    """Answer pictures of digits in Telegram with the last pushed model.
+
+    The bot's token comes from the variable TELEGRAM_BOT_TOKEN or from --token-file.
+    """
+    source = context.get_parameter_source("token")
+    if source is not None and source.name == "COMMANDLINE":
+        stop(
+            "Every user of this machine can read a command line: give the token in TELEGRAM_BOT_TOKEN or --token-file."
+        )
+    if token_file is not None:
+        try:
+            token = token_file.read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or "not a text file"
+            stop(f"Cannot read the token from {token_file}: {reason}.")
+    if token is None or not token.strip():
+        stop("No token. Get one from @BotFather and give it in TELEGRAM_BOT_TOKEN or --token-file.")
+    if len(token.split()) > 1:
+        stop("The token holds a space or a line break: it should be the one line that @BotFather gave.")
+    if log_level.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
+        stop(f"--log-level is one of DEBUG, INFO, WARNING and ERROR, not {log_level}.")
+    try:
+        from serving_bot.application import BotError, BotSettings, run
+    except ModuleNotFoundError as error:
+        stop(f"The bot needs {error.name}, which is not installed. Install it with: pip install 'digits-pipeline[bot]'")
+    try:
+        run(
+            BotSettings(
+                token=token.strip(),
+                push_dir=push_dir,
+                webhook_url=webhook_url,
+                webhook_port=webhook_port,
+                metrics_port=metrics_port,
+                listen=listen,
+                admin_chat=admin_chat,
+                allowed_chats=frozenset(allow_chat or ()),
+                pictures_per_minute=pictures_per_minute,
+                threads=threads,
+                api_url=api_url,
+                log_level=log_level.upper(),
+            )
+        )
+    except BotError as error:
+        stop(str(error))

@@ -1,0 +1,101 @@
+"""Options that several commands share, and how a command ends with one sentence."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal, NoReturn
+
+import typer
+
+from models.parameters import TrainingParameters, source_fingerprint
+from models.registry import ARCHITECTURES
+
+
+def _known_model(name: str) -> str:
+    if name not in ARCHITECTURES:
+        raise typer.BadParameter(f"{name!r} is none of {', '.join(ARCHITECTURES)}.")
+    return name
+
+
+Model = Annotated[
+    str,
+    typer.Option(
+        envvar="DIGITS_MODEL", callback=_known_model, metavar="|".join(ARCHITECTURES), help="Network to train."
+    ),
+]
+Epochs = Annotated[int, typer.Option(min=1, envvar="DIGITS_EPOCHS", help="Passes over the training images.")]
+BatchSize = Annotated[
+    int | None,
+    typer.Option(min=1, envvar="DIGITS_BATCH_SIZE", help="Images per step.", show_default="the model's"),
+]
+LearningRate = Annotated[
+    float | None,
+    typer.Option(
+        min=1e-9, envvar="DIGITS_LEARNING_RATE", help="Peak of the schedule, for Adam.", show_default="the model's"
+    ),
+]
+Augment = Annotated[
+    bool | None,
+    typer.Option(
+        envvar="DIGITS_AUGMENT",
+        help="Vary slant, size, place and stroke width of training images.",
+        show_default="the model's",
+    ),
+]
+Seed = Annotated[int, typer.Option(min=0, envvar="DIGITS_SEED", help="Of weights, order and variation.")]
+MinAccuracy = Annotated[
+    float, typer.Option(min=0, max=1, envvar="DIGITS_MIN_ACCURACY", help="Least test accuracy to be blessed.")
+]
+MinDigitAccuracy = Annotated[
+    float, typer.Option(min=0, max=1, envvar="DIGITS_MIN_DIGIT_ACCURACY", help="The same for each digit.")
+]
+MaxDrop = Annotated[
+    float, typer.Option(min=0, max=1, envvar="DIGITS_MAX_DROP", help="How far below the baseline it may lie.")
+]
+Baseline = Annotated[
+    Literal["latest", "none"],
+    typer.Option(envvar="DIGITS_BASELINE", help="Compare with the latest earlier blessed model, or none."),
+]
+Root = Annotated[Path, typer.Option(envvar="DIGITS_ROOT", help="Folder for artifacts, metadata and logs.")]
+Data = Annotated[
+    str | None,
+    typer.Option(envvar="DIGITS_DATA", help="Folder of the four IDX files.", show_default="ROOT/data, made if missing"),
+]
+PushDir = Annotated[str, typer.Option(envvar="DIGITS_PUSH_DIR", help="Folder that the pipeline pushes models to.")]
+NoCache = Annotated[bool, typer.Option("--no-cache", help="Run every component anew.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show what the libraries print, too.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+
+
+def training_parameters(
+    model: str,
+    epochs: int,
+    batch_size: int | None = None,
+    learning_rate: float | None = None,
+    augment: bool | None = None,
+    seed: int = 1,
+) -> TrainingParameters:
+    """What to train: where nothing is given, the model's own recipe."""
+    recipe = ARCHITECTURES[model]
+    return TrainingParameters(
+        model=model,
+        epochs=epochs,
+        batch_size=batch_size or recipe.batch_size,
+        learning_rate=learning_rate or recipe.learning_rate,
+        augment=recipe.augment if augment is None else augment,
+        outliers=recipe.outliers,
+        seed=seed,
+        source=source_fingerprint(),
+    )
+
+
+def absolute(folder: str) -> str:
+    """A local folder from the root of the file system; an address such as gs://bucket/folder stays as it is."""
+    return folder if "://" in folder else os.path.abspath(folder)
+
+
+def stop(sentence: str) -> NoReturn:
+    """Ends the command with one sentence for the user and exit code 1."""
+    typer.echo(f"Error: {sentence}", err=True)
+    raise typer.Exit(1)

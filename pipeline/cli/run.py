@@ -1,0 +1,60 @@
+"""`digits run`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from pipeline.cli import options
+from pipeline.cli.options import absolute, stop, training_parameters
+
+
+def run(
+    model: options.Model = "my_model",
+    epochs: options.Epochs = 3,
+    batch_size: options.BatchSize = None,
+    learning_rate: options.LearningRate = None,
+    augment: options.Augment = None,
+    seed: options.Seed = 1,
+    min_accuracy: options.MinAccuracy = 0.97,
+    min_digit_accuracy: options.MinDigitAccuracy = 0.90,
+    max_drop: options.MaxDrop = 0.002,
+    baseline: options.Baseline = "latest",
+    root: options.Root = Path("runs"),
+    data: options.Data = None,
+    push_dir: options.PushDir = "serving_model",
+    no_cache: options.NoCache = False,
+    verbose: options.Verbose = False,
+) -> None:
+    """Run the whole pipeline: data, statistics, training, evaluation and, if the model is good enough, a push.
+
+    Exit codes: 0 pushed, 1 failed, 2 wrong usage, 3 not blessed. An interrupted run goes on with the same command.
+    """
+    from rich.console import Console
+
+    from pipeline import mnist
+    from pipeline.config import PipelineConfig, Thresholds
+    from pipeline.supervisor import run_locally
+
+    console = Console(highlight=False)
+    folder = data or str(root / "data")
+    config = PipelineConfig(
+        data=absolute(folder),
+        root=str(root.absolute()),
+        push_dir=absolute(push_dir),
+        training=training_parameters(model, epochs, batch_size, learning_rate, augment, seed),
+        thresholds=Thresholds(min_accuracy, min_digit_accuracy, max_drop),
+        baseline=baseline,
+        enable_cache=not no_cache,
+    )
+
+    def prepare() -> None:
+        if "://" not in folder:
+            mnist.fetch_if_absent(Path(folder), console)
+
+    try:
+        status = run_locally(config, console, prepare=prepare, verbose=verbose)
+    except mnist.DataError as error:
+        stop(str(error))
+    raise typer.Exit(status)
