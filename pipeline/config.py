@@ -14,6 +14,9 @@ PIPELINE_NAME = "digits"
 
 SCHEMA_FILE = Path(__file__).with_name("schema.pbtxt")
 
+ROUNDING = 1e-6
+"""TFMA holds metrics as float32: a threshold met exactly must not fail on its last bit. One image of 10,000 is 1e-4."""
+
 
 @dataclass(frozen=True)
 class Thresholds:
@@ -43,6 +46,7 @@ class PipelineConfig:
         baseline: the latest blessed model that is older than this one, or none.
         eval_size: training images held out for validation.
         serving_images: test images that ServingCheck sends through the export.
+        schema_file: the reviewed schema, where the components find it.
         enable_cache: whether finished components are reused.
         beam_args: Beam pipeline options; in-process by default.
     """
@@ -55,6 +59,7 @@ class PipelineConfig:
     baseline: Literal["latest", "none"] = "latest"
     eval_size: int = 2000
     serving_images: int = 500
+    schema_file: str = str(SCHEMA_FILE)
     enable_cache: bool = True
     # Without a mode of its own Beam 2.65 and newer may reach for a runner that it would have to download.
     # Types are checked where the graph is built, again and again, for a graph that never changes.

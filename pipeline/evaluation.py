@@ -5,13 +5,10 @@ from __future__ import annotations
 import tensorflow_model_analysis as tfma
 
 from models.features import LABEL_KEY
-from pipeline.config import Thresholds
+from pipeline.config import ROUNDING, Thresholds
 
 ACCURACY = "sparse_categorical_accuracy"
 """The name under which TFMA reports accuracy."""
-
-_ROUNDING = 1e-6
-"""TFMA holds metrics as float32: a threshold met exactly must not fail on its last bit. One image of 10,000 is 1e-4."""
 
 
 def create_eval_config(thresholds: Thresholds) -> tfma.EvalConfig:
@@ -22,13 +19,13 @@ def create_eval_config(thresholds: Thresholds) -> tfma.EvalConfig:
     everything, each_digit = tfma.SlicingSpec(), tfma.SlicingSpec(feature_keys=[LABEL_KEY])
 
     def at_least(share: float) -> tfma.GenericValueThreshold:
-        return tfma.GenericValueThreshold(lower_bound={"value": share - _ROUNDING})
+        return tfma.GenericValueThreshold(lower_bound={"value": share - ROUNDING})
 
     overall = tfma.MetricThreshold(
         value_threshold=at_least(thresholds.min_accuracy),
         change_threshold=tfma.GenericChangeThreshold(
             direction=tfma.MetricDirection.HIGHER_IS_BETTER,
-            absolute={"value": -thresholds.max_drop - _ROUNDING},
+            absolute={"value": -thresholds.max_drop - ROUNDING},
         ),
     )
     digit = tfma.MetricThreshold(value_threshold=at_least(thresholds.min_digit_accuracy))

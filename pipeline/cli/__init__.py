@@ -8,6 +8,7 @@ from pipeline.cli.bot import bot
 from pipeline.cli.data import data
 from pipeline.cli.reading import evaluate_photos, predict
 from pipeline.cli.run import run
+from pipeline.cli.vertex import app as vertex
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 
@@ -19,6 +20,7 @@ def digits() -> None:
 
 for command in (data, run, predict, evaluate_photos, bot):
     app.command()(command)
+app.add_typer(vertex, name="vertex")
 
 
 def main() -> None:
