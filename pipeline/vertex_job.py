@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 import subprocess
 import sys
@@ -197,7 +198,11 @@ def _number(name: str, text: str, least: float, most: float = math.inf) -> float
 
 @contextmanager
 def quiet_clients() -> Iterator[None]:
-    """Keeps the end-of-life warnings of Google's clients off the screen; each repeats them when it is imported."""
+    """Keeps what Google's clients tell developers off the screen: end-of-life warnings and progress notes."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=FutureWarning, module=r"google\.")
-        yield
+        logging.disable(logging.INFO)  # a level would not do: the client sets its own when it submits a TFX pipeline
+        try:
+            yield
+        finally:
+            logging.disable(logging.NOTSET)

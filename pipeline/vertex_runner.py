@@ -61,7 +61,7 @@ def compile_job(config: PipelineConfig, job: JobConfig) -> dict[str, Any]:
     # Not Trainer(...).with_platform_config(): TFX drops it for example gens.
     for name, resources in _resources(job).items():
         if name not in containers:
-            raise UnknownComponentError(f"There is no component {name}; there are {', '.join(containers)}.")
+            raise UnknownComponentError(f"There is no component {name}; there are {', '.join(sorted(containers))}.")
         containers[name]["resources"] = json_format.MessageToDict(resources)
     if job.trainer_image:
         containers[_TRAINER]["image"] = job.trainer_image
