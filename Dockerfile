@@ -39,7 +39,8 @@ RUN useradd --system --uid 10001 --no-create-home digits
 COPY pipeline/schema.pbtxt /opt/digits/schema.pbtxt
 # HOME: some libraries keep a cache there. Byte code is compiled already and its folders are not this user's.
 ENV PATH=/opt/digits/bin:$PATH HOME=/tmp PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 TF_CPP_MIN_LOG_LEVEL=1
-USER digits
+# By number: Kubernetes cannot tell from a name that it is not root.
+USER 10001
 WORKDIR /tmp
 
 FROM runtime AS cuda

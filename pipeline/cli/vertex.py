@@ -29,6 +29,8 @@ Region = Annotated[
 ]
 Job = Annotated[str | None, typer.Argument(metavar="[JOB]", help="Job id; the newest job by default.")]
 
+_YAML = (".yaml", ".yml")
+
 _LABEL = re.compile(r"([a-z][a-z0-9_-]{0,62})=([a-z0-9_-]{0,63})")
 """What Google Cloud takes as a label: resource-manager/docs/labels-overview."""
 
@@ -110,6 +112,8 @@ def compile(  # noqa: A001 (the command's name)
         stop("No image. Build and push it (docs/vertex.md), then give its address in --image or DIGITS_IMAGE.")
     if root is None or "://" not in root:
         stop("The containers see no folder of this machine: give --root a folder in a bucket, gs://BUCKET/FOLDER.")
+    if output.suffix in _YAML and baseline == "latest":
+        stop("Kubeflow Pipelines' own engine cannot look up a baseline: add --baseline none for a YAML file.")
     root = root.rstrip("/")
     config = PipelineConfig(
         data=_remote(data or f"{root}/data", "--data"),
@@ -320,7 +324,7 @@ def _label(text: str) -> tuple[str, str]:
 
 def _serialise(job: dict[str, Any], output: Path) -> str:
     """Vertex AI takes the whole job, Kubeflow Pipelines' own client only the pipeline in it, as YAML."""
-    if output.suffix not in (".yaml", ".yml"):
+    if output.suffix not in _YAML:
         return json.dumps(job, indent=2, sort_keys=True) + "\n"
     import yaml
 

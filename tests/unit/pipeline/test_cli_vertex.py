@@ -67,7 +67,7 @@ def test_compile_writes_a_job_from_its_options(here, compiled):
 
 
 def test_yaml_is_the_pipeline_alone_as_kubeflow_pipelines_reads_it(here, compiled):
-    assert call("compile", *IMAGE, "--output", "deep/job.yaml").exit_code == 0
+    assert call("compile", *IMAGE, "--baseline", "none", "--output", "deep/job.yaml").exit_code == 0
     assert yaml.safe_load((here / "deep/job.yaml").read_text()) == JOB["pipelineSpec"]
 
 
@@ -86,6 +86,7 @@ def test_the_compilers_refusal_is_the_commands(monkeypatch):
     [
         (["compile"], 1, "Error: No image. "),
         (["compile", "--image", "i"], 1, "Error: The containers see no folder of this machine: give --root "),
+        (["compile", *IMAGE, "--output", "job.yaml"], 1, "Error: Kubeflow Pipelines' own engine cannot look up"),
         (["compile", *IMAGE, "--data", "data"], 1, "Error: The containers see no folder of this machine: give --data "),
         (["compile", *IMAGE, "--accelerator", "NVIDIA_T4:1"], 2, "Vertex AI has no NVIDIA_T4"),
         (["compile", *IMAGE, "--accelerator", "TPU_V2:8"], 2, "Vertex AI has no TPU_V2"),
