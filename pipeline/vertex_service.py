@@ -148,9 +148,9 @@ def submit(
             project=target.project,
             location=target.region,
         )
+        request: dict[str, Any] = pipeline_job.to_dict()
         if not dry_run:
             pipeline_job.submit(service_account=target.service_account)
-        request: dict[str, Any] = pipeline_job.to_dict()
     # (the client adds these to the request itself)
     return {**request, "jobId": pipeline_job.job_id, "serviceAccount": target.service_account}
 

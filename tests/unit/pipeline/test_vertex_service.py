@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import google.auth
 import pytest
-from google.api_core.exceptions import NotFound, PermissionDenied
+from google.api_core.exceptions import Forbidden, NotFound, PermissionDenied
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import storage
 from google.cloud.aiplatform_v1.services.pipeline_service import PipelineServiceClient
@@ -50,6 +50,11 @@ def login(monkeypatch):
     monkeypatch.setattr(google.auth, "default", lambda scopes: (AnonymousCredentials(), "proj"))
 
 
+def unasked(*args, **kwargs):
+    """Whose bucket it is: the client asks, and goes on without an answer."""
+    raise Forbidden("storage.buckets.get")
+
+
 @pytest.fixture
 def sent(monkeypatch, login):
     """The requests that would create a job."""
@@ -57,11 +62,12 @@ def sent(monkeypatch, login):
 
     def create(client, **request):
         requests.append(request)
+        request["pipeline_job"].name = f"{request['parent']}/pipelineJobs/{request['pipeline_job_id']}"
         return request["pipeline_job"]
 
     monkeypatch.setattr(PipelineServiceClient, "create_pipeline_job", create)
     monkeypatch.setattr(storage.Bucket, "exists", lambda bucket: True)
-    monkeypatch.setattr(storage.Client, "get_bucket", lambda client, name: client.bucket(name))
+    monkeypatch.setattr(storage.Bucket, "reload", unasked)
     return requests
 
 
