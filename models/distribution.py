@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import keras
 import tensorflow as tf
 
 from models.input_pipeline import Share
@@ -54,6 +55,19 @@ class Distribution:
         share = self.share
         return self.strategy.distribute_datasets_from_function(lambda context: batches(share))
 
+    def prepare(self, model: keras.Model, images: tf.Tensor, labels: tf.Tensor) -> None:
+        """Makes a compiled network ready for `fit` on what `distribute` returns.
+
+        Keras 3 builds metrics and optimizer from the first batch, but cannot read one that is spread over programs:
+        they are built from the shapes of these examples instead, float32 [N, 32, 32, 1] and int64 [N]. And it averages
+        what the replicas report of a step over an axis that scalars have not: they get one.
+        """
+        if self.share is not None:
+            with self.strategy.scope():
+                model._symbolic_build(data_batch=(images, labels))
+            model._maybe_symbolic_build = lambda **_: None
+            model.train_step, model.test_step = _with_axis(model.train_step), _with_axis(model.test_step)
+
     def wait_for_all(self) -> None:
         """Returns when every program of the cluster has called it."""
         if self.share is not None:
@@ -63,6 +77,10 @@ class Distribution:
                 return self.strategy.reduce(tf.distribute.ReduceOp.SUM, self.strategy.run(lambda: tf.ones([])), None)
 
             meet()
+
+
+def _with_axis(step: Callable[..., dict[str, tf.Tensor]]) -> Callable[..., dict[str, tf.Tensor]]:
+    return lambda data: {name: tf.reshape(value, [1]) for name, value in step(data).items()}
 
 
 def join_devices(devices: list[str] | None = None) -> Distribution:

@@ -125,6 +125,7 @@ def train_model(
             steps_per_execution=_steps_per_execution(steps) if distribution.replicas < 2 else 1,
             jit_compile=_compiles(distribution, parameters.xla),
         )
+    distribution.prepare(model, evaluation.images[:1], evaluation.labels[:1])
     validation = tf.data.Dataset.from_tensor_slices((evaluation.images, evaluation.labels)).batch(_EVAL_BATCH)
     progress = _Progress(parameters.epochs, steps, (batch_size + outliers) * parts)
     callbacks = [progress]

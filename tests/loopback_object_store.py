@@ -119,6 +119,9 @@ def _serve(client: socket.socket, context: ssl.SSLContext, emulator: tuple[str, 
             client = context.wrap_socket(client, server_side=True)
         else:
             _, _, path = target.removeprefix(b"http://").partition(b"/")
+            if b"Expect: 100-continue\r\n" in rest:  # the emulator never says so, and curl waits a second for it
+                client.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+                rest = rest.replace(b"Expect: 100-continue\r\n", b"")
             server.sendall(method + b" /" + path + b"\r\n" + rest)
         upwards = threading.Thread(target=_copy, args=(client, server), daemon=True)
         upwards.start()

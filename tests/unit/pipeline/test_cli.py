@@ -95,7 +95,7 @@ def configured(here, monkeypatch):
     for name in os.environ:
         if name.startswith("DIGITS_"):
             monkeypatch.delenv(name)
-    monkeypatch.setattr("pipeline.mnist.fetch_if_absent", lambda folder, console: None)
+    monkeypatch.setattr("pipeline.data_store.fetch_if_absent", lambda folder, console: None)
     calls = []
 
     def run_locally(config, console, *, prepare, verbose):
@@ -196,7 +196,7 @@ def test_data_that_cannot_be_had_are_one_sentence(here, monkeypatch):
     def fail(folder, console):
         raise DataError("No mirror answered.")
 
-    monkeypatch.setattr("pipeline.mnist.fetch_if_absent", fail)
+    monkeypatch.setattr("pipeline.data_store.fetch_if_absent", fail)
     done = CliRunner().invoke(app, ["run"])
 
     assert done.exit_code == 1
