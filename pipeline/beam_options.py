@@ -39,8 +39,7 @@ def beam_args(
     """
     given = _names(extra)
     check_known(extra)
-    # Types are checked where the graph is built, again and again, for a graph that never changes.
-    produced = ["--no_pipeline_type_check"]
+    produced: list[str] = []
     if runner == "direct":
         if image:
             raise BeamOptionsError("--beam-image is for workers elsewhere: the direct runner works in this environment.")
@@ -56,6 +55,8 @@ def beam_args(
         produced += [f"--runner={_ENGINES[runner]}"]
         produced += _dataflow(root, workers, image, given) if runner == "dataflow" else []
         produced += _portable(runner, workers, image, given) if runner in _MASTERS else []
+    # Types are checked where the graph is built, again and again, for a graph that never changes.
+    produced.append("--no_pipeline_type_check")
     return tuple(option for option in produced if _name(option) not in given) + tuple(extra)
 
 

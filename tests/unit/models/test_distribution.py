@@ -8,8 +8,9 @@ import textwrap
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
-from models.distribution import join_devices
+from models.distribution import ClusterError, join_devices
 
 PROGRAM = """
     import os, sys
@@ -77,20 +78,34 @@ def result(folder, name="chief"):
 
 
 def test_two_machines_train_as_one_does_and_go_on_when_one_was_lost(tmp_path, monkeypatch):
-    assert train_in_processes(tmp_path / "one", monkeypatch, 1) == [0]
-    assert train_in_processes(tmp_path / "two", monkeypatch, 2) == [0, 0]
-
-    lost = train_in_processes(tmp_path / "lost", monkeypatch, 2, dies_in_epoch=2)
+    lost = train_in_processes(tmp_path / "cluster", monkeypatch, 2, dies_in_epoch=2)
     assert lost[1] == 9
     assert lost[0] != 0, "the chief cannot go on alone"
-    done = json.loads((tmp_path / "lost" / "checkpoint" / "training_metadata.json").read_text())["epoch"]
-    assert done == 2
-    assert train_in_processes(tmp_path / "lost", monkeypatch, 2) == [0, 0]
+    state = json.loads((tmp_path / "cluster" / "checkpoint" / "training_metadata.json").read_text())
+    assert state["epoch"] == 2
+    assert train_in_processes(tmp_path / "cluster", monkeypatch, 2) == [0, 0]
+    assert train_in_processes(tmp_path / "one", monkeypatch, 1) == [0]
 
-    alone, accuracy = result(tmp_path / "one")
-    together, accuracy_together = result(tmp_path / "two")
-    resumed, accuracy_resumed = result(tmp_path / "lost")
-    assert min(accuracy, accuracy_together, accuracy_resumed) > 0.95
-    assert np.abs(alone - together).max() < 0.05
-    np.testing.assert_array_equal(together, result(tmp_path / "two", "other")[0])
-    np.testing.assert_array_equal(together, resumed)
+    weights, accuracy = result(tmp_path / "cluster")
+    np.testing.assert_array_equal(weights, result(tmp_path / "cluster", "other")[0])
+    alone, accuracy_alone = result(tmp_path / "one")
+    assert min(accuracy, accuracy_alone) > 0.95
+    assert np.abs(alone - weights).max() < 0.05
+
+
+def test_a_cluster_of_one_is_this_machine(monkeypatch):
+    monkeypatch.setenv("TF_CONFIG", json.dumps({"cluster": {"chief": ["a:1"]}, "task": {"type": "chief", "index": 0}}))
+    distribution = join_devices(["CPU:0"])
+
+    assert distribution.share is None
+    assert distribution.is_chief
+    assert distribution.devices == ["CPU:0"]
+
+
+def test_a_process_that_used_tensorflow_already_is_told_what_to_do(monkeypatch):
+    tf.constant(1) + 1
+    workers = [f"127.0.0.1:{port}" for port in free_ports(2)]
+    task = {"cluster": {"worker": workers}, "task": {"type": "worker", "index": 0}}
+    monkeypatch.setenv("TF_CONFIG", json.dumps(task))
+    with pytest.raises(ClusterError, match="unset TF_CONFIG"):
+        join_devices()
