@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
+from models.features import INPUT_SIZE
+
 _OPEN_FILES = 16
 _RECORD_OVERHEAD = 128
 """Bytes that a record takes in tf.data's shuffle buffer beside its own: tensor, its buffer and the string's header."""
@@ -62,10 +64,16 @@ class Stream:
                 .take(per_epoch)
             )
 
+        @tf.autograph.experimental.do_not_convert
+        def transform(records: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            images, labels = self.transform(records)  # (a transform graph does not know their shapes)
+            shape = [batch_size, INPUT_SIZE, INPUT_SIZE, 1]
+            return tf.ensure_shape(images, shape), tf.ensure_shape(labels, shape[:1])
+
         return (
             tf.data.Dataset.range(first_epoch, epochs)
             .flat_map(records)
-            .map(self.transform, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+            .map(transform, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
         )
 
 

@@ -119,3 +119,5 @@ def test_what_fits_is_kept_in_memory_and_the_rest_is_streamed(files, monkeypatch
     stream = input_pipeline.load_or_stream(files, Transform(), 2**19)
     assert stream.size == SIZE
     assert sorted(np.concatenate(labels_of(stream))) == list(range(SIZE))
+    images, labels = training_batches(stream, 8, epochs=1, seed=1, varied=True).element_spec
+    assert (images.shape, labels.shape) == ((8, 32, 32, 1), (8,))
