@@ -1,6 +1,6 @@
 """Training on two machines: two processes on loopback, each with half of every batch, against one process.
 
-    python -m benchmarks.cluster --epochs 1 --seeds 3
+python -m benchmarks.cluster --epochs 1 --seeds 3
 """
 
 from __future__ import annotations

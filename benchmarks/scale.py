@@ -6,6 +6,7 @@
 
 Copies beyond the first are drawn anew: MNIST's digits varied as for training (models/augmentation.py), each copy from
 its own seed. Memory is the proportional set size of all processes while a component runs, sampled four times a second.
+Processor time is theirs, too: other work on the machine stretches it less than time.
 """
 
 from __future__ import annotations
@@ -35,21 +36,28 @@ _CHUNK = 5000
 
 @dataclass(frozen=True)
 class Measured:
-    """Seconds and peak memory in bytes of each component of a run."""
+    """Seconds, processor seconds and peak memory in bytes of each component of a run."""
 
     seconds: dict[str, float]
+    processor: dict[str, float]
     peak: dict[str, int]
 
 
 @app.command()
-def run(factors: str = "1,10", train_memory: int = 256, work: Path | None = None, keep: bool = False) -> None:
+def run(
+    factors: str = "1,10",
+    model: str = "my_model",
+    train_memory: int = 256,
+    work: Path | None = None,
+    keep: bool = False,
+) -> None:
     """Time and peak memory of each component at each factor."""
     results = {}
     with tempfile.TemporaryDirectory() as temporary:
         for factor in [int(text) for text in factors.split(",")]:
             folder = (work or Path(temporary)) / f"x{factor}"
             draw(folder / "data", factor)
-            results[factor] = measure(folder, [f"--train-memory={train_memory}"])
+            results[factor] = measure(folder, [f"--model={model}", f"--train-memory={train_memory}"])
             show(results)
             if not keep:
                 shutil.rmtree(folder)
@@ -126,11 +134,13 @@ def measure(folder: Path, options: list[str]) -> Measured:
     memory.stop()
     if running.returncode != 0:
         raise SystemExit(f"digits run ended with {running.returncode}:\n{output}")
-    seconds, peak = {}, {}
+    seconds, processor, peak = {}, {}, {}
     for name, (start, end) in spans(root / "metadata.sqlite").items():
+        meanwhile = [sample for sample in memory.samples if start <= sample[0] <= end]
         seconds[name] = end - start
-        peak[name] = max((size for moment, size in memory.samples if start <= moment <= end), default=0)
-    return Measured(seconds, peak)
+        processor[name] = meanwhile[-1][2] - meanwhile[0][2]
+        peak[name] = max(sample[1] for sample in meanwhile)
+    return Measured(seconds, processor, peak)
 
 
 def spans(metadata: Path) -> dict[str, tuple[float, float]]:
@@ -149,38 +159,46 @@ def spans(metadata: Path) -> dict[str, tuple[float, float]]:
 
 
 def show(results: dict[int, Measured]) -> None:
-    """Prints a row for each component: seconds, images a second, and peak memory at each factor."""
-    table = Table("component", *[f"×{factor} ({factor * 65_000:,})" for factor in results], "time ÷ images, last ÷ first")
+    """Prints a row for each component: seconds, processor seconds and peak memory at each factor, and their growth."""
     factors = list(results)
+    headings = [f"×{factor}: {factor * 65_000:,} images" for factor in factors]
+    table = Table("component", *headings, "time", "processor", title="growth is last ÷ first; 1.00 is linear")
+    growth = factors[-1] / factors[0]
+    first, last = results[factors[0]], results[factors[-1]]
     for name in COMPONENTS:
-        cells = [f"{results[f].seconds[name]:.0f} s, {results[f].peak[name] / 2**30:.2f} GiB" for f in factors]
-        growth = results[factors[-1]].seconds[name] / results[factors[0]].seconds[name] / (factors[-1] / factors[0])
-        table.add_row(name, *cells, f"{growth:.2f}")
-    console.print(table)
+        cells = [
+            f"{found.seconds[name]:.0f} s, CPU {found.processor[name]:.0f} s, {found.peak[name] / 2**30:.2f} GiB"
+            for found in results.values()
+        ]
+        time_growth = last.seconds[name] / first.seconds[name] / growth
+        processor_growth = last.processor[name] / first.processor[name] / growth
+        table.add_row(name, *cells, f"{time_growth:.2f}", f"{processor_growth:.2f}")
+    Console(width=150).print(table)
 
 
 class Memory:
     """Samples the proportional set size of a process and its descendants.
 
     Attributes:
-        samples: (seconds since 1970, bytes).
+        samples: (seconds since 1970, bytes, processor seconds so far).
     """
 
     def __init__(self, pid: int):
-        self.samples: list[tuple[float, int]] = []
+        self.samples: list[tuple[float, int, float]] = []
         self._process, self._running = psutil.Process(pid), True
         self._thread = threading.Thread(target=self._sample, daemon=True)
         self._thread.start()
 
     def _sample(self) -> None:
         while self._running:
-            total = 0
+            memory, processor = 0, 0.0
             try:
                 for process in [self._process, *self._process.children(recursive=True)]:
-                    total += process.memory_full_info().pss
+                    memory += process.memory_full_info().pss
+                    processor += sum(process.cpu_times()[:4])  # with those of its children that have ended
+                self.samples.append((time.time(), memory, processor))
             except psutil.Error:  # a process ended while it was asked
-                total = 0
-            self.samples.append((time.time(), total))
+                pass
             time.sleep(0.25)
 
     def stop(self) -> None:

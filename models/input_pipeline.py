@@ -113,7 +113,7 @@ def training_batches(
     varied: bool,
     outliers: int = 0,
     first_epoch: int = 0,
-    share: Share = Share(),  # noqa: B008 (it is frozen)
+    share: Share = Share(),
 ) -> tf.data.Dataset:
     """All batches from `first_epoch` on, (float32 [B, 32, 32, 1], int64 [B]), B = batch_size + outliers.
 

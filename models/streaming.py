@@ -1,4 +1,4 @@
-"""A training split too large for memory: read anew in each epoch, and shuffled within a window of the memory it may take."""
+"""A training split too large for memory: read anew in each epoch, and shuffled within a window that memory holds."""
 
 from __future__ import annotations
 
@@ -77,9 +77,7 @@ class Stream:
         )
 
 
-def open_stream(
-    files: list[str], transform: Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]], memory: int
-) -> Stream:
+def open_stream(files: list[str], transform: Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]], memory: int) -> Stream:
     """Counts the examples in gzipped TFRecord files, and chooses the window: what `memory` bytes hold of them."""
 
     def measure(records: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

@@ -1,4 +1,4 @@
-"""The options that Beam gets for each of its engines. Builds text only; Beam itself is loaded to check foreign options."""
+"""The options that Beam gets for each of its engines. Builds text only; loads Beam to check what users add."""
 
 from __future__ import annotations
 
@@ -42,7 +42,9 @@ def beam_args(
     produced: list[str] = []
     if runner == "direct":
         if image:
-            raise BeamOptionsError("--beam-image is for workers elsewhere: the direct runner works in this environment.")
+            raise BeamOptionsError(
+                "--beam-image is for workers elsewhere: the direct runner works in this environment."
+            )
         # Without a mode of its own Beam 2.65 and newer may reach for a runner that it would have to download.
         mode = "multi_processing" if workers and workers > 1 else "in_memory"
         produced += [f"--direct_running_mode={mode}", f"--direct_num_workers={workers or 1}"]

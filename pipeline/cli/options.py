@@ -76,7 +76,9 @@ ArtifactRoot = Annotated[
 ]
 Data = Annotated[
     str | None,
-    typer.Option(envvar="DIGITS_DATA", help="Folder or address of the four IDX files.", show_default="ROOT/data, made if missing"),
+    typer.Option(
+        envvar="DIGITS_DATA", help="Folder or address of the four IDX files.", show_default="ROOT/data, made if missing"
+    ),
 ]
 PushDir = Annotated[str, typer.Option(envvar="DIGITS_PUSH_DIR", help="Folder or address for pushed models.")]
 TrainMemory = Annotated[
@@ -89,9 +91,7 @@ TrainMemory = Annotated[
 ]
 MixedPrecision = Annotated[
     bool | None,
-    typer.Option(
-        envvar="DIGITS_MIXED_PRECISION", help="Train in 16 bits where that is safe.", show_default="on GPUs"
-    ),
+    typer.Option(envvar="DIGITS_MIXED_PRECISION", help="Train in 16 bits where that is safe.", show_default="on GPUs"),
 ]
 Xla = Annotated[
     bool | None,

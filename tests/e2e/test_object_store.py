@@ -31,7 +31,7 @@ def test_a_run_leaves_nothing_here_but_its_state_and_a_picture_is_read_from_the_
         run = call(
             *("-m", "pipeline.cli", "run", "--model=lenet", "--epochs=1", "--min-accuracy=0", "--min-digit-accuracy=0"),
             *("--root=gs://digits-test/runs", "--data=gs://digits-test/mnist", "--push-dir=gs://digits-test/pushed"),
-            *("--train-memory=1", "--beam-arg=--project=none"),
+            *("--train-memory=1", "--beam-arg=--no_auth"),
         )
         logs = "".join(path.read_text()[-3000:] for path in tmp_path.rglob("*.log"))
         assert run.returncode == 0, run.stdout + run.stderr + logs
@@ -41,4 +41,4 @@ def test_a_run_leaves_nothing_here_but_its_state_and_a_picture_is_read_from_the_
 
         seen = call("-m", "pipeline.cli", "predict", str(PICTURE), "--json", "--push-dir=gs://digits-test/pushed")
         assert seen.returncode == 0, seen.stderr
-        assert len(json.loads(seen.stdout)[0]["digits"]) == 1
+        assert json.loads(seen.stdout)[0]["digits"]
