@@ -1,8 +1,9 @@
 """Google Cloud Storage on loopback: an emulator from PyPI, and a proxy by which TensorFlow's own C++ client finds it.
 
 Python clients (gcsfs, google-cloud-storage) take the emulator's address from STORAGE_EMULATOR_HOST. TensorFlow's file
-system for gs:// has Google's addresses compiled in, but goes through libcurl, which obeys `https_proxy`, and trusts what
-CURL_CA_BUNDLE holds: the proxy answers for Google with a certificate made for the test. No code under test is replaced.
+system for gs:// has Google's addresses compiled in, but goes through libcurl, which obeys `https_proxy`, and trusts
+what CURL_CA_BUNDLE holds: the proxy answers for Google with a certificate made for the test. No code under test is
+replaced.
 """
 
 from __future__ import annotations
