@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -39,7 +40,7 @@ class PipelineConfig:
 
     Attributes:
         data: folder of the four IDX files.
-        root: folder of artifacts, metadata and logs.
+        root: folder of artifacts, local or an address such as gs://bucket/digits.
         push_dir: folder that blessed models are pushed to.
         training: what to train and how.
         thresholds: what to demand.
@@ -70,9 +71,14 @@ class PipelineConfig:
     )
 
     @property
+    def state_folder(self) -> Path:
+        """Local folder of metadata, logs and lock: the root itself where it is local."""
+        return state_folder(self.root)
+
+    @property
     def metadata_path(self) -> str:
-        """The ML Metadata database, an SQLite file."""
-        return str(Path(self.root) / "metadata.sqlite")
+        """The ML Metadata database, an SQLite file: it needs locks, which object stores have not."""
+        return str(self.state_folder / "metadata.sqlite")
 
     def to_dict(self) -> dict[str, Any]:
         """As plain JSON values; `from_dict` is its inverse."""
@@ -89,6 +95,12 @@ class PipelineConfig:
                 "beam_args": tuple(values["beam_args"]),
             }
         )
+
+
+def state_folder(root: str) -> Path:
+    """Where this machine keeps what cannot lie in an object store: `root` if it is local, else runs/<its address>."""
+    address = re.match("([a-z0-9]+):/+(.*)", root)  # (a Path has one slash left)
+    return Path("runs", *address.groups()) if address else Path(root)
 
 
 def child_environment() -> dict[str, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import os
 import re
 from collections.abc import Callable
 from datetime import datetime, timezone
@@ -50,7 +49,7 @@ def run(config: PipelineConfig, report: Report = lambda event: None) -> Summary:
     Raises:
         ComponentError: a component failed; the ones before it keep their results.
     """
-    os.makedirs(config.root, exist_ok=True)
+    config.state_folder.mkdir(parents=True, exist_ok=True)
     run_id = datetime.now(timezone.utc).strftime("%Y%m%d-%H%M%S.%f")
     ir = compiler.Compiler().compile(create_pipeline(config))
     runtime_parameter_utils.substitute_runtime_parameter(ir, {constants.PIPELINE_RUN_ID_PARAMETER_NAME: run_id})
