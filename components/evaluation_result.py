@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
 from typing import Any
-
-import tensorflow_model_analysis as tfma
 
 from models.features import LABEL_KEY
 
 _CANDIDATE, _BASELINE = "candidate", "baseline"  # the Evaluator's names; without a baseline the candidate has none
+RESULT_PROPERTY = "result"
+"""Custom property of a ModelEvaluation artifact: its EvaluationResult as JSON, for whoever must not load TensorFlow."""
+
 _METRICS = {
     "accuracy": "sparse_categorical_accuracy",
     "loss": "sparse_categorical_crossentropy",
@@ -64,9 +66,23 @@ class EvaluationResult:
         """The digit with the lowest accuracy."""
         return min(self.accuracy_by_digit, key=self.accuracy_by_digit.__getitem__)
 
+    def to_json(self) -> str:
+        """As JSON; `from_json` is its inverse."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> EvaluationResult:
+        """From what `to_json` made."""
+        values = json.loads(text)
+        by_digit = {int(digit): accuracy for digit, accuracy in values["accuracy_by_digit"].items()}
+        failures = tuple(Failure(**failure) for failure in values["failures"])
+        return cls(**{**values, "accuracy_by_digit": by_digit, "failures": failures})
+
 
 def read_evaluation(uri: str) -> EvaluationResult:
     """Reads a ModelEvaluation artifact."""
+    import tensorflow_model_analysis as tfma  # noqa: PLC0415 (loads TensorFlow: EvaluationResult is wanted without)
+
     names = {spec.name for spec in tfma.load_eval_result(uri).config.model_specs}
     candidate = _metrics_by_slice(uri, _CANDIDATE if _CANDIDATE in names else "")
     baseline = _metrics_by_slice(uri, _BASELINE) if _BASELINE in names else None
@@ -91,6 +107,8 @@ def read_evaluation(uri: str) -> EvaluationResult:
 
 
 def _metrics_by_slice(uri: str, model_name: str) -> dict[int | None, dict[str, float]]:
+    import tensorflow_model_analysis as tfma  # noqa: PLC0415
+
     metrics: dict[int | None, dict[str, float]] = {}
     for slice_key, by_output in tfma.load_eval_result(uri, model_name=model_name).slicing_metrics:
         digit = int(dict(slice_key)[LABEL_KEY]) if slice_key else None

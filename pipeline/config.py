@@ -12,6 +12,12 @@ from models.parameters import TrainingParameters
 PIPELINE_NAME = "digits"
 """One name for all models: runs share their data components, and a baseline may be of another architecture."""
 
+METADATA_FILE = "metadata.sqlite"
+"""The ML Metadata database in a root."""
+
+LOCK_FILE = ".lock"
+"""A file in a root; whoever runs there holds a lock on it."""
+
 SCHEMA_FILE = Path(__file__).with_name("schema.pbtxt")
 
 
@@ -67,7 +73,7 @@ class PipelineConfig:
     @property
     def metadata_path(self) -> str:
         """The ML Metadata database, an SQLite file."""
-        return str(Path(self.root) / "metadata.sqlite")
+        return str(Path(self.root) / METADATA_FILE)
 
     def to_dict(self) -> dict[str, Any]:
         """As plain JSON values; `from_dict` is its inverse."""

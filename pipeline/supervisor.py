@@ -24,12 +24,10 @@ from typing import IO, Any
 from rich.console import Console
 from rich.text import Text
 
-from pipeline.config import PipelineConfig, child_environment
+from pipeline.config import LOCK_FILE, PipelineConfig, child_environment
 from pipeline.run_view import RunView, describe_summary
 
 PUSHED, FAILED, NOT_BLESSED, INTERRUPTED = 0, 1, 3, 130
-
-_LOCK = ".lock"
 
 
 def run_locally(
@@ -54,7 +52,7 @@ def run_locally(
     option, folder = "--root", config.root
     try:
         log_path.parent.mkdir(parents=True, exist_ok=True)
-        (Path(config.root) / _LOCK).touch()
+        (Path(config.root) / LOCK_FILE).touch()
         option, folder = "--push-dir", config.push_dir
         if "://" not in folder:
             Path(folder).mkdir(parents=True, exist_ok=True)
@@ -176,7 +174,7 @@ def _copy(source: IO[bytes] | None, log: IO[bytes]) -> None:
 @contextmanager
 def _only_run_in(root: str) -> Iterator[bool]:
     """Whether no other run uses this root: TFX's SQLite database and checkpoints are for one at a time."""
-    with (Path(root) / _LOCK).open("w") as file:
+    with (Path(root) / LOCK_FILE).open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -1,0 +1,300 @@
+"""What was run, read from ML Metadata: runs, their components, parameters, artifacts and verdicts. No TensorFlow.
+
+ML Metadata's own client reads the database, which is opened read-only: a file that is none of its own stays as it is.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+from collections import defaultdict
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any, Literal
+
+from ml_metadata import proto
+from ml_metadata.metadata_store import MetadataStore
+
+from components.evaluation_result import RESULT_PROPERTY, EvaluationResult
+from pipeline.config import LOCK_FILE, METADATA_FILE, PIPELINE_NAME
+
+ERROR_PROPERTY = "error_message"
+"""Custom property of a failed execution: why it failed."""
+
+StepState = Literal["done", "cached", "failed", "interrupted"]
+RunState = Literal["pushed", "not blessed", "failed", "running", "interrupted"]
+Value = str | int | float
+
+_STATES: dict[int, StepState] = {
+    proto.Execution.COMPLETE: "done",
+    proto.Execution.CACHED: "cached",
+    proto.Execution.FAILED: "failed",
+}
+
+
+class HistoryError(Exception):
+    """The history cannot be read or has not what is asked for; the message is one sentence with the next step."""
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """What a component made.
+
+    Attributes:
+        id: its number in ML Metadata.
+        type: its kind, such as "Model", "ModelRun", "ModelEvaluation", "Examples" or "PushedModel".
+        uri: its folder.
+        properties: properties and custom properties by name.
+    """
+
+    id: int
+    type: str
+    uri: str
+    properties: dict[str, Value]
+
+
+@dataclass(frozen=True)
+class Step:
+    """A component in a run.
+
+    Attributes:
+        name: the component's id in the graph, such as "Trainer".
+        execution: its number in ML Metadata, which is also the last part of its artifacts' folders.
+        state: how it went; a cached one took over what an earlier run had made.
+        started: when, UTC.
+        seconds: how long it took, None while it has not ended.
+        parameters: its execution properties, as ML Metadata keeps them.
+        inputs: the artifacts it read, by input key.
+        outputs: the artifacts it made or took over, by output key; a resolver's are what it found.
+        error: why it failed, None where it did not or nobody noted it.
+    """
+
+    name: str
+    execution: int
+    state: StepState
+    started: datetime
+    seconds: float | None
+    parameters: dict[str, Value]
+    inputs: dict[str, tuple[Artifact, ...]]
+    outputs: dict[str, tuple[Artifact, ...]]
+    error: str | None
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run of the pipeline.
+
+    Attributes:
+        run_id: its name in ML Metadata, the UTC time of its start: YYYYMMDD-HHMMSS.micros.
+        started: when, UTC.
+        state: how it ended. "not blessed" is also said where the bot could not serve the model.
+        steps: its components in the order they were run.
+    """
+
+    run_id: str
+    started: datetime
+    state: RunState
+    steps: tuple[Step, ...]
+
+    def step(self, name: str) -> Step | None:
+        """The component of that id, None where the run did not get there."""
+        return next((step for step in self.steps if step.name == name), None)
+
+    def artifact(self, step: str, key: str) -> Artifact | None:
+        """The output `key` of a component, such as ("Trainer", "model"); None where there is none."""
+        found = self.step(step)
+        return next(iter(found.outputs.get(key, ())), None) if found else None
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """models.parameters.TrainingParameters as the Trainer got them; empty where the run did not get there."""
+        trainer = self.step("Trainer")
+        parameters: dict[str, Any] = json.loads(str(trainer.parameters["custom_config"])) if trainer else {}
+        return parameters
+
+    @property
+    def examples(self) -> Artifact | None:
+        """The data, with the properties `source`, `split_sizes` (JSON) and `input_fingerprint`."""
+        return self.artifact("MnistExampleGen", "examples")
+
+    @property
+    def model(self) -> Artifact | None:
+        """The exported model; the SavedModel lies in its folder `Format-Serving`."""
+        return self.artifact("Trainer", "model")
+
+    @property
+    def model_run(self) -> Artifact | None:
+        """TensorBoard's logs: its folders `train` and `validation`."""
+        return self.artifact("Trainer", "model_run")
+
+    @property
+    def model_evaluation(self) -> Artifact | None:
+        """What TFMA wrote."""
+        return self.artifact("Evaluator", "evaluation")
+
+    @property
+    def pushed_model(self) -> Artifact | None:
+        """A copy of what was pushed; None where nothing was."""
+        pushed = self.artifact("VersionedPusher", "pushed_model")
+        return pushed if pushed and pushed.properties.get("pushed") == 1 else None
+
+    @property
+    def version(self) -> int | None:
+        """The pushed version."""
+        return int(self.pushed_model.properties["pushed_version"]) if self.pushed_model else None
+
+    @property
+    def evaluation(self) -> EvaluationResult | None:
+        """The figures on the split `test`, None where they were not noted (components.evaluation_result reads them)."""
+        artifact = self.model_evaluation
+        noted = artifact.properties.get(RESULT_PROPERTY) if artifact else None
+        return EvaluationResult.from_json(str(noted)) if noted is not None else None
+
+
+def read_runs(root: str | Path) -> list[Run]:
+    """All runs in a root, newest first.
+
+    Args:
+        root: the folder that `digits run --root` was given.
+
+    Raises:
+        HistoryError: there is no metadata database, it is broken or another program's, or it holds no run.
+    """
+    path = Path(root) / METADATA_FILE
+    if not path.is_file():
+        raise HistoryError(f"No run in {root} yet. Make one (`digits run`), or name another folder with --root.")
+    try:
+        runs = _read(_open(path))
+    except RuntimeError as error:  # what the client raises for anything that SQLite or the schema says
+        raise HistoryError(_explain(path, str(error))) from error
+    if not runs:
+        raise HistoryError(f"{path} holds no run of this pipeline. Make one (`digits run`), or name another --root.")
+    if runs[0].state == "interrupted" and _is_locked(Path(root)):
+        runs[0] = replace(runs[0], state="running")
+    return runs
+
+
+def find_run(runs: list[Run], name: str) -> Run:
+    """The run whose id begins with `name`; "latest" is the newest.
+
+    Raises:
+        HistoryError: there is none, or there are several.
+    """
+    found = runs[:1] if name == "latest" else [run for run in runs if run.run_id.startswith(name)]
+    if len(found) > 1:
+        raise HistoryError(f"{name} may be any of {', '.join(run.run_id for run in found)}: write more of it.")
+    if not found:
+        raise HistoryError(f"There is no run {name}. `digits runs list` shows those there are.")
+    return found[0]
+
+
+def _open(path: Path) -> MetadataStore:
+    config = proto.ConnectionConfig()
+    config.sqlite.filename_uri = str(path)
+    config.sqlite.connection_mode = proto.SqliteMetadataSourceConfig.READONLY
+    return MetadataStore(config)
+
+
+def _explain(path: Path, reason: str) -> str:
+    """A sentence for what ML Metadata's client says of a database."""
+    if "is greater than library version" in reason or "is older than library version" in reason:
+        return f"{path} was written by another release of ML Metadata ({reason.partition('.')[0]}). Use that one."
+    if "locked" in reason:
+        return f"{path} is in use. Try again in a moment."
+    if "readonly database" in reason:
+        return f"{path} is no database of ML Metadata. Name the folder of a run with --root."
+    return (
+        f"{path} cannot be read as a database of ML Metadata ({reason.partition(' query:')[0]}). Name another --root."
+    )
+
+
+def _read(store: MetadataStore) -> list[Run]:
+    """All runs of this pipeline, newest first, in few queries."""
+    names = {
+        execution.id: node.name.removeprefix(f"{PIPELINE_NAME}.")
+        for node in store.get_contexts_by_type("node")
+        if node.name.startswith(f"{PIPELINE_NAME}.")
+        for execution in store.get_executions_by_context(node.id)
+    }
+    executions = {
+        context.name: [found for found in store.get_executions_by_context(context.id) if found.id in names]
+        for context in store.get_contexts_by_type("pipeline_run")
+    }
+    events = store.get_events_by_execution_ids(list(names)) if names else []
+    artifacts = {
+        artifact.id: Artifact(artifact.id, artifact.type, artifact.uri, _values(artifact))
+        for artifact in store.get_artifacts_by_id(sorted({event.artifact_id for event in events}))
+    }
+    by_execution: dict[int, list[proto.Event]] = defaultdict(list)
+    for event in sorted(events, key=lambda event: event.path.steps[1].index):
+        by_execution[event.execution_id].append(event)
+    runs = [
+        _run(run_id, [_step(names[found.id], found, by_execution[found.id], artifacts) for found in by_run])
+        for run_id, by_run in executions.items()
+        if by_run
+    ]
+    return sorted(runs, key=lambda run: run.run_id, reverse=True)
+
+
+def _step(name: str, execution: proto.Execution, events: list[proto.Event], artifacts: dict[int, Artifact]) -> Step:
+    inputs: dict[str, tuple[Artifact, ...]] = {}
+    outputs: dict[str, tuple[Artifact, ...]] = {}
+    for event in events:
+        side = inputs if event.type in (proto.Event.INPUT, proto.Event.INTERNAL_INPUT) else outputs
+        key = event.path.steps[0].key
+        side[key] = (*side.get(key, ()), artifacts[event.artifact_id])
+    state = _STATES.get(execution.last_known_state, "interrupted")
+    ended = state != "interrupted"
+    parameters = _values(execution)
+    error = parameters.pop(ERROR_PROPERTY, None)
+    milliseconds = execution.last_update_time_since_epoch - execution.create_time_since_epoch
+    return Step(
+        name=name,
+        execution=execution.id,
+        state=state,
+        started=_time(execution.create_time_since_epoch),
+        seconds=milliseconds / 1000 if ended else None,
+        parameters=parameters,
+        inputs=inputs,
+        outputs=outputs,
+        error=str(error) if error is not None else None,
+    )
+
+
+def _run(run_id: str, steps: list[Step]) -> Run:
+    steps = sorted(steps, key=lambda step: step.execution)
+    run = Run(run_id, steps[0].started, "interrupted", tuple(steps))
+    pusher = run.step("VersionedPusher")
+    if any(step.state == "failed" for step in steps):
+        return replace(run, state="failed")
+    if pusher and pusher.state == "done":
+        return replace(run, state="pushed" if run.pushed_model else "not blessed")
+    return run
+
+
+def _values(node: proto.Artifact | proto.Execution) -> dict[str, Value]:
+    """Properties and custom properties; those that are neither numbers nor texts are left out."""
+    values: dict[str, Value] = {}
+    for properties in (node.properties, node.custom_properties):
+        for name, value in properties.items():
+            kind = value.WhichOneof("value")
+            if kind in ("int_value", "double_value", "string_value"):
+                values[name] = getattr(value, kind)
+    return values
+
+
+def _time(milliseconds: int) -> datetime:
+    return datetime.fromtimestamp(milliseconds / 1000, timezone.utc)
+
+
+def _is_locked(root: Path) -> bool:
+    """Whether `digits run` is at work in a root."""
+    try:
+        with (root / LOCK_FILE).open() as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
