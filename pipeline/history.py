@@ -66,7 +66,7 @@ class Step:
         seconds: how long it took, None while it has not ended.
         parameters: its execution properties, as ML Metadata keeps them.
         inputs: the artifacts it read, by input key.
-        outputs: the artifacts it made or took over, by output key; a resolver's are what it found.
+        outputs: the artifacts it made or took over, by output key.
         error: why it failed, None where it did not or nobody noted it.
     """
 
@@ -96,6 +96,10 @@ class Run:
     started: datetime
     state: RunState
     steps: tuple[Step, ...]
+
+    def __getitem__(self, name: str) -> Step:
+        """The component of that id, which the run is known to have got to."""
+        return next(step for step in self.steps if step.name == name)
 
     def step(self, name: str) -> Step | None:
         """The component of that id, None where the run did not get there."""
@@ -145,6 +149,24 @@ class Run:
         return int(self.pushed_model.properties["pushed_version"]) if self.pushed_model else None
 
     @property
+    def blessed(self) -> bool | None:
+        """The Evaluator's verdict, None where there is none."""
+        blessing = self.artifact("Evaluator", "blessing")
+        return blessing.properties.get("blessed") == 1 if blessing else None
+
+    @property
+    def serving_problem(self) -> str | None:
+        """Why the bot could not serve the model; None where it can or nobody tried."""
+        blessing = self.artifact("ServingCheck", "blessing")
+        if blessing is None or blessing.properties.get("blessed") == 1:
+            return None
+        try:
+            report = json.loads((Path(blessing.uri) / "report.json").read_text("utf-8"))
+        except (OSError, ValueError):
+            return f"the report in {blessing.uri} is gone or damaged"
+        return str(report["problem"])
+
+    @property
     def evaluation(self) -> EvaluationResult | None:
         """The figures on the split `test`, None where they were not noted (components.evaluation_result reads them)."""
         artifact = self.model_evaluation
@@ -165,7 +187,15 @@ def read_runs(root: str | Path) -> list[Run]:
     if not path.is_file():
         raise HistoryError(f"No run in {root} yet. Make one (`digits run`), or name another folder with --root.")
     try:
-        runs = _read(_open(path))
+        store = _open(path)
+        names = {
+            execution.id: name
+            for node in store.get_contexts_by_type("node")
+            if (name := _node_name(node)) is not None
+            for execution in store.get_executions_by_context(node.id)
+        }
+        contexts = store.get_contexts_by_type("pipeline_run")
+        runs = _read(store, {context.name: store.get_executions_by_context(context.id) for context in contexts}, names)
     except RuntimeError as error:  # what the client raises for anything that SQLite or the schema says
         raise HistoryError(_explain(path, str(error))) from error
     if not runs:
@@ -173,6 +203,28 @@ def read_runs(root: str | Path) -> list[Run]:
     if runs[0].state == "interrupted" and _is_locked(Path(root)):
         runs[0] = replace(runs[0], state="running")
     return runs
+
+
+def read_run(root: str | Path, run_id: str) -> Run:
+    """One run, also while it goes: "interrupted" until it has ended.
+
+    Raises:
+        HistoryError: no component of it was registered yet.
+        RuntimeError: the database cannot be read.
+    """
+    store = _open(Path(root) / METADATA_FILE)
+    context = store.get_context_by_type_and_name("pipeline_run", run_id)
+    executions = store.get_executions_by_context(context.id) if context else []
+    names = {
+        execution.id: name
+        for execution in executions
+        for node in store.get_contexts_by_execution(execution.id)
+        if node.type == "node" and (name := _node_name(node)) is not None
+    }
+    runs = _read(store, {run_id: executions}, names)
+    if not runs:
+        raise HistoryError(f"There is no run {run_id} in {root}.")
+    return runs[0]
 
 
 def find_run(runs: list[Run], name: str) -> Run:
@@ -209,19 +261,21 @@ def _explain(path: Path, reason: str) -> str:
     )
 
 
-def _read(store: MetadataStore) -> list[Run]:
-    """All runs of this pipeline, newest first, in few queries."""
-    names = {
-        execution.id: node.name.removeprefix(f"{PIPELINE_NAME}.")
-        for node in store.get_contexts_by_type("node")
-        if node.name.startswith(f"{PIPELINE_NAME}.")
-        for execution in store.get_executions_by_context(node.id)
-    }
+def _node_name(node: proto.Context) -> str | None:
+    """The id of a component of this pipeline, None for another pipeline's."""
+    pipeline, _, name = str(node.name).partition(".")
+    return name if pipeline == PIPELINE_NAME else None
+
+
+def _read(
+    store: MetadataStore, executions_by_run: dict[str, list[proto.Execution]], names: dict[int, str]
+) -> list[Run]:
+    """Runs with the executions that have a name, newest first; in few queries, however many runs there are."""
     executions = {
-        context.name: [found for found in store.get_executions_by_context(context.id) if found.id in names]
-        for context in store.get_contexts_by_type("pipeline_run")
+        run_id: [execution for execution in executions if execution.id in names]
+        for run_id, executions in executions_by_run.items()
     }
-    events = store.get_events_by_execution_ids(list(names)) if names else []
+    events = store.get_events_by_execution_ids([found.id for by_run in executions.values() for found in by_run])
     artifacts = {
         artifact.id: Artifact(artifact.id, artifact.type, artifact.uri, _values(artifact))
         for artifact in store.get_artifacts_by_id(sorted({event.artifact_id for event in events}))
@@ -238,12 +292,11 @@ def _read(store: MetadataStore) -> list[Run]:
 
 
 def _step(name: str, execution: proto.Execution, events: list[proto.Event], artifacts: dict[int, Artifact]) -> Step:
-    inputs: dict[str, tuple[Artifact, ...]] = {}
-    outputs: dict[str, tuple[Artifact, ...]] = {}
+    sides: dict[int, dict[str, tuple[Artifact, ...]]] = {proto.Event.INPUT: {}, proto.Event.OUTPUT: {}}
     for event in events:
-        side = inputs if event.type in (proto.Event.INPUT, proto.Event.INTERNAL_INPUT) else outputs
-        key = event.path.steps[0].key
-        side[key] = (*side.get(key, ()), artifacts[event.artifact_id])
+        if event.type in sides:  # a resolver's are of other types: it made nothing
+            side, key = sides[event.type], event.path.steps[0].key
+            side[key] = (*side.get(key, ()), artifacts[event.artifact_id])
     state = _STATES.get(execution.last_known_state, "interrupted")
     ended = state != "interrupted"
     parameters = _values(execution)
@@ -256,8 +309,8 @@ def _step(name: str, execution: proto.Execution, events: list[proto.Event], arti
         started=_time(execution.create_time_since_epoch),
         seconds=milliseconds / 1000 if ended else None,
         parameters=parameters,
-        inputs=inputs,
-        outputs=outputs,
+        inputs=sides[proto.Event.INPUT],
+        outputs=sides[proto.Event.OUTPUT],
         error=str(error) if error is not None else None,
     )
 

@@ -27,7 +27,8 @@ from tfx.proto.orchestration import pipeline_pb2
 from models.train import PROGRESS_LOGGER
 from pipeline.config import PipelineConfig
 from pipeline.graph import create_pipeline
-from pipeline.summary import Summary, node_state, summarise
+from pipeline.history import read_run
+from pipeline.summary import Summary, record_error, record_evaluation, summarise
 
 Report = Callable[[dict[str, Any]], None]
 """Takes one event: a dict of plain JSON values with the key `event` (see pipeline/supervisor.py for the kinds)."""
@@ -72,8 +73,11 @@ def run(config: PipelineConfig, report: Report = lambda event: None) -> Summary:
         try:
             LocalDagRunner().run_with_ir(_only(ir, position))
         except Exception as error:
+            record_error(config, run_id, name, _reason(error))
             raise ComponentError(name, _reason(error)) from error
-        report({"event": "end", "component": name, "state": node_state(config.metadata_path, run_id, name)})
+        if name == "Evaluator":
+            record_evaluation(config, run_id)
+        report({"event": "end", "component": name, "state": read_run(config.root, run_id)[name].state})
     return summarise(config, run_id)
 
 
