@@ -119,7 +119,7 @@ def _load_reader(push_dir: str) -> tuple[Reader, str]:
     """The reader of the newest pushed version, and its name for people; exits with 1 and a sentence where
     there is none."""
     from serving_bot.classifier import BrokenModelError, Classifier
-    from serving_bot.pushed_models import NoPushedModelError, newest_version
+    from serving_bot.push_folder import NoPushedModelError, newest_version
     from serving_bot.reader import Reader
 
     try:
