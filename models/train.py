@@ -21,6 +21,7 @@ import tensorflow_transform as tft
 from tfx.components.trainer.fn_args_utils import FnArgs
 from tfx.dsl.io import fileio
 
+from models.description import describe_layers, describe_machine
 from models.export import LitertConverter, export_model, fit_temperature, git_revision
 from models.input_pipeline import Split, load_split, training_batches
 from models.objective import DigitAccuracy, OutlierExposureLoss
@@ -51,6 +52,8 @@ def run_fn(fn_args: FnArgs) -> None:
             **{key: value for key, value in asdict(parameters).items() if key != "model"},
             "parameters": model.count_params(),
             "git_revision": git_revision(),
+            "machine": describe_machine(),
+            "layers": describe_layers(model),
             "versions": {name: version(name) for name in ("keras", "tensorflow", "tfx")},
             "export_id": uuid4().hex,
             "trained_at": datetime.now(timezone.utc).isoformat(timespec="seconds"),

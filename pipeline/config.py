@@ -45,7 +45,7 @@ class PipelineConfig:
         root: folder of artifacts, metadata and logs.
         push_dir: folder that blessed models are pushed to.
         training: what to train and how.
-        thresholds: what to demand.
+        thresholds: what to demand; None to measure only: such a run blesses nothing and pushes nothing.
         baseline: the latest blessed model that is older than this one, or none.
         eval_size: training images held out for validation.
         serving_images: test images that ServingCheck sends through the export.
@@ -57,7 +57,7 @@ class PipelineConfig:
     root: str
     push_dir: str
     training: TrainingParameters
-    thresholds: Thresholds = field(default_factory=Thresholds)
+    thresholds: Thresholds | None = field(default_factory=Thresholds)
     baseline: Literal["latest", "none"] = "latest"
     eval_size: int = 2000
     serving_images: int = 500
@@ -86,7 +86,7 @@ class PipelineConfig:
             **{
                 **values,
                 "training": TrainingParameters(**values["training"]),
-                "thresholds": Thresholds(**values["thresholds"]),
+                "thresholds": Thresholds(**values["thresholds"]) if values["thresholds"] else None,
                 "beam_args": tuple(values["beam_args"]),
             }
         )

@@ -86,14 +86,18 @@ def create_pipeline(config: PipelineConfig) -> Pipeline:
         example_splits=["test"],
     )
     serving_check = ServingCheck(model=model, examples=examples, images=config.serving_images)
-    pusher = VersionedPusher(
-        model=model,
-        model_blessing=evaluator.outputs["blessing"],
-        infra_blessing=serving_check.outputs["blessing"],
-        evaluation=evaluator.outputs["evaluation"],
-        examples=examples,
-        push_dir=config.push_dir,
-    )
+    pusher = []
+    if config.thresholds:
+        pusher.append(
+            VersionedPusher(
+                model=model,
+                model_blessing=evaluator.outputs["blessing"],
+                infra_blessing=serving_check.outputs["blessing"],
+                evaluation=evaluator.outputs["evaluation"],
+                examples=examples,
+                push_dir=config.push_dir,
+            )
+        )
     return Pipeline(
         pipeline_name=PIPELINE_NAME,
         pipeline_root=config.root,
@@ -110,7 +114,7 @@ def create_pipeline(config: PipelineConfig) -> Pipeline:
             *([baseline] if config.baseline == "latest" else []),
             evaluator,
             serving_check,
-            pusher,
+            *pusher,
         ],
         enable_cache=config.enable_cache,
         beam_pipeline_args=list(config.beam_args),

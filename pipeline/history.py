@@ -23,7 +23,7 @@ ERROR_PROPERTY = "error_message"
 """Custom property of a failed execution: why it failed."""
 
 StepState = Literal["done", "cached", "failed", "interrupted"]
-RunState = Literal["pushed", "not blessed", "failed", "running", "interrupted"]
+RunState = Literal["pushed", "not blessed", "evaluated", "failed", "running", "interrupted"]
 Value = str | int | float
 
 _STATES: dict[int, StepState] = {
@@ -88,7 +88,8 @@ class Run:
     Attributes:
         run_id: its name in ML Metadata, the UTC time of its start: YYYYMMDD-HHMMSS.micros.
         started: when, UTC.
-        state: how it ended. "not blessed" is also said where the bot could not serve the model.
+        state: how it ended. "not blessed" is also said where the bot could not serve the model, "evaluated" where
+            nothing was demanded, as in a comparison.
         steps: its components in the order they were run.
     """
 
@@ -150,9 +151,10 @@ class Run:
 
     @property
     def blessed(self) -> bool | None:
-        """The Evaluator's verdict, None where there is none."""
+        """The Evaluator's verdict, None where there is none: it was not run, or nothing was demanded."""
         blessing = self.artifact("Evaluator", "blessing")
-        return blessing.properties.get("blessed") == 1 if blessing else None
+        verdict = blessing.properties.get("blessed") if blessing else None
+        return None if verdict is None else verdict == 1
 
     @property
     def serving_problem(self) -> str | None:
@@ -323,6 +325,8 @@ def _run(run_id: str, steps: list[Step]) -> Run:
         return replace(run, state="failed")
     if pusher and pusher.state == "done":
         return replace(run, state="pushed" if run.pushed_model else "not blessed")
+    if run.blessed is None and run.evaluation and run.artifact("ServingCheck", "blessing"):
+        return replace(run, state="evaluated")
     return run
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from pipeline.cli.bot import bot
+from pipeline.cli.compare import compare, report
 from pipeline.cli.data import data
 from pipeline.cli.reading import evaluate_photos, predict
 from pipeline.cli.run import run
@@ -17,7 +18,7 @@ def digits() -> None:
     """Train, compare and push models of handwritten digits, and serve them in a Telegram bot."""
 
 
-for command in (data, run, predict, evaluate_photos, bot):
+for command in (data, run, compare, report, predict, evaluate_photos, bot):
     app.command()(command)
 
 

@@ -119,32 +119,34 @@ def _tables(models: Sequence[ModelReport]) -> dict[str, list[Row]]:
     def row(name: str, shown: Callable[[ModelReport], str | None]) -> Row:
         return Row(name, tuple(shown(model) or "–" for model in models))
 
-    def ranked(name: str, value: Callable[[ModelReport], float | None], shown: Callable[[float], str], sign: int) -> Row:
+    def ranked(name: str, value: Callable[[ModelReport], Any], shown: Callable[[float], str], sign: int) -> Row:
         values = [value(model) for model in models]
         cells = tuple("–" if found is None else shown(found) for found in values)
         best = max((sign * found for found in values if found is not None), default=None)
         marked = [number for number, found in enumerate(values) if found is not None and sign * found == best]
         return Row(name, cells, frozenset(marked if len(models) > 1 and len(marked) < len(models) else ()))
 
-    def evaluation(name: str) -> Callable[[ModelReport], float | None]:
-        return lambda model: getattr(model.evaluation, name)  # type: ignore[no-any-return]
-
     groups = {
         "Test images": [
-            ranked("Accuracy", evaluation("accuracy"), _percent, 1),
+            ranked("Accuracy", lambda model: model.evaluation.accuracy, _percent, 1),
             row("95 % interval", lambda model: f"{_percent(model.interval[0])} to {_percent(model.interval[1])}"),
-            row("Predecessor's", lambda model: _percent(model.published_accuracy) if model.published_accuracy else None),
+            row(
+                "Predecessor's", lambda model: _percent(model.published_accuracy) if model.published_accuracy else None
+            ),
             row("Misread", lambda model: f"{len(model.evaluation.misread):,} of {model.evaluation.examples:,}"),
-            ranked("Loss", evaluation("loss"), "{:.4f}".format, -1),
-            ranked("Calibration error", evaluation("calibration_error"), "{:.4f}".format, -1),
+            ranked("Loss", lambda model: model.evaluation.loss, "{:.4f}".format, -1),
+            ranked("Calibration error", lambda model: model.evaluation.calibration_error, "{:.4f}".format, -1),
             row(
                 "Worst digit",
-                lambda model: f"{(digit := model.evaluation.worst_digit)}: "
-                f"{_percent(model.evaluation.accuracy_by_digit[digit])}",
+                lambda model: (
+                    f"{(digit := model.evaluation.worst_digit)}: {_percent(model.evaluation.accuracy_by_digit[digit])}"
+                ),
             ),
             row(
                 "Photos",
-                lambda model: f"{_percent(model.photos.accuracy)} of {model.photos.pictures:,}" if model.photos else None,
+                lambda model: (
+                    f"{_percent(model.photos.accuracy)} of {model.photos.pictures:,}" if model.photos else None
+                ),
             ),
         ],
         "Cost": [
@@ -165,9 +167,7 @@ def _tables(models: Sequence[ModelReport]) -> dict[str, list[Row]]:
             row("Run", lambda model: model.run_id),
         ],
     }
-    return {
-        group: [row for row in rows if set(row.cells) != {"–"}] for group, rows in groups.items()
-    }
+    return {group: [row for row in rows if set(row.cells) != {"–"}] for group, rows in groups.items()}
 
 
 def _digits(models: Sequence[ModelReport]) -> list[Row]:
@@ -236,7 +236,9 @@ def _networks(models: Sequence[ModelReport]) -> list[dict[str, Any]]:
             networks[key] = {
                 "name": f"{model.model}, {model.card['parameters']:,} parameters",
                 "drawing": Markup(drawing.network(layers)) if layers else "",
-                "words": " → ".join(_layer(layer) for layer in layers) if layers else "its card does not list its layers",
+                "words": " → ".join(_layer(layer) for layer in layers)
+                if layers
+                else "its card does not list its layers",
             }
     return list(networks.values())
 
