@@ -28,6 +28,7 @@ class Summary:
         version: the pushed version, None where nothing was pushed.
         path: its folder.
         seconds: time of each component that ran, by id; a cached one is not in it.
+        report: the page about the run, None where none was written.
     """
 
     run_id: str
@@ -39,6 +40,7 @@ class Summary:
     version: str | None
     path: str | None
     seconds: dict[str, float]
+    report: str | None = None
 
 
 def record_error(config: PipelineConfig, run_id: str, node: str, reason: str) -> None:

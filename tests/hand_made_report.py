@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw
 
 from components.evaluation_result import EvaluationResult, Misread
 from models.registry import ARCHITECTURES
-from pipeline.report.comparing import compare, group_recipes
+from pipeline.report.comparing import PUBLISHED, compare, group_recipes
 from pipeline.report.contents import Curve, MisreadPicture, ModelReport, Report
 from pipeline.report.statistics import wilson_interval
 from pipeline.report.wording import conclude
@@ -91,7 +91,7 @@ def model(
         data_source="bundled",
         data_fingerprint="fedcba9876543210",
         split_sizes={"train": 53_000, "eval": 2_000, "test": EXAMPLES},
-        published_accuracy={10: 0.9925, 40: 0.9924}.get(epochs),
+        published_accuracy=PUBLISHED.get((architecture, epochs)),
         photos=None,
     )
 
@@ -99,7 +99,7 @@ def model(
 def four_models() -> list[ModelReport]:
     """LeNet and MyModel, 10 and 40 epochs: MyModel is clearly better, 40 epochs are not."""
     return [
-        model("lenet", 10, misread=range(0, 60)),
+        model("lenet", 10, misread=range(60)),
         model("lenet", 40, misread=range(2, 58)),
         model("my_model", 10, misread=range(50, 62)),
         model("my_model", 40, misread=range(52, 63)),

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
 
 import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import TENSORS, EventAccumulator
@@ -18,7 +17,7 @@ from components.digit_metrics import image_digest
 from components.evaluation_result import read_evaluation
 from models.features import IMAGE_KEY
 from pipeline.history import Run
-from pipeline.report.comparing import compare, entitle, group_recipes, label_models
+from pipeline.report.comparing import PUBLISHED, compare, entitle, group_recipes, label_models
 from pipeline.report.contents import (
     Curve,
     MisreadPicture,
@@ -30,9 +29,6 @@ from pipeline.report.contents import (
 from pipeline.report.statistics import wilson_interval
 from pipeline.report.wording import conclude
 from serving_bot.push_folder import CARD_FILE, MODEL_FILE
-
-PUBLISHED = {("my_model", 10): 0.9925, ("my_model", 40): 0.9924, ("lenet", 10): 0.9717, ("lenet", 40): 0.9753}
-"""The predecessor's test accuracies by network and epochs; its weights, measured again, gave the same figures."""
 
 _CURVES = {"epoch_accuracy": "accuracy", "epoch_loss": "loss"}  # Keras' tags
 _SPLITS = {"train": "training", "validation": "validation"}  # and its folders

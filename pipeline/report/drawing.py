@@ -167,7 +167,7 @@ def network(layers: Sequence[dict[str, Any]]) -> str:
                 offset = (sheet - (depth - 1) / 2) * 5
                 _add(group, "rect", x=axis - side / 2 + offset, y=middle - side / 2 - offset, width=side, height=side)
         else:
-            length = 10 + 10 * math.log2(layer["output"][0])
+            length = min(96, 8 + 8 * math.log2(layer["output"][0]))
             _add(group, "rect", x=axis - length / 2, y=middle - 6, width=length, height=12)
         _text(svg, layer["kind"] + (f": {layer['detail']}" if layer["detail"] else ""), text, middle - 3, "label")
         shape = " × ".join(map(str, layer["output"]))

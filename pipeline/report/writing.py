@@ -20,6 +20,8 @@ PAGE, MARKDOWN, DATA = "report.html", "report.md", "report.json"
 _SHOWN = 48
 """Misread pictures that are seen at once; the others are behind a click."""
 
+_SPACE = "\N{NO-BREAK SPACE}"
+
 
 @dataclass(frozen=True)
 class Row:
@@ -129,7 +131,7 @@ def _tables(models: Sequence[ModelReport]) -> dict[str, list[Row]]:
     groups = {
         "Test images": [
             ranked("Accuracy", lambda model: model.evaluation.accuracy, _percent, 1),
-            row("95 % interval", lambda model: f"{_percent(model.interval[0])} to {_percent(model.interval[1])}"),
+            row("95 % interval", lambda model: f"{100 * model.interval[0]:.2f} to {_percent(model.interval[1])}"),
             row(
                 "Predecessor's", lambda model: _percent(model.published_accuracy) if model.published_accuracy else None
             ),
@@ -153,7 +155,7 @@ def _tables(models: Sequence[ModelReport]) -> dict[str, list[Row]]:
             ranked("Parameters", lambda model: model.card["parameters"], "{:,}".format, -1),
             ranked("LiteRT", lambda model: model.litert_bytes, _size, -1),
             ranked("SavedModel", lambda model: model.saved_model_bytes, _size, -1),
-            ranked("Latency", lambda model: model.latency_ms, "{:.3f} ms".format, -1),
+            ranked("Latency", lambda model: model.latency_ms, f"{{:.3f}}{_SPACE}ms".format, -1),
             ranked("Training", lambda model: model.card["training_seconds"], _duration, -1),
         ],
         "Origin": [
@@ -255,7 +257,7 @@ def _commonest_mistakes(model: ModelReport) -> str:
         if true != answer and count
     ]
     counts.sort(key=lambda entry: (-entry[0], *entry[1:]))
-    return ", ".join(f"{true} read as {answer} ({count} times)" for count, true, answer in counts[:5]) or "none"
+    return ", ".join(f"{true} read as {answer}: {count}" for count, true, answer in counts[:5]) or "none"
 
 
 def _explain_test(comparisons: int, seeds: bool) -> str:
@@ -297,15 +299,15 @@ def _describe_data(models: Sequence[ModelReport]) -> str:
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:.2f} %"
+    return f"{100 * share:.2f}{_SPACE}%"
 
 
 def _size(count: float) -> str:
-    return f"{count / 1024:,.0f} KiB"
+    return f"{count / 1024:,.0f}{_SPACE}KiB"
 
 
 def _duration(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.1f} min"
+    return f"{seconds:.0f}{_SPACE}s" if seconds < 120 else f"{seconds / 60:.1f}{_SPACE}min"
 
 
 def _short(revision: str) -> str:
