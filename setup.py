@@ -26,6 +26,7 @@ PIPELINE = [
     *READER,
     "httpx>=0.27",  # fetches the data set
     "jinja2>=3.1",  # the pages of `digits data --report`
+    "tensorboard",  # the Trainer writes its logs; TensorFlow 2.21 does not bring it
     "setuptools<81",  # TFX and Beam still import pkg_resources, which later releases dropped
     # Python 3.10: any x86-64 Linux with glibc 2.17 or newer.
     'apache-beam[gcp]<2.66; python_version < "3.11"',  # tfx-bsl 1.16 imports dill, which newer Beam no longer brings

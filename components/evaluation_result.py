@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import base64
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
-from models.features import LABEL_KEY
+import tensorflow_model_analysis as tfma
+
+from components import digit_metrics
+from models.features import LABEL_KEY, NUM_CLASSES
 
 _CANDIDATE, _BASELINE = "candidate", "baseline"  # the Evaluator's names; without a baseline the candidate has none
-RESULT_PROPERTY = "result"
-"""Custom property of a ModelEvaluation artifact: its EvaluationResult as JSON, for whoever must not load TensorFlow."""
-
 _METRICS = {
-    "accuracy": "sparse_categorical_accuracy",
-    "loss": "sparse_categorical_crossentropy",
-    "examples": "example_count",
-    "calibration_error": "expected_calibration_error",
+    "accuracy": digit_metrics.ACCURACY,
+    "loss": digit_metrics.LOSS,
+    "examples": digit_metrics.EXAMPLE_COUNT,
+    "calibration_error": digit_metrics.CALIBRATION_ERROR,
 }
 
 
@@ -38,6 +39,23 @@ class Failure:
 
 
 @dataclass(frozen=True)
+class Misread:
+    """An example that the model got wrong.
+
+    Attributes:
+        digest: `digit_metrics.image_digest` of its PNG bytes, by which it is found again among the examples.
+        label: the true digit.
+        predicted: what the model said.
+        probability: how sure it was of that, 0 to 1.
+    """
+
+    digest: str
+    label: int
+    predicted: int
+    probability: float
+
+
+@dataclass(frozen=True)
 class EvaluationResult:
     """An evaluation on the split `test`.
 
@@ -47,6 +65,8 @@ class EvaluationResult:
         calibration_error: expected calibration error, a share of 1.
         examples: how many were evaluated.
         accuracy_by_digit: the accuracy on each digit that occurs.
+        confusion: ten rows, one for each true digit, of how often each digit was predicted.
+        misread: every example with a wrong answer.
         baseline_accuracy: the baseline's accuracy on the same examples, None without one.
         blessed: whether every threshold was met.
         failures: the thresholds that were not.
@@ -57,6 +77,8 @@ class EvaluationResult:
     calibration_error: float
     examples: int
     accuracy_by_digit: dict[int, float]
+    confusion: tuple[tuple[int, ...], ...]
+    misread: tuple[Misread, ...]
     baseline_accuracy: float | None
     blessed: bool
     failures: tuple[Failure, ...]
@@ -66,26 +88,13 @@ class EvaluationResult:
         """The digit with the lowest accuracy."""
         return min(self.accuracy_by_digit, key=self.accuracy_by_digit.__getitem__)
 
-    def to_json(self) -> str:
-        """As JSON; `from_json` is its inverse."""
-        return json.dumps(asdict(self))
-
-    @classmethod
-    def from_json(cls, text: str) -> EvaluationResult:
-        """From what `to_json` made."""
-        values = json.loads(text)
-        by_digit = {int(digit): accuracy for digit, accuracy in values["accuracy_by_digit"].items()}
-        failures = tuple(Failure(**failure) for failure in values["failures"])
-        return cls(**{**values, "accuracy_by_digit": by_digit, "failures": failures})
-
 
 def read_evaluation(uri: str) -> EvaluationResult:
     """Reads a ModelEvaluation artifact."""
-    import tensorflow_model_analysis as tfma  # noqa: PLC0415 (loads TensorFlow: EvaluationResult is wanted without)
-
     names = {spec.name for spec in tfma.load_eval_result(uri).config.model_specs}
-    candidate = _metrics_by_slice(uri, _CANDIDATE if _CANDIDATE in names else "")
-    baseline = _metrics_by_slice(uri, _BASELINE) if _BASELINE in names else None
+    evaluated = tfma.load_eval_result(uri, model_name=_CANDIDATE if _CANDIDATE in names else "")
+    candidate = _metrics_by_slice(evaluated)
+    baseline = tfma.load_eval_result(uri, model_name=_BASELINE) if _BASELINE in names else None
     validation = tfma.load_validation_result(uri)
     failures = [
         _failure(slice_failures.slice_key, failure)
@@ -100,21 +109,35 @@ def read_evaluation(uri: str) -> EvaluationResult:
         accuracy_by_digit={
             digit: metrics["accuracy"] for digit, metrics in sorted(candidate.items(), key=str) if digit is not None
         },
-        baseline_accuracy=baseline[None]["accuracy"] if baseline else None,
+        confusion=_confusion(evaluated),
+        misread=_misread(evaluated),
+        baseline_accuracy=_metrics_by_slice(baseline)[None]["accuracy"] if baseline else None,
         blessed=bool(validation.validation_ok),
         failures=tuple(failures),
     )
 
 
-def _metrics_by_slice(uri: str, model_name: str) -> dict[int | None, dict[str, float]]:
-    import tensorflow_model_analysis as tfma  # noqa: PLC0415
-
+def _metrics_by_slice(evaluated: tfma.EvalResult) -> dict[int | None, dict[str, float]]:
     metrics: dict[int | None, dict[str, float]] = {}
-    for slice_key, by_output in tfma.load_eval_result(uri, model_name=model_name).slicing_metrics:
+    for slice_key, by_output in evaluated.slicing_metrics:
         digit = int(dict(slice_key)[LABEL_KEY]) if slice_key else None
         values = by_output[""][""]
         metrics[digit] = {name: float(values[key]["doubleValue"]) for name, key in _METRICS.items()}
     return metrics
+
+
+def _confusion(evaluated: tfma.EvalResult) -> tuple[tuple[int, ...], ...]:
+    plot = next(by_output for slice_key, by_output in evaluated.plots if not slice_key)[""][""]
+    counts = [[0] * NUM_CLASSES for _ in range(NUM_CLASSES)]
+    for entry in plot["multiClassConfusionMatrixAtThresholds"]["matrices"][0]["entries"]:
+        # (protobuf's JSON leaves zeros out)
+        counts[entry.get("actualClassId", 0)][entry.get("predictedClassId", 0)] = int(entry["numWeightedExamples"])
+    return tuple(map(tuple, counts))
+
+
+def _misread(evaluated: tfma.EvalResult) -> tuple[Misread, ...]:
+    values = next(by_output for slice_key, by_output in evaluated.slicing_metrics if not slice_key)[""][""]
+    return tuple(Misread(*row) for row in json.loads(base64.b64decode(values[digit_metrics.MISREAD]["bytesValue"])))
 
 
 def _failure(slice_key: Any, failure: Any) -> Failure:

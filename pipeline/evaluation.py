@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import tensorflow_model_analysis as tfma
+from tensorflow_model_analysis.proto.config_pb2 import PerSliceMetricThreshold  # tfma itself lacks it from 0.48 on
 
+from components.digit_metrics import DigitMetrics
 from models.features import LABEL_KEY
 from pipeline.config import Thresholds
-
-ACCURACY = "sparse_categorical_accuracy"
-"""The name under which TFMA reports accuracy."""
 
 _ROUNDING = 1e-6
 """TFMA holds metrics as float32: a threshold met exactly must not fail on its last bit. One image of 10,000 is 1e-4."""
@@ -32,11 +31,12 @@ def create_eval_config(thresholds: Thresholds) -> tfma.EvalConfig:
         ),
     )
     digit = tfma.MetricThreshold(value_threshold=at_least(thresholds.min_digit_accuracy))
-    accuracy = tfma.MetricConfig(
-        class_name="SparseCategoricalAccuracy",
+    metrics = tfma.MetricConfig(
+        class_name=DigitMetrics.__name__,
+        module=DigitMetrics.__module__,
         per_slice_thresholds=[
-            tfma.PerSliceMetricThreshold(slicing_specs=[everything], threshold=overall),
-            tfma.PerSliceMetricThreshold(slicing_specs=[each_digit], threshold=digit),
+            PerSliceMetricThreshold(slicing_specs=[everything], threshold=overall),
+            PerSliceMetricThreshold(slicing_specs=[each_digit], threshold=digit),
         ],
     )
     return tfma.EvalConfig(
@@ -44,15 +44,5 @@ def create_eval_config(thresholds: Thresholds) -> tfma.EvalConfig:
             tfma.ModelSpec(signature_name="serving_default", label_key=LABEL_KEY, prediction_key="probabilities")
         ],
         slicing_specs=[everything, each_digit],
-        metrics_specs=[
-            tfma.MetricsSpec(
-                metrics=[
-                    accuracy,
-                    tfma.MetricConfig(class_name="SparseCategoricalCrossentropy"),
-                    tfma.MetricConfig(class_name="ExampleCount"),
-                    tfma.MetricConfig(class_name="MultiClassConfusionMatrixPlot"),
-                    tfma.MetricConfig(class_name="ExpectedCalibrationError", module="pipeline.calibration_error"),
-                ]
-            ),
-        ],
+        metrics_specs=[tfma.MetricsSpec(metrics=[metrics])],
     )

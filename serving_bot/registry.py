@@ -73,6 +73,20 @@ class PushedVersion:
             return None
 
     @property
+    def state(self) -> Literal["in order", "incomplete", "damaged"]:
+        """The problem in a word."""
+        if self.problem is None:
+            return "in order"
+        return "incomplete" if self.problem == INCOMPLETE else "damaged"
+
+    @property
+    def test_accuracy(self) -> float | None:
+        """Share of right answers on the split `test`, None where the card does not say."""
+        metrics = self.card.get("metrics")
+        accuracy = metrics.get("test_accuracy") if isinstance(metrics, dict) else None
+        return accuracy if isinstance(accuracy, float | int) else None
+
+    @property
     def name(self) -> str:
         """The network and its epochs, for people."""
         name = self.card.get("display_name") or self.card.get("model") or "unknown"
@@ -190,7 +204,7 @@ def promote(push_dir: str, number: int) -> PushedVersion:
     """
     registry = read_registry(push_dir)
     chosen = registry[number]
-    problem = _problem(chosen)
+    problem = find_problem(chosen)
     if problem is not None:
         raise RegistryError(f"Version {number} cannot be served: {problem}. Nothing was changed.")
     _change(registry, "promote", number)
@@ -212,7 +226,7 @@ def rollback(push_dir: str) -> PushedVersion:
             "`digits models promote VERSION` pins one."
         )
     for version in registry.versions:
-        if version.number < live.number and _problem(version) is None:
+        if version.number < live.number and find_problem(version) is None:
             _change(registry, "rollback", version.number)
             return version
     raise RegistryError(f"Version {live.number} is live, and {push_dir} holds no older one in order to go back to.")
@@ -266,8 +280,8 @@ def _read_card(version: Version) -> dict[str, Any]:
     return card if isinstance(card, dict) else {}
 
 
-def _problem(version: PushedVersion) -> str | None:
-    """What keeps a version from being served, the canary digits included."""
+def find_problem(version: PushedVersion) -> str | None:
+    """What keeps a version from being served, None if nothing does; here every version answers the canary digits."""
     return version.problem or _check([version.version], [version.version]).get(version.version)
 
 

@@ -42,7 +42,8 @@ def evaluate(tmp_path: Path):
         config = tfma.utils.update_eval_config_with_defaults(
             create_eval_config(thresholds), has_baseline=baseline_wrong is not None, rubber_stamp=True
         )
-        columns = {"label": labels, "probabilities": _predictions(labels, wrong)}
+        images = [f"picture {number}".encode() for number in range(100)]
+        columns = {"image": images, "label": labels, "probabilities": _predictions(labels, wrong)}
         for spec in config.model_specs:
             if spec.is_baseline:
                 spec.prediction_key = "baseline_probabilities"

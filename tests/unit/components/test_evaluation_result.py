@@ -2,6 +2,7 @@ import math
 
 import pytest
 
+from components.digit_metrics import image_digest
 from components.evaluation_result import Failure, read_evaluation
 from pipeline.config import Thresholds
 
@@ -20,6 +21,22 @@ def test_figures_of_a_blessed_model(evaluate):
     # Right answers have a probability of 0.91, wrong ones give 0.01 to the label.
     assert result.loss == pytest.approx(-(0.96 * math.log(0.91) + 0.04 * math.log(0.01)), rel=1e-4)
     assert result.calibration_error == pytest.approx(0.96 - 0.91, abs=1e-5)
+
+
+def test_what_was_taken_for_what(evaluate):
+    result = read_evaluation(evaluate(Thresholds(0, 0, 0), {3: 4, 0: 1}, {9: 10}))
+
+    for digit, row in enumerate(result.confusion):
+        wrong = {3: 4, 0: 1}.get(digit, 0)
+        assert row[digit] == 10 - wrong
+        assert row[(digit + 1) % 10] == wrong
+    assert sum(map(sum, result.confusion)) == 100
+    # The first of each digit are wrong: of 0 the picture 0, of 3 the pictures 3, 13, 23 and 33.
+    assert {misread.digest for misread in result.misread} == {
+        image_digest(f"picture {number}".encode()) for number in (0, 3, 13, 23, 33)
+    }
+    assert {(misread.label, misread.predicted) for misread in result.misread} == {(0, 1), (3, 4)}
+    assert [misread.probability for misread in result.misread] == pytest.approx([0.91] * 5)
 
 
 def test_figures_beside_a_baseline_and_what_was_missed(evaluate):

@@ -1,0 +1,185 @@
+"""What the Evaluator measures, as one TFMA metric: every figure from one look at each example.
+
+TFMA would hand every example to each of five metrics, in Python and once for each slice, and compile Keras' two among
+them first; together that took longer than everything else the Evaluator does (docs/adr/0004).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import apache_beam as beam
+import numpy as np
+import numpy.typing as npt
+import tensorflow_model_analysis as tfma
+from tensorflow_model_analysis.metrics.multi_class_confusion_matrix_plot import MULTI_CLASS_CONFUSION_MATRIX_PLOT_NAME
+from tensorflow_model_analysis.proto import metrics_for_slice_pb2
+
+from models.features import IMAGE_KEY, NUM_CLASSES
+
+# Keras' names where Keras has the metric, TFMA's where TFMA has.
+ACCURACY = "sparse_categorical_accuracy"
+LOSS = "sparse_categorical_crossentropy"
+CALIBRATION_ERROR = "expected_calibration_error"
+EXAMPLE_COUNT = "example_count"
+CONFUSION_MATRIX = MULTI_CLASS_CONFUSION_MATRIX_PLOT_NAME
+MISREAD = "misread"
+
+BINS = 15
+_LEAST_PROBABILITY = 1e-7  # as Keras clips, so that one hopeless answer does not make the loss infinite
+
+
+class DigitMetrics(tfma.metrics.Metric):  # type: ignore[misc]
+    """Accuracy, loss, calibration, confusion matrix, number of examples and the misread ones.
+
+    Thresholds given to this metric bind the accuracy. What it yields, for each model and slice:
+
+    * `sparse_categorical_accuracy`: share of right answers, of 1.
+    * `sparse_categorical_crossentropy`: mean cross-entropy in nats.
+    * `expected_calibration_error`: how far confidence lies from accuracy, on average, a share of 1: 15 equal bins of
+      the largest probability. Guo et al., On Calibration of Modern Neural Networks (2017), equation 3.
+    * `example_count`: how many examples.
+    * `multi_class_confusion_matrix_plot`: counts for each true and predicted digit, as TFMA's viewer draws them.
+    * `misread`: JSON, a list of [digest of the PNG bytes, label, predicted digit, its probability].
+    """
+
+    def __init__(self, name: str = ACCURACY):
+        super().__init__(_computations, name=name)
+
+
+@dataclass
+class Totals:
+    """What is counted over examples.
+
+    Attributes:
+        confusion: int64 [10, 10], examples of each true digit (row) by what was predicted (column).
+        bins: float64 [15, 3], count, sum of confidences and number of right answers in each bin of confidence.
+        loss: sum of the cross-entropies, in nats.
+        misread: digest, label, predicted digit and its probability of every wrong answer.
+    """
+
+    confusion: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros((NUM_CLASSES, NUM_CLASSES), np.int64))
+    bins: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros((BINS, 3)))
+    loss: float = 0.0
+    misread: list[tuple[str, int, int, float]] = field(default_factory=list)
+
+    def add(self, image: bytes, label: int, probabilities: npt.NDArray[np.float32]) -> None:
+        """Counts one example: its PNG bytes, its digit and what a model gave, float32 [10]."""
+        predicted = int(probabilities.argmax())
+        confidence = float(probabilities[predicted])
+        self.confusion[label, predicted] += 1
+        self.bins[min(int(confidence * BINS), BINS - 1)] += (1, confidence, predicted == label)
+        self.loss -= math.log(max(float(probabilities[label]), _LEAST_PROBABILITY))
+        if predicted != label:
+            self.misread.append((image_digest(image), label, predicted, confidence))
+
+    def merge(self, other: Totals) -> None:
+        """Counts what another has counted."""
+        self.confusion += other.confusion
+        self.bins += other.bins
+        self.loss += other.loss
+        self.misread += other.misread
+
+    @property
+    def examples(self) -> int:
+        """How many were counted."""
+        return int(self.confusion.sum())
+
+    def calibration_error(self) -> float:
+        """The mean gap between confidence and accuracy, weighted by the bins' counts; NaN without examples."""
+        _, confidence, right = self.bins.T
+        return float(np.abs(confidence - right).sum() / self.examples) if self.examples else math.nan
+
+
+def image_digest(image: bytes) -> str:
+    """Names a picture by its PNG bytes: 64 bits of BLAKE2b, in hexadecimal."""
+    return hashlib.blake2b(image, digest_size=8).hexdigest()
+
+
+def _computations(eval_config: tfma.EvalConfig, model_names: list[str] | None = None, **_: Any) -> list[Any]:
+    prediction_keys = {spec.name: spec.prediction_key for spec in eval_config.model_specs}
+    return [
+        tfma.metrics.MetricComputation(
+            keys=[*_metric_keys(model), _plot_key(model)],
+            preprocessors=[_ReadExample(model, prediction_keys[model])],
+            combiner=_Combiner(model),
+        )
+        for model in model_names or [""]
+    ]
+
+
+def _metric_keys(model: str) -> list[Any]:
+    names = (ACCURACY, LOSS, CALIBRATION_ERROR, EXAMPLE_COUNT, MISREAD)
+    return [tfma.metrics.MetricKey(name=name, model_name=model) for name in names]
+
+
+def _plot_key(model: str) -> Any:
+    return tfma.metrics.PlotKey(name=CONFUSION_MATRIX, model_name=model)
+
+
+class _ReadExample(tfma.metrics.Preprocessor):  # type: ignore[misc]
+    """Takes picture, label and one model's probabilities out of TFMA's extracts."""
+
+    def __init__(self, model: str, prediction_key: str):
+        super().__init__(name=f"digit_example_{model}")
+        self._model, self._prediction_key = model, prediction_key
+
+    def process(self, extracts: dict[str, Any]) -> Iterator[tuple[bytes, int, npt.NDArray[np.float32]]]:
+        label, predictions = extracts[tfma.LABELS_KEY], extracts[tfma.PREDICTIONS_KEY]
+        if self._model:  # with several models TFMA keys both by their names
+            label, predictions = label[self._model], predictions[self._model]
+        if isinstance(predictions, Mapping):  # a model answers with its class, too
+            predictions = predictions[self._prediction_key]
+        yield extracts[tfma.FEATURES_KEY][IMAGE_KEY].item(), int(label.item()), predictions
+
+
+class _Combiner(beam.CombineFn):  # type: ignore[misc]
+    """Adds examples up."""
+
+    def __init__(self, model: str):
+        self._model = model
+
+    def create_accumulator(self) -> Totals:
+        return Totals()
+
+    def add_input(self, totals: Totals, example: tuple[bytes, int, npt.NDArray[np.float32]]) -> Totals:
+        totals.add(*example)
+        return totals
+
+    def merge_accumulators(self, accumulators: Iterable[Totals]) -> Totals:
+        merged = Totals()
+        for totals in accumulators:
+            merged.merge(totals)
+        return merged
+
+    def extract_output(self, totals: Totals) -> dict[Any, Any]:
+        examples = totals.examples
+        right = int(totals.confusion.trace())
+        values = (
+            right / examples if examples else math.nan,
+            totals.loss / examples if examples else math.nan,
+            totals.calibration_error(),
+            float(examples),
+            json.dumps(sorted(totals.misread)).encode(),
+        )
+        return {
+            **dict(zip(_metric_keys(self._model), values, strict=True)),
+            _plot_key(self._model): _confusion_matrix_plot(totals.confusion),
+        }
+
+
+def _confusion_matrix_plot(confusion: npt.NDArray[np.int64]) -> Any:
+    plot = metrics_for_slice_pb2.MultiClassConfusionMatrixAtThresholds()
+    matrix = plot.matrices.add(threshold=0.0)
+    for label, predicted in np.argwhere(confusion):
+        matrix.entries.add(
+            actual_class_id=int(label),
+            predicted_class_id=int(predicted),
+            num_weighted_examples=float(confusion[label, predicted]),
+        )
+    return plot
