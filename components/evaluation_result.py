@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import base64
 import json
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any
 
+import tensorflow_model_analysis as tfma
+
+from components import digit_metrics
 from models.features import LABEL_KEY, NUM_CLASSES
 
-if TYPE_CHECKING:
-    import tensorflow_model_analysis as tfma
-
 _CANDIDATE, _BASELINE = "candidate", "baseline"  # the Evaluator's names; without a baseline the candidate has none
-RESULT_PROPERTY = "result"
-"""Custom property of a ModelEvaluation artifact: its EvaluationResult as JSON, for whoever must not load TensorFlow."""
-
-_METRICS = {  # components/digit_metrics.py names them, which loads TensorFlow
-    "accuracy": "sparse_categorical_accuracy",
-    "loss": "sparse_categorical_crossentropy",
-    "examples": "example_count",
-    "calibration_error": "expected_calibration_error",
+_METRICS = {
+    "accuracy": digit_metrics.ACCURACY,
+    "loss": digit_metrics.LOSS,
+    "examples": digit_metrics.EXAMPLE_COUNT,
+    "calibration_error": digit_metrics.CALIBRATION_ERROR,
 }
 
 
@@ -91,26 +88,9 @@ class EvaluationResult:
         """The digit with the lowest accuracy."""
         return min(self.accuracy_by_digit, key=self.accuracy_by_digit.__getitem__)
 
-    def to_json(self) -> str:
-        """As JSON; `from_json` is its inverse."""
-        return json.dumps(asdict(self))
-
-    @classmethod
-    def from_json(cls, text: str) -> EvaluationResult:
-        """From what `to_json` made."""
-        values = json.loads(text)
-        by_digit = {int(digit): accuracy for digit, accuracy in values["accuracy_by_digit"].items()}
-        failures = tuple(Failure(**failure) for failure in values["failures"])
-        misread = tuple(Misread(**misread) for misread in values["misread"])
-        confusion = tuple(map(tuple, values["confusion"]))
-        read = {"accuracy_by_digit": by_digit, "failures": failures, "misread": misread, "confusion": confusion}
-        return cls(**{**values, **read})
-
 
 def read_evaluation(uri: str) -> EvaluationResult:
     """Reads a ModelEvaluation artifact."""
-    import tensorflow_model_analysis as tfma  # noqa: PLC0415 (loads TensorFlow: EvaluationResult is wanted without)
-
     names = {spec.name for spec in tfma.load_eval_result(uri).config.model_specs}
     evaluated = tfma.load_eval_result(uri, model_name=_CANDIDATE if _CANDIDATE in names else "")
     candidate = _metrics_by_slice(evaluated)
@@ -157,7 +137,7 @@ def _confusion(evaluated: tfma.EvalResult) -> tuple[tuple[int, ...], ...]:
 
 def _misread(evaluated: tfma.EvalResult) -> tuple[Misread, ...]:
     values = next(by_output for slice_key, by_output in evaluated.slicing_metrics if not slice_key)[""][""]
-    return tuple(Misread(*row) for row in json.loads(base64.b64decode(values["misread"]["bytesValue"])))
+    return tuple(Misread(*row) for row in json.loads(base64.b64decode(values[digit_metrics.MISREAD]["bytesValue"])))
 
 
 def _failure(slice_key: Any, failure: Any) -> Failure:

@@ -20,7 +20,7 @@ from models.registry import ARCHITECTURES
 from pipeline.comparison_view import ComparisonView
 from pipeline.config import PipelineConfig
 from pipeline.history import HistoryError, Run, read_runs
-from pipeline.report.contents import ReportError
+from pipeline.report import ReportError
 from pipeline.report.process import write_report_in_child
 from pipeline.supervisor import FAILED, explain, follow
 

@@ -120,7 +120,7 @@ def describe_data(folder: Path, schema_file: Path = SCHEMA_FILE) -> DataDescript
     import pandas as pd  # noqa: PLC0415
     import tensorflow_data_validation as tfdv  # noqa: PLC0415
 
-    from components.mnist_example_gen.executor import encode_png, find_parts, read_batches  # noqa: PLC0415
+    from components.mnist_example_gen.executor import encode_pngs, find_parts, read_batches  # noqa: PLC0415
 
     schema = tfdv.load_schema_text(str(schema_file))
     splits = []
@@ -129,7 +129,7 @@ def describe_data(folder: Path, schema_file: Path = SCHEMA_FILE) -> DataDescript
         images: list[bytes] = []
         labels = []
         for image_batch, label_batch in read_batches(part):
-            images += map(encode_png, image_batch)
+            images += encode_pngs(image_batch)
             labels.append(label_batch)
         frame = pd.DataFrame({IMAGE_KEY: images, LABEL_KEY: np.concatenate(labels).astype(np.int64)})
         splits.append(_describe_split(name, frame, schema))

@@ -16,11 +16,13 @@ from typing import Any, Literal
 from ml_metadata import proto
 from ml_metadata.metadata_store import MetadataStore
 
-from components.evaluation_result import RESULT_PROPERTY, EvaluationResult
 from pipeline.config import LOCK_FILE, METADATA_FILE, PIPELINE_NAME
 
 ERROR_PROPERTY = "error_message"
 """Custom property of a failed execution: why it failed."""
+
+FIGURES_PROPERTY = "figures"
+"""Custom property of a ModelEvaluation artifact: its figures as JSON, for whoever must not load TensorFlow."""
 
 StepState = Literal["done", "cached", "failed", "interrupted"]
 RunState = Literal["pushed", "not blessed", "evaluated", "failed", "running", "interrupted"]
@@ -169,11 +171,15 @@ class Run:
         return str(report["problem"])
 
     @property
-    def evaluation(self) -> EvaluationResult | None:
-        """The figures on the split `test`, None where they were not noted (components.evaluation_result reads them)."""
+    def figures(self) -> dict[str, Any] | None:
+        """What components.evaluation_result.EvaluationResult holds, but for the misread examples, as JSON values.
+
+        None where the Evaluator wrote nothing, or an earlier release ran it.
+        """
         artifact = self.model_evaluation
-        noted = artifact.properties.get(RESULT_PROPERTY) if artifact else None
-        return EvaluationResult.from_json(str(noted)) if noted is not None else None
+        noted = artifact.properties.get(FIGURES_PROPERTY) if artifact else None
+        figures: dict[str, Any] | None = json.loads(str(noted)) if noted is not None else None
+        return figures
 
 
 def read_runs(root: str | Path) -> list[Run]:
@@ -325,7 +331,7 @@ def _run(run_id: str, steps: list[Step]) -> Run:
         return replace(run, state="failed")
     if pusher and pusher.state == "done":
         return replace(run, state="pushed" if run.pushed_model else "not blessed")
-    if run.blessed is None and run.evaluation and run.artifact("ServingCheck", "blessing"):
+    if run.blessed is None and run.figures and run.artifact("ServingCheck", "blessing"):
         return replace(run, state="evaluated")
     return run
 

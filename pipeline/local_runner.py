@@ -1,30 +1,19 @@
-"""Runs the pipeline on this machine. As a program (`python -m pipeline.local_runner FD`) it is `digits run`'s child."""
+"""Runs the pipeline on this machine, one component after the other."""
 
 from __future__ import annotations
 
 import copy
-import gc
-import json
-import logging
 import os
 import re
-import select
-import sys
-import threading
-import traceback
 from collections.abc import Callable
-from dataclasses import asdict
 from datetime import datetime, timezone
 from typing import Any
 
-import tensorflow as tf
-from absl import logging as absl_logging
 from tfx.dsl.compiler import compiler, constants
 from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 from tfx.orchestration.portable import runtime_parameter_utils
 from tfx.proto.orchestration import pipeline_pb2
 
-from models.train import PROGRESS_LOGGER
 from pipeline.config import PipelineConfig
 from pipeline.graph import create_pipeline
 from pipeline.history import read_run
@@ -101,55 +90,3 @@ def _reason(error: BaseException) -> str:
     if "[while running" not in text:
         return text or type(error).__name__
     return re.sub(r"^[\w.]+: |\s*\[while running.*$", "", text.splitlines()[-1])
-
-
-class _ProgressHandler(logging.Handler):
-    """Passes the Trainer's progress on."""
-
-    def __init__(self, report: Report):
-        super().__init__()
-        self._report = report
-
-    def emit(self, record: logging.LogRecord) -> None:
-        if "progress" in record.__dict__:
-            self._report({"event": "progress", **record.__dict__["progress"]})
-
-
-def _end_with_reader(descriptor: int) -> None:
-    """Ends this process as soon as nobody reads the pipe any more: `digits run` was killed and its root is free."""
-    poll = select.poll()
-    poll.register(descriptor, 0)  # errors are reported in any case
-    poll.poll()
-    os._exit(1)  # as good as a kill, from which a run goes on
-
-
-def main() -> int:
-    """Runs the PipelineConfig that comes as JSON on standard input; writes events as JSON lines to a descriptor."""
-    config = PipelineConfig.from_dict(json.load(sys.stdin))
-    events = os.fdopen(int(sys.argv[1]), "w", buffering=1, encoding="utf-8")
-    threading.Thread(target=_end_with_reader, args=(events.fileno(),), daemon=True).start()
-
-    def report(event: dict[str, Any]) -> None:
-        events.write(json.dumps(event) + "\n")
-
-    # What the libraries loaded stays: the collector need not look at it again and again.
-    gc.collect()
-    gc.freeze()
-    absl_logging.use_absl_handler()
-    absl_logging.set_verbosity(absl_logging.INFO)
-    tf.get_logger().propagate = False  # it has a handler of its own
-    progress = logging.getLogger(PROGRESS_LOGGER)
-    progress.setLevel(logging.INFO)
-    progress.propagate = False
-    progress.addHandler(_ProgressHandler(report))
-    try:
-        report({"event": "summary", **asdict(run(config, report))})
-    except ComponentError as error:
-        traceback.print_exc()
-        report({"event": "error", "component": error.component, "message": error.reason})
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from absl import logging
 from ml_metadata.metadata_store import MetadataStore
 from tfx.orchestration import metadata
 
-from components.evaluation_result import RESULT_PROPERTY, EvaluationResult, read_evaluation
+from components.evaluation_result import EvaluationResult, read_evaluation
 from pipeline.config import PipelineConfig
-from pipeline.history import ERROR_PROPERTY, HistoryError, read_run
+from pipeline.history import ERROR_PROPERTY, FIGURES_PROPERTY, HistoryError, read_run
 
 
 @dataclass(frozen=True)
@@ -63,27 +63,28 @@ def record_evaluation(config: PipelineConfig, run_id: str) -> None:
     """
     run = read_run(config.root, run_id)
     evaluation = run.model_evaluation
-    if evaluation is None or run.evaluation is not None:
+    if evaluation is None or run.figures is not None:
         return
+    figures = asdict(read_evaluation(evaluation.uri))
+    del figures["misread"]  # of a hopeless model that is nearly every example
     store = _open(config)
     (artifact,) = store.get_artifacts_by_id([evaluation.id])
-    artifact.custom_properties[RESULT_PROPERTY].string_value = read_evaluation(evaluation.uri).to_json()
+    artifact.custom_properties[FIGURES_PROPERTY].string_value = json.dumps(figures)
     store.put_artifacts([artifact])
 
 
 def summarise(config: PipelineConfig, run_id: str) -> Summary:
     """Collects the outputs of a finished run."""
     run = read_run(config.root, run_id)
-    examples, infra = run.examples, run.artifact("ServingCheck", "blessing")
-    assert run.evaluation is not None  # it is finished: all components have their outputs
-    assert examples is not None
-    assert infra is not None
+    examples, evaluation = run.examples, run.model_evaluation
+    assert examples is not None  # the run is finished
+    assert evaluation is not None
     return Summary(
         run_id=run_id,
-        evaluation=run.evaluation,
+        evaluation=read_evaluation(evaluation.uri),
         split_sizes=json.loads(str(examples.properties["split_sizes"])),
         data_source=str(examples.properties["source"]),
-        servable=infra.properties["blessed"] == 1,
+        servable=run.serving_problem is None,
         serving_problem=run.serving_problem,
         version=str(run.version) if run.pushed_model else None,
         path=str(run.pushed_model.properties["pushed_destination"]) if run.pushed_model else None,

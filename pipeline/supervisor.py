@@ -1,6 +1,6 @@
 """The parent of a local run: starts the pipeline in a process of its own, keeps its noise in a log, shows its events.
 
-The child (pipeline/local_runner.py) loads TensorFlow; this side does not, so that its view stays alive and a crash
+The child (pipeline/child.py) loads TensorFlow; this side does not, so that its view stays alive and a crash
 there is a sentence here. Events are JSON lines on a pipe: `plan` (components, run_id), `start` (component), `progress`
 (epoch, epochs, step, steps, loss, accuracy, ...), `end` (component, state), `summary` (pipeline.summary.Summary) and
 `error` (component or null, message).
@@ -182,7 +182,7 @@ def _events(config: PipelineConfig, log_path: Path, verbose: bool) -> Generator[
     receiving, sending = os.pipe()
     with log_path.open("wb") as log, os.fdopen(receiving, encoding="utf-8") as events:
         child = subprocess.Popen(
-            [sys.executable, "-m", "pipeline.local_runner", str(sending)],
+            [sys.executable, "-m", "pipeline.child", str(sending)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE if verbose else log,
             stderr=subprocess.STDOUT,

@@ -113,6 +113,11 @@ def newest_version(push_dir: str) -> str:
     """
     for version in servable_versions(push_dir):
         return version.path
-    raise NoPushedModelError(
+    raise nothing_pushed(push_dir)
+
+
+def nothing_pushed(push_dir: str) -> NoPushedModelError:
+    """The error for a folder without versions."""
+    return NoPushedModelError(
         f"No model has been pushed to {push_dir} yet. Push one (`make run`), or name another folder with --push-dir."
     )

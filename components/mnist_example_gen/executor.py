@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import apache_beam as beam
-import cv2
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 import tensorflow as tf
 from google.protobuf import wrappers_pb2
 from tfx.components.util import examples_utils
@@ -22,6 +22,7 @@ from tfx.dsl.io import fileio
 from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import proto_utils
+from tfx_bsl.coders.example_coder import RecordBatchToExamples
 
 from components.mnist_example_gen.idx import IMAGES_MAGIC, LABELS_MAGIC, IdxFormatError, IdxReader
 from models.features import IMAGE_KEY, LABEL_KEY, NUM_CLASSES, RAW_SIZE
@@ -95,13 +96,13 @@ def WriteExamples(pipeline: beam.Pipeline, part: Part, folder: str) -> beam.PCol
 def write_shard(
     folder: str, shard: int, shards: int, images: npt.NDArray[np.uint8], labels: npt.NDArray[np.uint8]
 ) -> None:
-    """Writes one TFRecord file; a worker that repeats it writes the same bytes over it."""
+    """Writes one TFRecord file; a worker that repeats it writes the same examples over it."""
     path = os.path.join(folder, f"data_tfrecord-{shard:05d}-of-{shards:05d}.gz")
     # (PNG is compressed already; gzip is what TFX's readers expect)
     options = tf.io.TFRecordOptions(compression_type="GZIP", compression_level=1)
     with tf.io.TFRecordWriter(path, options) as writer:
-        for image, label in zip(images, labels, strict=True):
-            writer.write(encode_example(image, label))
+        for example in encode_examples(images, labels):
+            writer.write(example)
 
 
 def read_batches(part: Part) -> Iterator[tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]]:
@@ -123,20 +124,20 @@ def read_batches(part: Part) -> Iterator[tuple[npt.NDArray[np.uint8], npt.NDArra
                 yield image_batch[keep], label_batch[keep]
 
 
-def encode_example(image: npt.NDArray[np.uint8], label: np.uint8) -> bytes:
-    """One uint8 [28, 28] image and its label as a serialised tf.Example."""
-    features = {
-        IMAGE_KEY: tf.train.Feature(bytes_list=tf.train.BytesList(value=[encode_png(image)])),
-        LABEL_KEY: tf.train.Feature(int64_list=tf.train.Int64List(value=[int(label)])),
+def encode_examples(images: npt.NDArray[np.uint8], labels: npt.NDArray[np.uint8]) -> list[bytes]:
+    """Images uint8 [n, 28, 28] and labels uint8 [n] as n serialised tf.Examples."""
+    each_one = pa.array(np.arange(len(labels) + 1))  # every feature is a list of one value
+    columns = {
+        IMAGE_KEY: pa.array(encode_pngs(images), pa.large_binary()),
+        LABEL_KEY: pa.array(labels, pa.int64()),
     }
-    example = tf.train.Example(features=tf.train.Features(feature=features))
-    return bytes(example.SerializeToString(deterministic=True))
+    lists = [pa.LargeListArray.from_arrays(each_one, values) for values in columns.values()]
+    return list(RecordBatchToExamples(pa.RecordBatch.from_arrays(lists, list(columns))))
 
 
-def encode_png(image: npt.NDArray[np.uint8]) -> bytes:
-    """One uint8 [28, 28] image as the PNG that its tf.Example holds."""
-    _, png = cv2.imencode(".png", image, [cv2.IMWRITE_PNG_COMPRESSION, 1])
-    return bytes(png.tobytes())
+def encode_pngs(images: npt.NDArray[np.uint8]) -> list[bytes]:
+    """Images uint8 [n, 28, 28] as the PNGs that their tf.Examples hold."""
+    return list(tf.io.encode_png(images[..., np.newaxis], compression=1).numpy())
 
 
 @contextlib.contextmanager

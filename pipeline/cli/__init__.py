@@ -7,6 +7,7 @@ import typer
 from pipeline.cli.bot import bot
 from pipeline.cli.compare import compare, report
 from pipeline.cli.data import data
+from pipeline.cli.models import models
 from pipeline.cli.reading import evaluate_photos, predict
 from pipeline.cli.run import run
 
@@ -20,6 +21,7 @@ def digits() -> None:
 
 for command in (data, run, compare, report, predict, evaluate_photos, bot):
     app.command()(command)
+app.add_typer(models, name="models")
 
 
 def main() -> None:

@@ -125,7 +125,7 @@ def report(
     from rich.console import Console
 
     from pipeline.history import HistoryError
-    from pipeline.report.contents import ReportError
+    from pipeline.report import ReportError
     from pipeline.report.process import write_report_in_child
     from pipeline.report.selection import select_runs
 

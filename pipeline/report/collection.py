@@ -17,6 +17,7 @@ from components.digit_metrics import image_digest
 from components.evaluation_result import read_evaluation
 from models.features import IMAGE_KEY
 from pipeline.history import Run
+from pipeline.report import ReportError
 from pipeline.report.comparing import PUBLISHED, compare, entitle, group_recipes, label_models
 from pipeline.report.contents import (
     Curve,
@@ -24,7 +25,6 @@ from pipeline.report.contents import (
     ModelReport,
     Photos,
     Report,
-    ReportError,
 )
 from pipeline.report.statistics import wilson_interval
 from pipeline.report.wording import conclude

@@ -179,7 +179,3 @@ class Report:
     comparisons: tuple[Comparison, ...]
     conclusions: tuple[str, ...]
     misread: tuple[MisreadPicture, ...]
-
-
-class ReportError(Exception):
-    """There is nothing to report on, or it cannot be read; the message is one sentence with the next step."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pipeline.config import child_environment
 from pipeline.history import find_run, read_runs
-from pipeline.report.contents import ReportError
+from pipeline.report import ReportError
 
 
 def write_report_in_child(

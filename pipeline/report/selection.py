@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.history import Run, find_run, read_runs
-from pipeline.report.contents import ReportError
+from pipeline.report import ReportError
 
 
 def select_runs(root: Path, names: Sequence[str]) -> list[Run]:

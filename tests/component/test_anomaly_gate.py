@@ -8,7 +8,7 @@ import tensorflow_data_validation as tfdv
 from tfx.types import standard_artifacts
 
 from components.anomaly_gate import AnomaliesFoundError, check_anomalies
-from components.mnist_example_gen.executor import encode_example
+from components.mnist_example_gen.executor import encode_examples
 from pipeline.config import SCHEMA_FILE
 
 
@@ -19,8 +19,8 @@ def validate(tmp_path, some_test_images):
     def validate(change=lambda example: None):
         path = str(tmp_path / "examples.tfrecord")
         with tf.io.TFRecordWriter(path) as writer:
-            for image, label in zip(*(array[:50] for array in some_test_images), strict=True):
-                example = tf.train.Example.FromString(encode_example(image, label))
+            for serialized in encode_examples(*(array[:50] for array in some_test_images)):
+                example = tf.train.Example.FromString(serialized)
                 change(example.features.feature)
                 writer.write(example.SerializeToString())
         statistics = tfdv.generate_statistics_from_tfrecord(path)

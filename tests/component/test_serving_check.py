@@ -7,13 +7,13 @@ import pytest
 import tensorflow as tf
 from tfx.types import standard_artifacts as artifacts
 
-from components.mnist_example_gen.executor import encode_example
+from components.mnist_example_gen.executor import encode_examples
 from components.serving_check import check_export
 
 
 @pytest.fixture(scope="module")
 def serialised(some_test_images):
-    return [encode_example(image, label) for image, label in zip(*(a[:40] for a in some_test_images), strict=True)]
+    return encode_examples(*(array[:40] for array in some_test_images))
 
 
 @pytest.fixture

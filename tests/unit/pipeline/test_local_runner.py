@@ -1,8 +1,5 @@
 import itertools
 import json
-import logging
-import os
-import threading
 
 import pytest
 
@@ -111,30 +108,3 @@ def test_only_one_node_is_run_and_only_the_pusher_is_never_cached(tmp_path):
         assert [index for index, option in enumerate(options) if not option.HasField("skip")] == [position]
         assert options[position].caching_options.enable_cache == (name != "VersionedPusher")
     assert not any(node.pipeline_node.execution_options.HasField("skip") for node in ir.nodes), "it was changed"
-
-
-def test_progress_is_passed_on_and_other_records_are_not():
-    events = []
-    logger = logging.getLogger("test_local_runner")
-    logger.propagate = False
-    logger.setLevel(logging.INFO)
-    logger.addHandler(local_runner._ProgressHandler(events.append))
-    logger.info("note")
-    logger.info("far", extra={"progress": {"epoch": 2, "step": 3}})
-
-    assert events == [{"event": "progress", "epoch": 2, "step": 3}]
-
-
-def test_the_child_ends_when_nobody_reads_its_events_any_more(monkeypatch):
-    """Else a killed `digits run` would leave it working in a root that the next run takes for free."""
-    ended = threading.Event()
-    monkeypatch.setattr(local_runner.os, "_exit", lambda status: ended.set())
-    receiving, sending = os.pipe()
-    try:
-        threading.Thread(target=local_runner._end_with_reader, args=(sending,), daemon=True).start()
-        os.write(sending, b"an event\n")
-        assert not ended.wait(0.3)
-        os.close(receiving)
-        assert ended.wait(5)
-    finally:
-        os.close(sending)
