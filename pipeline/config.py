@@ -15,6 +15,9 @@ PIPELINE_NAME = "digits"
 METADATA_FILE = "metadata.sqlite"
 """The ML Metadata database in a root."""
 
+REPORTS_FOLDER = "reports"
+"""The reports in a root, a folder each."""
+
 LOCK_FILE = ".lock"
 """A file in a root; whoever runs there holds a lock on it."""
 

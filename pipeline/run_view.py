@@ -162,6 +162,7 @@ def describe_summary(summary: dict[str, Any], config: PipelineConfig) -> Rendera
     table.add_row("Verdict", Text("blessed", style="green") if blessed else Text("not blessed", style="red"))
     if summary["version"]:
         table.add_row("Pushed", Text(f"version {summary['version']}, {summary['path']}"))
+    table.add_row("Report", Text(summary["report"] or "could not be written; the log says why"))
     longest = sorted(summary["seconds"].items(), key=lambda item: -item[1])
     table.add_row("Time", ", ".join(f"{name} {seconds:.1f} s" for name, seconds in longest) or "all cached")
     if blessed:

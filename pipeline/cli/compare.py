@@ -70,7 +70,7 @@ def compare(
 
     from pipeline import mnist
     from pipeline.comparison import combine, compare_locally
-    from pipeline.config import PipelineConfig
+    from pipeline.config import REPORTS_FOLDER, PipelineConfig
 
     console = Console(highlight=False)
     folder = data or str(root / "data")
@@ -94,7 +94,7 @@ def compare(
         status = compare_locally(
             combine(configs),
             console,
-            output or root / "reports" / "comparison",
+            output or root / REPORTS_FOLDER / "comparison",
             photos=photos or [],
             command=_command(),
             prepare=prepare,
@@ -124,6 +124,7 @@ def report(
     """Report on finished runs: a page that needs nothing else, the same as Markdown and as JSON."""
     from rich.console import Console
 
+    from pipeline.config import REPORTS_FOLDER
     from pipeline.history import HistoryError
     from pipeline.report import ReportError
     from pipeline.report.process import write_report_in_child
@@ -132,7 +133,7 @@ def report(
     console = Console(highlight=False)
     try:
         run_ids = [run.run_id for run in select_runs(root, runs or [])]
-        folder = output or root / "reports" / (run_ids[0] if len(run_ids) == 1 else "comparison")
+        folder = output or root / REPORTS_FOLDER / (run_ids[0] if len(run_ids) == 1 else "comparison")
         with console.status("Writing the report ..."):
             page = write_report_in_child(root, run_ids, folder, photos=photos or [], command=_command())
     except (HistoryError, ReportError) as error:
