@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import base64
+import fcntl
 import itertools
 import json
 import os
-import shlex
 import shutil
 import subprocess
 from dataclasses import dataclass, field
@@ -49,10 +49,17 @@ class Chromium:
         to_browser, self._write = os.pipe()
         self._read, from_browser = os.pipe()
         options = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
-        command = shlex.join([program, *options, f"--user-data-dir={profile}", "--remote-debugging-pipe"])
+
+        def connect() -> None:
+            """The browser reads descriptor 3 and writes to 4; both may be in use already."""
+            ends = [fcntl.fcntl(end, fcntl.F_DUPFD, 10) for end in (to_browser, from_browser)]
+            os.dup2(ends[0], 3)
+            os.dup2(ends[1], 4)
+
         self._process = subprocess.Popen(
-            ["sh", "-c", f"exec {command} 3<&{to_browser} 4>&{from_browser}"],
-            pass_fds=[to_browser, from_browser],
+            [program, *options, f"--user-data-dir={profile}", "--remote-debugging-pipe"],
+            preexec_fn=connect,  # noqa: PLW1509 (the tests start no threads)
+            pass_fds=[3, 4],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )

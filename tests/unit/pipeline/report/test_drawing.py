@@ -1,3 +1,4 @@
+from itertools import pairwise
 from xml.etree import ElementTree
 
 import pytest
@@ -40,7 +41,7 @@ def test_curves_fall_where_figures_fall():
     svg = curves([Line("loss", ((1, 0.5), (2, 0.05), (3, 0.005)), 0, False)], "Loss", percent=False)
 
     points = [tuple(map(float, point.split(","))) for point in next(parse(svg).iter("polyline")).get("points").split()]
-    steps = [second[1] - first[1] for first, second in zip(points, points[1:], strict=False)]
+    steps = [second[1] - first[1] for first, second in pairwise(points)]
     assert steps[0] == pytest.approx(steps[1], abs=0.2), "the scale is logarithmic"
     assert steps[0] > 0
     assert {"0.5", "0.005", "1", "2", "3", "epoch"} <= set(texts(svg))
