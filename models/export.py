@@ -21,7 +21,7 @@ from tfx.utils import io_utils
 
 from models.features import IMAGE_KEY, RAW_SIZE
 from models.preprocessing import preprocess_images
-from serving_bot.classifier import CARD_FILE, MODEL_FILE
+from serving_bot.push_folder import CARD_FILE, MODEL_FILE
 
 
 class ConversionError(RuntimeError):
@@ -150,8 +150,15 @@ def fit_temperature(logits: npt.NDArray[np.float32], labels: npt.NDArray[np.int6
 
 
 def git_revision() -> str:
-    """The commit this source tree stands at, with `-dirty` when it was edited, or "unknown" outside a checkout."""
+    """The commit this source tree stands at, with `-dirty` when it was edited.
+
+    In the image, which holds no checkout, the file REVISION says it (Dockerfile); elsewhere outside a checkout it is
+    "unknown".
+    """
     folder = Path(__file__).parent
+    noted = folder / "REVISION"
+    if noted.exists():
+        return noted.read_text(encoding="utf-8").strip()
     tracked = ["git", "-C", str(folder), "ls-files", "--error-unmatch", Path(__file__).name]
     describe = ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:

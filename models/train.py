@@ -24,6 +24,7 @@ from tfx.components.trainer.fn_args_utils import FnArgs
 from tfx.dsl.io import fileio
 from tfx.utils import io_utils
 
+from models.description import describe_layers, describe_machine
 from models.distribution import Distribution, join_devices
 from models.export import LitertConverter, export_model, fit_temperature, git_revision
 from models.input_pipeline import Split, load_or_stream, load_split, training_batches
@@ -65,6 +66,8 @@ def run_fn(fn_args: FnArgs) -> None:
                 **{key: value for key, value in asdict(parameters).items() if key != "model"},
                 "parameters": model.count_params(),
                 "git_revision": git_revision(),
+                "machine": describe_machine(),
+                "layers": describe_layers(model),
                 "versions": {name: version(name) for name in ("keras", "tensorflow", "tfx")},
                 "export_id": uuid4().hex,
                 "trained_at": datetime.now(timezone.utc).isoformat(timespec="seconds"),

@@ -13,7 +13,19 @@ from models.parameters import TrainingParameters
 PIPELINE_NAME = "digits"
 """One name for all models: runs share their data components, and a baseline may be of another architecture."""
 
+METADATA_FILE = "metadata.sqlite"
+"""The ML Metadata database in a root."""
+
+REPORTS_FOLDER = "reports"
+"""The reports in a root, a folder each."""
+
+LOCK_FILE = ".lock"
+"""A file in a root; whoever runs there holds a lock on it."""
+
 SCHEMA_FILE = Path(__file__).with_name("schema.pbtxt")
+
+ROUNDING = 1e-6
+"""TFMA holds metrics as float32: a threshold met exactly must not fail on its last bit. One image of 10,000 is 1e-4."""
 
 
 @dataclass(frozen=True)
@@ -40,10 +52,11 @@ class PipelineConfig:
         root: folder of artifacts, local or an address such as gs://bucket/digits.
         push_dir: folder that blessed models are pushed to.
         training: what to train and how.
-        thresholds: what to demand.
+        thresholds: what to demand; None to measure only: such a run blesses nothing and pushes nothing.
         baseline: the latest blessed model that is older than this one, or none.
         eval_size: training images held out for validation.
         serving_images: test images that ServingCheck sends through the export.
+        schema_file: the reviewed schema, where the components find it.
         enable_cache: whether finished components are reused.
         beam_args: Beam pipeline options; in-process by default.
     """
@@ -52,10 +65,11 @@ class PipelineConfig:
     root: str
     push_dir: str
     training: TrainingParameters
-    thresholds: Thresholds = field(default_factory=Thresholds)
+    thresholds: Thresholds | None = field(default_factory=Thresholds)
     baseline: Literal["latest", "none"] = "latest"
     eval_size: int = 2000
     serving_images: int = 500
+    schema_file: str = str(SCHEMA_FILE)
     enable_cache: bool = True
     # Without a mode of its own Beam 2.65 and newer may reach for a runner that it would have to download.
     # Types are checked where the graph is built, again and again, for a graph that never changes.
@@ -73,7 +87,7 @@ class PipelineConfig:
     @property
     def metadata_path(self) -> str:
         """The ML Metadata database, an SQLite file: it needs locks, which object stores have not."""
-        return str(self.state_folder / "metadata.sqlite")
+        return str(self.state_folder / METADATA_FILE)
 
     def to_dict(self) -> dict[str, Any]:
         """As plain JSON values; `from_dict` is its inverse."""
@@ -86,7 +100,7 @@ class PipelineConfig:
             **{
                 **values,
                 "training": TrainingParameters(**values["training"]),
-                "thresholds": Thresholds(**values["thresholds"]),
+                "thresholds": Thresholds(**values["thresholds"]) if values["thresholds"] else None,
                 "beam_args": tuple(values["beam_args"]),
             }
         )

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from pipeline.config import PipelineConfig
 
-_SIGNS = {
+SIGNS = {
     "waiting": ("·", "dim"),
     "running": ("▶", "cyan"),
     "done": ("✓", "green"),
@@ -28,20 +28,22 @@ class RunView:
     Takes the events that pipeline/supervisor.py describes.
     """
 
-    def __init__(self, console: Console):
+    def __init__(self, console: Console, *, nested: bool = False):
+        """Makes the view; a nested one is drawn by another view where there is a terminal."""
         self._console = console
+        self._quiet = console.is_terminal
         self._states: dict[str, str] = {}
         self._started: dict[str, float] = {}
         self._seconds: dict[str, float] = {}
         self._training: dict[str, Any] = {}
         self._training_since: tuple[float, int] | None = None  # when, and how many steps were done then
-        self._live = Live(self, console=console, refresh_per_second=4) if console.is_terminal else None
+        self._live = Live(self, console=console, refresh_per_second=4) if self._quiet and not nested else None
 
     def __enter__(self) -> RunView:
         """Starts the live view."""
         if self._live:
             self._live.start()
-        else:
+        elif not self._quiet:
             self._say("Loading TensorFlow and TFX ...")
         return self
 
@@ -72,7 +74,7 @@ class RunView:
         component = event["component"]
         self._states[component] = event["state"]
         self._seconds[component] = time.monotonic() - self._started[component]
-        if not self._live:
+        if not self._quiet:
             cached = event["state"] == "cached"
             self._say(f"{component}: {'cached' if cached else f'{self._seconds[component]:.1f} s'}")
 
@@ -81,7 +83,7 @@ class RunView:
         if self._training_since is None:
             self._training_since = (time.monotonic(), done)
         self._training = event
-        if not self._live and "val_loss" in event:
+        if not self._quiet and "val_loss" in event:
             self._say(f"Trainer: {self._describe_training()}")
 
     def __rich__(self) -> RenderableType:
@@ -90,7 +92,7 @@ class RunView:
             return Text("Loading TensorFlow and TFX ...", style="dim")
         table = Table.grid(padding=(0, 2))
         for component, state in self._states.items():
-            sign, style = _SIGNS[state]
+            sign, style = SIGNS[state]
             table.add_row(
                 Text(sign, style=style),
                 Text(component, style="dim" if state == "waiting" else ""),
@@ -118,6 +120,11 @@ class RunView:
             text += f"  validation {now['val_accuracy']:.2%}"
         left = round(self._seconds_left())
         return text + (f"  {left // 60}:{left % 60:02} left" if left else "")
+
+    @property
+    def training_left(self) -> float | None:
+        """Seconds of training that are left, None where training has not begun."""
+        return self._seconds_left() if self._training else None
 
     def _seconds_left(self) -> float:
         since, first = self._training_since or (time.monotonic(), 0)
@@ -155,6 +162,7 @@ def describe_summary(summary: dict[str, Any], config: PipelineConfig) -> Rendera
     table.add_row("Verdict", Text("blessed", style="green") if blessed else Text("not blessed", style="red"))
     if summary["version"]:
         table.add_row("Pushed", Text(f"version {summary['version']}, {summary['path']}"))
+    table.add_row("Report", Text(summary["report"] or "could not be written; the log says why"))
     longest = sorted(summary["seconds"].items(), key=lambda item: -item[1])
     table.add_row("Time", ", ".join(f"{name} {seconds:.1f} s" for name, seconds in longest) or "all cached")
     if blessed:
@@ -170,6 +178,7 @@ def _describe_baseline(accuracy: float | None, config: PipelineConfig) -> str:
 
 def _problems(summary: dict[str, Any], config: PipelineConfig) -> list[str]:
     evaluation, thresholds = summary["evaluation"], config.thresholds
+    assert thresholds is not None  # without them nothing could be missed
     problems = []
     for failure in sorted(
         evaluation["failures"], key=lambda failure: -1 if failure["digit"] is None else failure["digit"]

@@ -1,16 +1,19 @@
-"""Options that several commands share, and how a command ends with one sentence."""
+"""What several commands share: options, the console for tables, and how a command ends with one sentence."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 import typer
 
 from models.parameters import TrainingParameters, source_fingerprint
 from models.registry import ARCHITECTURES
 from pipeline.config import state_folder
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 def _known_model(name: str) -> str:
@@ -158,6 +161,14 @@ def training_parameters(
 def absolute(folder: str) -> str:
     """A local folder from the root of the file system; an address such as gs://bucket/folder stays as it is."""
     return folder if "://" in folder else os.path.abspath(folder)
+
+
+def output() -> Console:
+    """The console for tables: as wide as the terminal, and wide enough for whole lines where there is none."""
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=200, soft_wrap=True)
 
 
 def stop(sentence: str) -> NoReturn:
