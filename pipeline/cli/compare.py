@@ -55,7 +55,7 @@ def compare(
         typer.Option(file_okay=False, help="Folder for the report.", show_default="ROOT/reports/comparison"),
     ] = None,
     photos: Photos = None,
-    root: options.Root = Path("runs"),
+    root: options.ArtifactRoot = "runs",
     data: options.Data = None,
     verbose: options.Verbose = False,
 ) -> None:
@@ -68,16 +68,18 @@ def compare(
     """
     from rich.console import Console
 
-    from pipeline import mnist
+    from pipeline import data_store
     from pipeline.comparison import combine, compare_locally
-    from pipeline.config import REPORTS_FOLDER, PipelineConfig
+    from pipeline.config import REPORTS_FOLDER, PipelineConfig, state_folder
+    from pipeline.mnist import DataError
 
     console = Console(highlight=False)
-    folder = data or str(root / "data")
+    root = root.rstrip("/") or "/"
+    folder = data or f"{root}/data"
     configs = [
         PipelineConfig(
             data=absolute(folder),
-            root=str(root.absolute()),
+            root=absolute(root),
             push_dir="",
             training=training_parameters(model, int(number), seed=seed),
             thresholds=None,
@@ -87,20 +89,19 @@ def compare(
     ]
 
     def prepare() -> None:
-        if "://" not in folder:
-            mnist.fetch_if_absent(Path(folder), console)
+        data_store.fetch_if_absent(folder, console)
 
     try:
         status = compare_locally(
             combine(configs),
             console,
-            output or root / REPORTS_FOLDER / "comparison",
+            output or state_folder(root) / REPORTS_FOLDER / "comparison",
             photos=photos or [],
             command=_command(),
             prepare=prepare,
             verbose=verbose,
         )
-    except mnist.DataError as error:
+    except DataError as error:
         stop(str(error))
     raise typer.Exit(status)
 
