@@ -31,6 +31,7 @@ SUMMARY = {
     "version": "17",
     "path": "/pushed/17",
     "seconds": {},
+    "report": "/runs/reports/a/report.html",
 }
 MISSED = {"digit": None, "value": 0.5, "bound": 0.97, "is_change": False}
 
