@@ -140,7 +140,7 @@ def describe_summary(summary: dict[str, Any], config: PipelineConfig) -> Rendera
     by_digit = evaluation["accuracy_by_digit"]
     worst = min(by_digit, key=by_digit.__getitem__)
     sizes = {split: f"{size:,}" for split, size in summary["split_sizes"].items()}
-    problems = _problems(summary, config)
+    problems = describe_problems(evaluation, summary["serving_problem"])
     blessed = evaluation["blessed"] and summary["servable"]
     table = Table.grid(padding=(0, 2))
     table.add_row("Model", f"{training.model}, {training.epochs} epochs, seed {training.seed}")
@@ -168,26 +168,30 @@ def _describe_baseline(accuracy: float | None, config: PipelineConfig) -> str:
     return "none (no earlier blessed model)" if config.baseline == "latest" else "none, as asked"
 
 
-def _problems(summary: dict[str, Any], config: PipelineConfig) -> list[str]:
-    evaluation, thresholds = summary["evaluation"], config.thresholds
+def describe_problems(figures: dict[str, Any] | None, serving_problem: str | None) -> list[str]:
+    """Why a model was not blessed, a sentence for each reason.
+
+    Args:
+        figures: components.evaluation_result.EvaluationResult as a dict, through JSON; None without an evaluation.
+        serving_problem: what ServingCheck found.
+    """
     problems = []
-    for failure in sorted(
-        evaluation["failures"], key=lambda failure: -1 if failure["digit"] is None else failure["digit"]
-    ):
-        if failure["is_change"]:
+    failures = figures["failures"] if figures else []
+    for failure in sorted(failures, key=lambda failure: -1 if failure["digit"] is None else failure["digit"]):
+        bound = failure["bound"]
+        if failure["is_change"] and figures:
             problems.append(
                 f"accuracy is {-failure['value'] * 100:.2f} points below the baseline's "
-                f"{evaluation['baseline_accuracy']:.2%}; --max-drop allows {thresholds.max_drop * 100:.2f}"
+                f"{figures['baseline_accuracy']:.2%}; --max-drop allows {-bound * 100:.2f}"
             )
         elif failure["digit"] is None:
-            problems.append(f"accuracy {failure['value']:.2%} is below --min-accuracy {thresholds.min_accuracy:.2%}")
+            problems.append(f"accuracy {failure['value']:.2%} is below --min-accuracy {bound:.2%}")
         else:
             problems.append(
-                f"digit {failure['digit']}: accuracy {failure['value']:.2%} is below "
-                f"--min-digit-accuracy {thresholds.min_digit_accuracy:.2%}"
+                f"digit {failure['digit']}: accuracy {failure['value']:.2%} is below --min-digit-accuracy {bound:.2%}"
             )
-    if summary["serving_problem"]:
-        problems.append(f"the bot could not serve it: {summary['serving_problem']}")
+    if serving_problem:
+        problems.append(f"the bot could not serve it: {serving_problem}")
     return problems
 
 
