@@ -12,6 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.config import PipelineConfig
+from serving_bot.push_folder import NoPushedModelError, Version, pinned_number
+from serving_bot.registry import RegistryError, asked_for, read_card
 
 _SIGNS = {
     "waiting": ("·", "dim"),
@@ -154,12 +156,34 @@ def describe_summary(summary: dict[str, Any], config: PipelineConfig) -> Rendera
     table.add_row("Baseline", _describe_baseline(evaluation["baseline_accuracy"], config))
     table.add_row("Verdict", Text("blessed", style="green") if blessed else Text("not blessed", style="red"))
     if summary["version"]:
-        table.add_row("Pushed", Text(f"version {summary['version']}, {summary['path']}"))
+        table.add_row("Pushed", Text(_describe_push(summary)))
+    table.add_row("Live", Text(_describe_live(summary, config)))
     longest = sorted(summary["seconds"].items(), key=lambda item: -item[1])
     table.add_row("Time", ", ".join(f"{name} {seconds:.1f} s" for name, seconds in longest) or "all cached")
     if blessed:
         return table
     return Group(table, *(Text(f"  • {problem}") for problem in problems), Text(_advice(summary)))
+
+
+def _describe_push(summary: dict[str, Any]) -> str:
+    run_id = read_card(Version(int(summary["version"]), summary["path"])).get("run_id")
+    since = f" (since run {run_id})" if run_id not in (None, summary["run_id"]) else ""
+    return f"version {summary['version']}, {summary['path']}{since}"
+
+
+def _describe_live(summary: dict[str, Any], config: PipelineConfig) -> str:
+    """What the push folder asks the bot to serve now, and how to have this run's version served if it is another."""
+    try:
+        live = asked_for(config.push_dir)
+        pinned = pinned_number(config.push_dir) is not None
+    except (NoPushedModelError, RegistryError) as error:
+        return f"nothing. {error}"
+    if str(live.number) == summary["version"]:
+        return f"version {live.number}{', pinned' if pinned else ''}"
+    text = f"version {live.number} ({live.name}), which is {'pinned' if pinned else 'the newest'}"
+    if summary["version"] is None:
+        return text
+    return f"{text}. To serve this run's: digits models promote {summary['version']}"
 
 
 def _describe_baseline(accuracy: float | None, config: PipelineConfig) -> str:
