@@ -10,6 +10,7 @@ from pipeline.cli.models import models
 from pipeline.cli.reading import evaluate_photos, predict
 from pipeline.cli.run import run
 from pipeline.cli.runs import lineage, runs
+from pipeline.cli.tensorboard import tensorboard
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 
@@ -19,7 +20,7 @@ def digits() -> None:
     """Train, compare and push models of handwritten digits, and serve them in a Telegram bot."""
 
 
-for command in (data, run, predict, evaluate_photos, bot, lineage):
+for command in (data, run, predict, evaluate_photos, bot, lineage, tensorboard):
     app.command()(command)
 app.add_typer(runs, name="runs")
 app.add_typer(models, name="models")
