@@ -18,7 +18,6 @@ from ml_metadata import proto
 from ml_metadata.metadata_store import MetadataStore
 
 from pipeline.config import LOCK_FILE, METADATA_FILE, PIPELINE_NAME
-from serving_bot.push_folder import CARD_FILE
 
 ERROR_PROPERTY = "error_message"
 """Custom property of a failed execution: why it failed."""
@@ -160,6 +159,8 @@ class Run:
     @property
     def card(self) -> dict[str, Any]:
         """The card of what was pushed, else of the export, as it is kept with the run; empty where there is none."""
+        from serving_bot.push_folder import CARD_FILE  # noqa: PLC0415 (fsspec takes longer than a list of runs)
+
         kept = [self.pushed_model.uri] if self.pushed_model else []
         kept += [f"{self.model.uri}/Format-Serving"] if self.model else []
         for folder in kept:
@@ -418,11 +419,10 @@ def _explain(path: Path, reason: str) -> str:
         return f"{path} was written by another release of ML Metadata ({reason.partition('.')[0]}). Use that one."
     if "locked" in reason:
         return f"{path} is in use. Try again in a moment."
-    if "readonly database" in reason:
+    if "readonly database" in reason or "not a database" in reason:
         return f"{path} is no database of ML Metadata. Name the folder of a run with --root."
-    return (
-        f"{path} cannot be read as a database of ML Metadata ({reason.partition(' query:')[0]}). Name another --root."
-    )
+    what = reason.removeprefix("Error when executing query: ").partition(" query:")[0]
+    return f"{path} cannot be read ({what}). Put back a copy of it, or name another --root."
 
 
 def _node_name(node: proto.Context) -> str | None:

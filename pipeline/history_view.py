@@ -12,7 +12,7 @@ from rich.tree import Tree
 
 from models.registry import ARCHITECTURES
 from pipeline.history import Lineage, Origin, Run, Step, find_makers
-from pipeline.run_view import describe_problems
+from pipeline.verdict import describe_problems
 
 _STYLES = {"pushed": "green", "not blessed": "yellow", "failed": "red", "running": "cyan", "interrupted": "dim"}
 
