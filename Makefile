@@ -9,7 +9,7 @@ PYTEST_ARGS :=
 UPGRADE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check format bench test-trixie lock clean
+.PHONY: help install run test test-browser test-job image test-image check format results bench test-trixie lock clean
 
 help: ## Show this list.
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ run: $(INSTALLED) ## Fetch MNIST, train, evaluate and push a model, read a sampl
 test: $(INSTALLED) ## Run the tests (PYTEST_ARGS="tests/unit -k mnist" for some of them).
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
+test-browser: $(INSTALLED) ## Look at the report's page in headless Chromium, which has to be there.
+	$(BIN)/python -m pytest -m browser tests/browser
+
 check: $(INSTALLED) ## Lint, formatting and types.
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -38,11 +41,29 @@ format: $(INSTALLED) ## Format the code and fix what the linter can.
 	$(BIN)/ruff format
 
 BENCH := build/bench
+RESULTS := build/results
+results: $(INSTALLED) ## Compare LeNet and MyModel, 10 and 40 epochs, and write docs/results.md (hours; goes on after a stop).
+	$(BIN)/digits compare --models lenet,my_model --epochs 10,40 --root $(RESULTS)/runs --output $(RESULTS)
+	cp $(RESULTS)/report.md docs/results.md
+
 bench: $(INSTALLED) ## Measure what docs/benchmarks.md claims about pipeline and reader (about an hour).
 	$(BIN)/python -m benchmarks.pipeline speed
 	$(BIN)/python -m benchmarks.pipeline cost
 	$(BIN)/python -m benchmarks.pipeline accuracy --root $(BENCH)
 	$(BIN)/python -m benchmarks.reader --push-dir $(BENCH)/serving_model --data $(BENCH)/runs/data
+
+test-job: $(INSTALLED) ## Execute a compiled Vertex AI job, container by container (a minute or two).
+	$(BIN)/python -m pytest -m job $(PYTEST_ARGS)
+
+REVISION = $(shell git describe --always --dirty)
+IMAGE := digits
+TARGET := digits
+image: ## Build the image of the components (IMAGE=registry/path/digits TARGET=cuda).
+	docker build --target $(TARGET) --build-arg REVISION=$(REVISION) \
+	  --tag $(IMAGE):$(REVISION)$(if $(filter cuda,$(TARGET)),-cuda) .
+
+test-image: ## Try the Dockerfile without a container engine and run a job with it (as root; needs debootstrap).
+	python3 tests/image.py
 
 test-trixie: ## Run the tests on the newer stack in a Debian 13 root (as root; needs debootstrap).
 	tests/trixie.sh
@@ -54,6 +75,8 @@ lock: $(INSTALLED) ## Resolve the dependencies into requirements/*.txt again (UP
 	$(COMPILE) setup.py $(ALL) --python-version 3.10 --python-platform x86_64-manylinux2014 -o requirements/py310.txt
 	$(COMPILE) setup.py $(ALL) --python-version 3.11 --universal -o requirements/py311plus.txt
 	$(COMPILE) setup.py --extra bot --python-version 3.10 --universal -o requirements/bot.txt
+	$(COMPILE) requirements/cuda.in --constraint requirements/py311plus.txt --python-version 3.12 \
+	  --python-platform x86_64-manylinux_2_39 -o requirements/cuda.txt
 	$(COMPILE) requirements/uv.in --python-version 3.10 --universal -o requirements/uv.txt
 	$(COMPILE) requirements/build.in --python-version 3.10 --universal -o requirements/build.txt
 

@@ -26,7 +26,7 @@ FIGURES_PROPERTY = "figures"
 """Custom property of a ModelEvaluation artifact: its figures as JSON, for whoever must not load TensorFlow."""
 
 StepState = Literal["done", "cached", "failed", "interrupted"]
-RunState = Literal["pushed", "not blessed", "failed", "running", "interrupted"]
+RunState = Literal["pushed", "not blessed", "evaluated", "failed", "running", "interrupted"]
 Value = str | int | float
 
 _STATES: dict[int, StepState] = {
@@ -91,7 +91,8 @@ class Run:
     Attributes:
         run_id: its name in ML Metadata, the UTC time of its start: YYYYMMDD-HHMMSS.micros.
         started: when, UTC.
-        state: how it ended. "not blessed" is also said where the bot could not serve the model.
+        state: how it ended. "not blessed" is also said where the bot could not serve the model, "evaluated" where
+            nothing was demanded, as in a comparison.
         steps: its components in the order they were run.
     """
 
@@ -159,18 +160,12 @@ class Run:
     @property
     def card(self) -> dict[str, Any]:
         """The card of what was pushed, else of the export, as it is kept with the run; empty where there is none."""
-        from serving_bot.push_folder import CARD_FILE  # noqa: PLC0415 (fsspec takes longer than a list of runs)
+        from serving_bot.push_folder import Version  # noqa: PLC0415 (fsspec takes longer than a list of runs)
+        from serving_bot.registry import read_card  # noqa: PLC0415
 
         kept = [self.pushed_model.uri] if self.pushed_model else []
         kept += [f"{self.model.uri}/Format-Serving"] if self.model else []
-        for folder in kept:
-            try:
-                card = json.loads((Path(folder) / CARD_FILE).read_text("utf-8"))
-            except (OSError, ValueError):
-                continue
-            if isinstance(card, dict):
-                return card
-        return {}
+        return next(filter(None, (read_card(Version(0, folder)) for folder in kept)), {})
 
     @property
     def seconds(self) -> float | None:
@@ -187,7 +182,10 @@ class Run:
         if evaluator is None:
             return {}
         config = json.loads(str(evaluator.parameters["eval_config"]))
-        (metric,) = (found for found in config["metrics_specs"][0]["metrics"] if "per_slice_thresholds" in found)
+        metrics = config["metrics_specs"][0]["metrics"]
+        metric = next((found for found in metrics if "per_slice_thresholds" in found), None)
+        if metric is None:  # nothing was demanded
+            return {}
         overall, digit = (bound["threshold"] for bound in metric["per_slice_thresholds"])
         # (pipeline/evaluation.py leaves room for the last bit of a float32; JSON leaves a zero out)
         return {
@@ -198,9 +196,10 @@ class Run:
 
     @property
     def blessed(self) -> bool | None:
-        """The Evaluator's verdict, None where there is none."""
+        """The Evaluator's verdict, None where there is none: it was not run, or nothing was demanded."""
         blessing = self.artifact("Evaluator", "blessing")
-        return blessing.properties.get("blessed") == 1 if blessing else None
+        verdict = blessing.properties.get("blessed") if blessing else None
+        return None if verdict is None else verdict == 1
 
     @property
     def servable(self) -> bool | None:
@@ -214,8 +213,11 @@ class Run:
         blessing = self.artifact("ServingCheck", "blessing")
         if blessing is None or self.servable:
             return None
+        import fsspec  # noqa: PLC0415 (takes longer than a list of runs)
+
         try:
-            report = json.loads((Path(blessing.uri) / "report.json").read_text("utf-8"))
+            with fsspec.open(f"{blessing.uri}/report.json", encoding="utf-8", mode="r") as file:
+                report = json.load(file)
         except (OSError, ValueError):
             return f"the report in {blessing.uri} is gone or damaged"
         return str(report["problem"])
@@ -487,6 +489,8 @@ def _run(run_id: str, steps: list[Step]) -> Run:
         return replace(run, state="failed")
     if pusher and pusher.state == "done":
         return replace(run, state="pushed" if run.pushed_model else "not blessed")
+    if run.blessed is None and run.figures and run.artifact("ServingCheck", "blessing"):
+        return replace(run, state="evaluated")
     return run
 
 

@@ -14,7 +14,14 @@ from models.registry import ARCHITECTURES
 from pipeline.history import Lineage, Origin, Run, Step, find_makers
 from pipeline.verdict import describe_problems
 
-_STYLES = {"pushed": "green", "not blessed": "yellow", "failed": "red", "running": "cyan", "interrupted": "dim"}
+_STYLES = {
+    "pushed": "green",
+    "not blessed": "yellow",
+    "evaluated": "",
+    "failed": "red",
+    "running": "cyan",
+    "interrupted": "dim",
+}
 
 
 def name_model(run: Run) -> str:
@@ -66,7 +73,7 @@ def describe_run(run: Run, runs: list[Run]) -> RenderableType:
 
 def explain(run: Run) -> list[str]:
     """Why a run pushed nothing, a sentence for each reason; empty where it did or still may."""
-    if run.state in ("pushed", "running"):
+    if run.state in ("pushed", "evaluated", "running"):
         return []
     failed = [step for step in run.steps if step.state == "failed"]
     if failed:

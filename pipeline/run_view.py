@@ -16,7 +16,7 @@ from pipeline.verdict import describe_problems
 from serving_bot.push_folder import NoPushedModelError, Version, pinned_number
 from serving_bot.registry import RegistryError, asked_for, read_card
 
-_SIGNS = {
+SIGNS = {
     "waiting": ("·", "dim"),
     "running": ("▶", "cyan"),
     "done": ("✓", "green"),
@@ -31,20 +31,22 @@ class RunView:
     Takes the events that pipeline/supervisor.py describes.
     """
 
-    def __init__(self, console: Console):
+    def __init__(self, console: Console, *, nested: bool = False):
+        """Makes the view; a nested one is drawn by another view where there is a terminal."""
         self._console = console
+        self._quiet = console.is_terminal
         self._states: dict[str, str] = {}
         self._started: dict[str, float] = {}
         self._seconds: dict[str, float] = {}
         self._training: dict[str, Any] = {}
         self._training_since: tuple[float, int] | None = None  # when, and how many steps were done then
-        self._live = Live(self, console=console, refresh_per_second=4) if console.is_terminal else None
+        self._live = Live(self, console=console, refresh_per_second=4) if self._quiet and not nested else None
 
     def __enter__(self) -> RunView:
         """Starts the live view."""
         if self._live:
             self._live.start()
-        else:
+        elif not self._quiet:
             self._say("Loading TensorFlow and TFX ...")
         return self
 
@@ -75,7 +77,7 @@ class RunView:
         component = event["component"]
         self._states[component] = event["state"]
         self._seconds[component] = time.monotonic() - self._started[component]
-        if not self._live:
+        if not self._quiet:
             cached = event["state"] == "cached"
             self._say(f"{component}: {'cached' if cached else f'{self._seconds[component]:.1f} s'}")
 
@@ -84,7 +86,7 @@ class RunView:
         if self._training_since is None:
             self._training_since = (time.monotonic(), done)
         self._training = event
-        if not self._live and "val_loss" in event:
+        if not self._quiet and "val_loss" in event:
             self._say(f"Trainer: {self._describe_training()}")
 
     def __rich__(self) -> RenderableType:
@@ -93,7 +95,7 @@ class RunView:
             return Text("Loading TensorFlow and TFX ...", style="dim")
         table = Table.grid(padding=(0, 2))
         for component, state in self._states.items():
-            sign, style = _SIGNS[state]
+            sign, style = SIGNS[state]
             table.add_row(
                 Text(sign, style=style),
                 Text(component, style="dim" if state == "waiting" else ""),
@@ -121,6 +123,11 @@ class RunView:
             text += f"  validation {now['val_accuracy']:.2%}"
         left = round(self._seconds_left())
         return text + (f"  {left // 60}:{left % 60:02} left" if left else "")
+
+    @property
+    def training_left(self) -> float | None:
+        """Seconds of training that are left, None where training has not begun."""
+        return self._seconds_left() if self._training else None
 
     def _seconds_left(self) -> float:
         since, first = self._training_since or (time.monotonic(), 0)
@@ -159,6 +166,7 @@ def describe_summary(summary: dict[str, Any], config: PipelineConfig) -> Rendera
     if summary["version"]:
         table.add_row("Pushed", Text(_describe_push(summary)))
     table.add_row("Live", Text(_describe_live(summary, config)))
+    table.add_row("Report", Text(summary["report"] or "could not be written; the log says why"))
     longest = sorted(summary["seconds"].items(), key=lambda item: -item[1])
     table.add_row("Time", ", ".join(f"{name} {seconds:.1f} s" for name, seconds in longest) or "all cached")
     if blessed:

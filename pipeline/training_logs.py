@@ -64,7 +64,9 @@ def serve(root: Path, host: str, port: int, announce: Callable[[str, int], None]
     with tempfile.TemporaryDirectory(prefix="digits-tensorboard-") as folder:
         trainings = link_logs(root, Path(folder))
         if not trainings:
-            raise HistoryError(f"No run in {root} got to the training yet: there are no logs to show.")
+            raise HistoryError(
+                f"No run in {root} left logs of a training on this machine: there is nothing to show yet."
+            )
         url = _launch(folder, host, port)
         announce(url, trainings)
         while True:
