@@ -9,7 +9,7 @@ PYTEST_ARGS :=
 UPGRADE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-browser check format results bench test-trixie lock clean
+.PHONY: help install run test test-browser test-job image test-image check format results bench test-trixie lock clean
 
 help: ## Show this list.
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +52,19 @@ bench: $(INSTALLED) ## Measure what docs/benchmarks.md claims about pipeline and
 	$(BIN)/python -m benchmarks.pipeline accuracy --root $(BENCH)
 	$(BIN)/python -m benchmarks.reader --push-dir $(BENCH)/serving_model --data $(BENCH)/runs/data
 
+test-job: $(INSTALLED) ## Execute a compiled Vertex AI job, container by container (a minute or two).
+	$(BIN)/python -m pytest -m job $(PYTEST_ARGS)
+
+REVISION = $(shell git describe --always --dirty)
+IMAGE := digits
+TARGET := digits
+image: ## Build the image of the components (IMAGE=registry/path/digits TARGET=cuda).
+	docker build --target $(TARGET) --build-arg REVISION=$(REVISION) \
+	  --tag $(IMAGE):$(REVISION)$(if $(filter cuda,$(TARGET)),-cuda) .
+
+test-image: ## Try the Dockerfile without a container engine and run a job with it (as root; needs debootstrap).
+	python3 tests/image.py
+
 test-trixie: ## Run the tests on the newer stack in a Debian 13 root (as root; needs debootstrap).
 	tests/trixie.sh
 
@@ -62,6 +75,8 @@ lock: $(INSTALLED) ## Resolve the dependencies into requirements/*.txt again (UP
 	$(COMPILE) setup.py $(ALL) --python-version 3.10 --python-platform x86_64-manylinux2014 -o requirements/py310.txt
 	$(COMPILE) setup.py $(ALL) --python-version 3.11 --universal -o requirements/py311plus.txt
 	$(COMPILE) setup.py --extra bot --python-version 3.10 --universal -o requirements/bot.txt
+	$(COMPILE) requirements/cuda.in --constraint requirements/py311plus.txt --python-version 3.12 \
+	  --python-platform x86_64-manylinux_2_39 -o requirements/cuda.txt
 	$(COMPILE) requirements/uv.in --python-version 3.10 --universal -o requirements/uv.txt
 	$(COMPILE) requirements/build.in --python-version 3.10 --universal -o requirements/build.txt
 

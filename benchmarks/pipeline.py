@@ -93,7 +93,7 @@ def speed(rounds: int = 3, model: str = "my_model") -> None:
     held_out = _random_split(500)
     recipe = ARCHITECTURES[model]
     parameters = TrainingParameters(
-        model, 2, recipe.batch_size, recipe.learning_rate, recipe.augment, recipe.outliers, 1, ""
+        model, 3, recipe.batch_size, recipe.learning_rate, recipe.augment, recipe.outliers, 1, ""
     )
     bare = recipe.build()
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)

@@ -47,7 +47,8 @@ class Executor(tfx_pusher.Executor):  # type: ignore[misc]
         version = find_version(push_dir, card["export_id"])
         if version is None:
             version = claim_version(push_dir)
-            card.update(self._card_facts(card, input_dict), version=version)
+            run_id = exec_properties.get("run_id") or self._context.pipeline_run_id
+            card.update(self._card_facts(card, input_dict), run_id=run_id, version=version)
             destination = os.path.join(push_dir, str(version))
             io_utils.copy_dir(export, destination, deny_regex_patterns=[r"saved_model\.pb", r"card\.json"])
             text = json.dumps(card, indent=2, ensure_ascii=False) + "\n"
@@ -59,7 +60,7 @@ class Executor(tfx_pusher.Executor):  # type: ignore[misc]
         io_utils.copy_dir(os.path.join(push_dir, str(version)), pushed.uri)
 
     def _card_facts(self, card: dict[str, Any], input_dict: dict[str, list[Any]]) -> dict[str, Any]:
-        """What is known of the export only now: data, evaluation and run."""
+        """What is known of the export only now: data and evaluation."""
         examples = artifact_utils.get_single_instance(input_dict["examples"])
         evaluation = read_evaluation(artifact_utils.get_single_uri(input_dict["evaluation"]))
         return {
@@ -75,7 +76,6 @@ class Executor(tfx_pusher.Executor):  # type: ignore[misc]
                 "test_calibration_error": evaluation.calibration_error,
                 "test_accuracy_by_digit": {str(k): v for k, v in evaluation.accuracy_by_digit.items()},
             },
-            "run_id": self._context.pipeline_run_id,
             "pushed_at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         }
 
@@ -125,7 +125,10 @@ def _read_card(folder: str) -> dict[str, Any]:
 class VersionedPusherSpec(types.ComponentSpec):  # type: ignore[misc]
     """Inputs, outputs and parameters of VersionedPusher."""
 
-    PARAMETERS = {"push_dir": component_spec.ExecutionParameter(type=str)}  # noqa: RUF012 (TFX's form)
+    PARAMETERS = {  # noqa: RUF012 (TFX's form)
+        "push_dir": component_spec.ExecutionParameter(type=str),
+        "run_id": component_spec.ExecutionParameter(type=str, optional=True),
+    }
     INPUTS = {  # noqa: RUF012
         "model": component_spec.ChannelParameter(type=standard_artifacts.Model),
         "model_blessing": component_spec.ChannelParameter(type=standard_artifacts.ModelBlessing),
@@ -152,6 +155,7 @@ class VersionedPusher(base_component.BaseComponent):  # type: ignore[misc]
         evaluation: types.BaseChannel,
         examples: types.BaseChannel,
         push_dir: str,
+        run_id: str | None = None,
     ):
         """Makes the component.
 
@@ -162,6 +166,8 @@ class VersionedPusher(base_component.BaseComponent):  # type: ignore[misc]
             evaluation: the Evaluator's figures, for the card.
             examples: the data, for the card.
             push_dir: folder of versions, local or gs://.
+            run_id: the run's name for the card, where the executor is not told it: TFX's entry point for Kubeflow
+                Pipelines and Vertex AI leaves it out.
         """
         super().__init__(
             VersionedPusherSpec(
@@ -171,6 +177,7 @@ class VersionedPusher(base_component.BaseComponent):  # type: ignore[misc]
                 evaluation=evaluation,
                 examples=examples,
                 push_dir=push_dir,
+                run_id=run_id,
                 pushed_model=types.Channel(type=standard_artifacts.PushedModel),
             )
         )

@@ -150,8 +150,15 @@ def fit_temperature(logits: npt.NDArray[np.float32], labels: npt.NDArray[np.int6
 
 
 def git_revision() -> str:
-    """The commit this source tree stands at, with `-dirty` when it was edited, or "unknown" outside a checkout."""
+    """The commit this source tree stands at, with `-dirty` when it was edited.
+
+    In the image, which holds no checkout, the file REVISION says it (Dockerfile); elsewhere outside a checkout it is
+    "unknown".
+    """
     folder = Path(__file__).parent
+    noted = folder / "REVISION"
+    if noted.exists():
+        return noted.read_text(encoding="utf-8").strip()
     tracked = ["git", "-C", str(folder), "ls-files", "--error-unmatch", Path(__file__).name]
     describe = ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -22,6 +23,9 @@ LOCK_FILE = ".lock"
 """A file in a root; whoever runs there holds a lock on it."""
 
 SCHEMA_FILE = Path(__file__).with_name("schema.pbtxt")
+
+ROUNDING = 1e-6
+"""TFMA holds metrics as float32: a threshold met exactly must not fail on its last bit. One image of 10,000 is 1e-4."""
 
 
 @dataclass(frozen=True)
@@ -45,13 +49,14 @@ class PipelineConfig:
 
     Attributes:
         data: folder of the four IDX files.
-        root: folder of artifacts, metadata and logs.
+        root: folder of artifacts, local or an address such as gs://bucket/digits.
         push_dir: folder that blessed models are pushed to.
         training: what to train and how.
         thresholds: what to demand; None to measure only: such a run blesses nothing and pushes nothing.
         baseline: the latest blessed model that is older than this one, or none.
         eval_size: training images held out for validation.
         serving_images: test images that ServingCheck sends through the export.
+        schema_file: the reviewed schema, where the components find it.
         enable_cache: whether finished components are reused.
         beam_args: Beam pipeline options; in-process by default.
     """
@@ -64,6 +69,7 @@ class PipelineConfig:
     baseline: Literal["latest", "none"] = "latest"
     eval_size: int = 2000
     serving_images: int = 500
+    schema_file: str = str(SCHEMA_FILE)
     enable_cache: bool = True
     # Without a mode of its own Beam 2.65 and newer may reach for a runner that it would have to download.
     # Types are checked where the graph is built, again and again, for a graph that never changes.
@@ -74,9 +80,14 @@ class PipelineConfig:
     )
 
     @property
+    def state_folder(self) -> Path:
+        """Local folder of metadata, logs and lock: the root itself where it is local."""
+        return state_folder(self.root)
+
+    @property
     def metadata_path(self) -> str:
-        """The ML Metadata database, an SQLite file."""
-        return str(Path(self.root) / METADATA_FILE)
+        """The ML Metadata database, an SQLite file: it needs locks, which object stores have not."""
+        return str(self.state_folder / METADATA_FILE)
 
     def to_dict(self) -> dict[str, Any]:
         """As plain JSON values; `from_dict` is its inverse."""
@@ -93,6 +104,12 @@ class PipelineConfig:
                 "beam_args": tuple(values["beam_args"]),
             }
         )
+
+
+def state_folder(root: str) -> Path:
+    """Where this machine keeps what cannot lie in an object store: `root` if it is local, else runs/<its address>."""
+    address = re.match("([a-z0-9]+):/+(.*)", root)  # (a Path has one slash left)
+    return Path("runs", *address.groups()) if address else Path(root)
 
 
 def child_environment() -> dict[str, str]:

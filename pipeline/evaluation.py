@@ -7,10 +7,7 @@ from tensorflow_model_analysis.proto.config_pb2 import PerSliceMetricThreshold  
 
 from components.digit_metrics import DigitMetrics
 from models.features import LABEL_KEY
-from pipeline.config import Thresholds
-
-_ROUNDING = 1e-6
-"""TFMA holds metrics as float32: a threshold met exactly must not fail on its last bit. One image of 10,000 is 1e-4."""
+from pipeline.config import ROUNDING, Thresholds
 
 
 def create_eval_config(thresholds: Thresholds | None) -> tfma.EvalConfig:
@@ -30,6 +27,7 @@ def create_eval_config(thresholds: Thresholds | None) -> tfma.EvalConfig:
         ],
         slicing_specs=[everything, each_digit],
         metrics_specs=[tfma.MetricsSpec(metrics=[metrics])],
+        options=tfma.Options(disabled_outputs={"values": ["attributions"]}),  # there are none to write
     )
 
 
@@ -37,13 +35,13 @@ def _bind(
     thresholds: Thresholds, everything: tfma.SlicingSpec, each_digit: tfma.SlicingSpec
 ) -> list[PerSliceMetricThreshold]:
     def at_least(share: float) -> tfma.GenericValueThreshold:
-        return tfma.GenericValueThreshold(lower_bound={"value": share - _ROUNDING})
+        return tfma.GenericValueThreshold(lower_bound={"value": share - ROUNDING})
 
     overall = tfma.MetricThreshold(
         value_threshold=at_least(thresholds.min_accuracy),
         change_threshold=tfma.GenericChangeThreshold(
             direction=tfma.MetricDirection.HIGHER_IS_BETTER,
-            absolute={"value": -thresholds.max_drop - _ROUNDING},
+            absolute={"value": -thresholds.max_drop - ROUNDING},
         ),
     )
     digit = tfma.MetricThreshold(value_threshold=at_least(thresholds.min_digit_accuracy))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
+from typing import Any, Literal
 
 import tensorflow_data_validation as tfdv
 from tfx.components import (
@@ -15,31 +17,45 @@ from tfx.components import (
 )
 from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
 from tfx.dsl.components.common.resolver import Resolver
+from tfx.dsl.input_resolution.strategies.latest_blessed_model_strategy import LatestBlessedModelStrategy
 from tfx.orchestration import metadata
+from tfx.orchestration.data_types import RuntimeParameter
 from tfx.orchestration.pipeline import Pipeline
 from tfx.proto import trainer_pb2
 from tfx.types import Channel
 from tfx.types.standard_artifacts import Model, ModelBlessing
+from tfx.utils import proto_utils
 
 from components.anomaly_gate import AnomalyGate
 from components.baseline import OlderBlessedModelStrategy
 from components.mnist_example_gen.component import MnistExampleGen
 from components.serving_check import ServingCheck
 from components.versioned_pusher import VersionedPusher
-from pipeline.config import PIPELINE_NAME, SCHEMA_FILE, PipelineConfig
+from pipeline.config import PIPELINE_NAME, PipelineConfig
 from pipeline.evaluation import create_eval_config
 
+JOB_NAME = "{{$.pipeline_job_name}}"
+"""Kubeflow Pipelines' placeholder (dsl.PIPELINE_JOB_NAME_PLACEHOLDER) for the name of the running job."""
 
-def create_pipeline(config: PipelineConfig) -> Pipeline:
+
+def create_pipeline(config: PipelineConfig, platform: Literal["local", "kubeflow"] = "local") -> Pipeline:
     """Connects the components.
 
     Args:
         config: every choice there is.
+        platform: "local" for TFX's local runner, "kubeflow" for KubeflowV2DagRunner. There, what changes from run to
+            run becomes a runtime parameter, and the baseline is found by the one strategy that runner can compile.
 
     Returns:
-        The pipeline, for any TFX runner.
+        The pipeline.
     """
-    example_gen = MnistExampleGen(input_base=config.data, eval_size=config.eval_size)
+    on_kubeflow = platform == "kubeflow"
+
+    def parameter(name: str, value: Any, text: str | None = None) -> Any:
+        """The value itself or, on Kubeflow, a runtime parameter with this default as text."""
+        return RuntimeParameter(name, ptype=str, default=text or value) if on_kubeflow else value
+
+    example_gen = MnistExampleGen(input_base=parameter("data", config.data), eval_size=config.eval_size)
     examples = example_gen.outputs["examples"]
 
     # Sketches count distinct values in a few Beam stages instead of dozens.
@@ -47,7 +63,7 @@ def create_pipeline(config: PipelineConfig) -> Pipeline:
     statistics_gen = StatisticsGen(examples=examples, stats_options=sketches)
     statistics = statistics_gen.outputs["statistics"]
     schema_gen = SchemaGen(statistics=statistics, infer_feature_shape=True)  # for review; what counts is imported
-    schema_import = ImportSchemaGen(schema_file=str(SCHEMA_FILE))
+    schema_import = ImportSchemaGen(schema_file=parameter("schema_file", config.schema_file))
     schema = schema_import.outputs["schema"]
     example_validator = ExampleValidator(statistics=statistics, schema=schema)
     anomaly_gate = AnomalyGate(anomalies=example_validator.outputs["anomalies"])
@@ -62,27 +78,24 @@ def create_pipeline(config: PipelineConfig) -> Pipeline:
     )
     transform.add_upstream_node(anomaly_gate)
 
+    training = asdict(config.training)
     trainer = Trainer(
         examples=examples,
         transform_graph=transform.outputs["transform_graph"],
         run_fn="models.train.run_fn",
-        custom_config=asdict(config.training),
+        custom_config=parameter("training", training, json.dumps(training)),
         train_args=trainer_pb2.TrainArgs(splits=["train"]),
         eval_args=trainer_pb2.EvalArgs(splits=["eval"]),
     )
     model = trainer.outputs["model"]
 
-    baseline = Resolver(
-        strategy_class=OlderBlessedModelStrategy,
-        candidate=model,
-        model=Channel(type=Model),
-        model_blessing=Channel(type=ModelBlessing),
-    ).with_id("Baseline")
+    baseline = _create_baseline(model, on_kubeflow)
+    eval_config = create_eval_config(config.thresholds)
     evaluator = Evaluator(
         examples=examples,
         model=model,
         baseline_model=baseline.outputs["model"] if config.baseline == "latest" else None,
-        eval_config=create_eval_config(config.thresholds),
+        eval_config=parameter("eval_config", eval_config, proto_utils.proto_to_json(eval_config)),
         example_splits=["test"],
     )
     serving_check = ServingCheck(model=model, examples=examples, images=config.serving_images)
@@ -95,13 +108,16 @@ def create_pipeline(config: PipelineConfig) -> Pipeline:
                 infra_blessing=serving_check.outputs["blessing"],
                 evaluation=evaluator.outputs["evaluation"],
                 examples=examples,
-                push_dir=config.push_dir,
+                push_dir=parameter("push_dir", config.push_dir),
+                run_id=JOB_NAME if on_kubeflow else None,
             )
         )
     return Pipeline(
         pipeline_name=PIPELINE_NAME,
         pipeline_root=config.root,
-        metadata_connection_config=metadata.sqlite_metadata_connection_config(config.metadata_path),
+        metadata_connection_config=(
+            None if on_kubeflow else metadata.sqlite_metadata_connection_config(config.metadata_path)
+        ),
         components=[
             example_gen,
             statistics_gen,
@@ -119,3 +135,18 @@ def create_pipeline(config: PipelineConfig) -> Pipeline:
         enable_cache=config.enable_cache,
         beam_pipeline_args=list(config.beam_args),
     )
+
+
+def _create_baseline(candidate: Channel, on_kubeflow: bool) -> Resolver:
+    """Finds the model to compare with.
+
+    KubeflowV2DagRunner compiles no strategy but TFX's own, into queries that Vertex AI answers. Its resolver depends on
+    no component, so it answers before this run's model exists. Where a cached candidate is itself the latest blessed
+    model it is compared with itself, which changes no verdict; the pusher then finds it pushed.
+    """
+    channels = {"model": Channel(type=Model), "model_blessing": Channel(type=ModelBlessing)}
+    if on_kubeflow:
+        baseline = Resolver(strategy_class=LatestBlessedModelStrategy, **channels)
+    else:
+        baseline = Resolver(strategy_class=OlderBlessedModelStrategy, candidate=candidate, **channels)
+    return baseline.with_id("Baseline")

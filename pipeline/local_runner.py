@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import copy
-import os
 import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timezone
-from pathlib import Path
 from typing import Any
 
 from absl import logging
@@ -57,7 +55,7 @@ def run(config: PipelineConfig, report: Report = lambda event: None) -> Summary:
     Raises:
         ComponentError: a component failed; the ones before it keep their results.
     """
-    os.makedirs(config.root, exist_ok=True)
+    config.state_folder.mkdir(parents=True, exist_ok=True)
     run_id = datetime.now(timezone.utc).strftime("%Y%m%d-%H%M%S.%f")
     ir = compiler.Compiler().compile(create_pipeline(config))
     runtime_parameter_utils.substitute_runtime_parameter(ir, {constants.PIPELINE_RUN_ID_PARAMETER_NAME: run_id})
@@ -72,7 +70,7 @@ def run(config: PipelineConfig, report: Report = lambda event: None) -> Summary:
             raise ComponentError(name, _reason(error)) from error
         if name == "Evaluator":
             record_evaluation(config, run_id)
-        report({"event": "end", "component": name, "state": read_run(config.root, run_id)[name].state})
+        report({"event": "end", "component": name, "state": read_run(config.state_folder, run_id)[name].state})
     summary = summarise(config, run_id)
     # A comparison has one report on all of its runs.
     return replace(summary, report=_write_report(config, run_id)) if config.thresholds else summary
@@ -83,8 +81,8 @@ def _write_report(config: PipelineConfig, run_id: str) -> str | None:
     training = config.training
     command = f"digits run --model {training.model} --epochs {training.epochs} --seed {training.seed}"
     try:
-        report = collect([read_run(config.root, run_id)], [], command)
-        return str(write_report(report, Path(config.root) / REPORTS_FOLDER / run_id))
+        report = collect([read_run(config.state_folder, run_id)], [], command)
+        return str(write_report(report, config.state_folder / REPORTS_FOLDER / run_id))
     except (ReportError, OSError):
         logging.exception("The report could not be written.")
         return None

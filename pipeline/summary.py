@@ -46,7 +46,7 @@ class Summary:
 def record_error(config: PipelineConfig, run_id: str, node: str, reason: str) -> None:
     """Keeps with the execution why a node failed, which TFX does not."""
     try:
-        step = read_run(config.root, run_id).step(node)
+        step = read_run(config.state_folder, run_id).step(node)
         if step is not None:  # it may have failed before it was registered
             store = _open(config)
             (execution,) = store.get_executions_by_id([step.execution])
@@ -61,7 +61,7 @@ def record_evaluation(config: PipelineConfig, run_id: str) -> None:
 
     Right behind the Evaluator, because what reads the artifact is cached under all of its properties.
     """
-    run = read_run(config.root, run_id)
+    run = read_run(config.state_folder, run_id)
     evaluation = run.model_evaluation
     if evaluation is None or run.figures is not None:
         return
@@ -75,7 +75,7 @@ def record_evaluation(config: PipelineConfig, run_id: str) -> None:
 
 def summarise(config: PipelineConfig, run_id: str) -> Summary:
     """Collects the outputs of a finished run."""
-    run = read_run(config.root, run_id)
+    run = read_run(config.state_folder, run_id)
     examples, evaluation = run.examples, run.model_evaluation
     assert examples is not None  # the run is finished
     assert evaluation is not None

@@ -114,11 +114,11 @@ def follow(
     Returns:
         How it ended; None where it could not start, which was said.
     """
-    log_path = Path(config.root) / "logs" / f"{datetime.now():%Y%m%d-%H%M%S}.log"
-    option, folder = "--root", config.root
+    log_path = config.state_folder / "logs" / f"{datetime.now():%Y%m%d-%H%M%S}.log"
+    option, folder = "--root", str(config.state_folder)
     try:
         log_path.parent.mkdir(parents=True, exist_ok=True)
-        (Path(config.root) / LOCK_FILE).touch()
+        (config.state_folder / LOCK_FILE).touch()
         option, folder = "--push-dir", config.push_dir
         if config.thresholds and "://" not in folder:
             Path(folder).mkdir(parents=True, exist_ok=True)
@@ -126,7 +126,7 @@ def follow(
         problem = f"{folder} cannot be used ({error.strerror}). Put that right, or choose another {option}."
         console.out(problem, style="red", highlight=False)
         return None
-    with _only_run_in(config.root) as alone:
+    with _only_run_in(config.state_folder) as alone:
         if not alone:
             console.print(Text(f"Another run is using {config.root}.", style="red"), end=" ", soft_wrap=True)
             console.print("Wait for it to end, or give this one another --root.")
@@ -238,9 +238,9 @@ def _copy(source: IO[bytes] | None, log: IO[bytes]) -> None:
 
 
 @contextmanager
-def _only_run_in(root: str) -> Iterator[bool]:
-    """Whether no other run uses this root: TFX's SQLite database and checkpoints are for one at a time."""
-    with (Path(root) / LOCK_FILE).open("w") as file:
+def _only_run_in(folder: Path) -> Iterator[bool]:
+    """Whether no other run uses this folder: TFX's SQLite database and checkpoints are for one at a time."""
+    with (folder / LOCK_FILE).open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -132,7 +132,7 @@ def _load_reader(push_dir: str) -> tuple[Reader, str, str | None]:
         version = newest_version(push_dir)
         with _native_notes_hidden():
             classifier = Classifier.load(version)
-    except (NoPushedModelError, BrokenModelError) as error:
+    except (NoPushedModelError, BrokenModelError, ImportError) as error:  # fsspec says which package an address needs
         typer.echo(f"Error: {error}", err=True)
         raise typer.Exit(1) from error
     name = classifier.card.get("display_name", classifier.card.get("model", "model"))

@@ -1,10 +1,11 @@
 import json
 from dataclasses import FrozenInstanceError, replace
+from pathlib import Path
 
 import pytest
 
 from models.parameters import TrainingParameters
-from pipeline.config import SCHEMA_FILE, PipelineConfig, Thresholds, child_environment
+from pipeline.config import SCHEMA_FILE, PipelineConfig, Thresholds, child_environment, state_folder
 
 CONFIG = PipelineConfig(
     data="/data",
@@ -60,6 +61,13 @@ def test_cannot_be_changed():
 
 def test_the_metadata_lies_in_the_root():
     assert replace(CONFIG, root="/a/b").metadata_path == "/a/b/metadata.sqlite"
+
+
+@pytest.mark.parametrize("root", ["gs://bucket/digits", "gs:/bucket/digits"], ids=["address", "as a Path has it"])
+def test_metadata_of_a_root_in_a_store_stay_local(root):
+    config = replace(CONFIG, root=root)
+    assert config.metadata_path == "runs/gs/bucket/digits/metadata.sqlite"
+    assert state_folder("runs") == Path("runs")
 
 
 def test_the_schema_is_there():

@@ -17,6 +17,7 @@ from pipeline.supervisor import run_locally
 
 SUMMARY = {
     "event": "summary",
+    "run_id": "r",
     "evaluation": {
         "accuracy": 0.99,
         "accuracy_by_digit": {"8": 0.98},

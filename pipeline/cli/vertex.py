@@ -1,0 +1,332 @@
+"""`digits vertex compile|submit|status|logs`."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pipeline.cli import options
+from pipeline.cli.options import stop, training_parameters
+
+if TYPE_CHECKING:
+    from pipeline.vertex_job import Machine
+    from pipeline.vertex_service import Target
+
+app = typer.Typer(no_args_is_help=True, help="The same pipeline on Google Cloud's Vertex AI (docs/vertex.md).")
+
+Project = Annotated[
+    str | None, typer.Option(envvar="GOOGLE_CLOUD_PROJECT", help="Google Cloud project.", show_default=False)
+]
+Region = Annotated[
+    str | None,
+    typer.Option(envvar="GOOGLE_CLOUD_REGION", help="Where it runs, such as europe-west4.", show_default=False),
+]
+Job = Annotated[str | None, typer.Argument(metavar="[JOB]", help="Job id; the newest job by default.")]
+
+_YAML = (".yaml", ".yml")
+
+_LABEL = re.compile(r"([a-z][a-z0-9_-]{0,62})=([a-z0-9_-]{0,63})")
+"""What Google Cloud takes as a label: resource-manager/docs/labels-overview."""
+
+
+@app.command()
+def compile(  # noqa: A001 (the command's name)
+    image: Annotated[
+        str | None,
+        typer.Option(
+            envvar="DIGITS_IMAGE", help="Address of the image (Dockerfile), with its tag.", show_default=False
+        ),
+    ] = None,
+    root: Annotated[
+        str | None,
+        typer.Option(
+            envvar="DIGITS_ROOT", metavar="gs://BUCKET/FOLDER", help="Folder for artifacts.", show_default=False
+        ),
+    ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(envvar="DIGITS_DATA", help="Folder of the four IDX files.", show_default="ROOT/data"),
+    ] = None,
+    push_dir: Annotated[
+        str | None,
+        typer.Option(
+            envvar="DIGITS_PUSH_DIR",
+            help="Folder that the pipeline pushes models to.",
+            show_default="ROOT/serving_model",
+        ),
+    ] = None,
+    model: options.Model = "my_model",
+    epochs: options.Epochs = 3,
+    batch_size: options.BatchSize = None,
+    learning_rate: options.LearningRate = None,
+    augment: options.Augment = None,
+    seed: options.Seed = 1,
+    min_accuracy: options.MinAccuracy = 0.97,
+    min_digit_accuracy: options.MinDigitAccuracy = 0.90,
+    max_drop: options.MaxDrop = 0.002,
+    baseline: options.Baseline = "latest",
+    schema_file: Annotated[
+        str | None,
+        typer.Option(help="The reviewed schema, where the containers see it.", show_default="the image's"),
+    ] = None,
+    accelerator: Annotated[
+        str | None,
+        typer.Option(metavar="TYPE:COUNT", help="GPUs of the Trainer, such as NVIDIA_TESLA_T4:1.", show_default=False),
+    ] = None,
+    trainer_image: Annotated[
+        str | None, typer.Option(help="The Trainer's image, the one with CUDA.", show_default="--image")
+    ] = None,
+    machine: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="COMPONENT=CPUS,GB",
+            help="Least vCPUs and memory of a component, such as Trainer=8,30; may be given several times.",
+            show_default=False,
+        ),
+    ] = None,
+    label: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY=VALUE", help="Label of the job; may be given several times.", show_default=False),
+    ] = None,
+    no_cache: options.NoCache = False,
+    output: Annotated[
+        Path,
+        typer.Option(dir_okay=False, help="Job file for Vertex AI; *.yaml for one's own Kubeflow Pipelines."),
+    ] = Path("job.json"),
+) -> None:
+    """Write the pipeline as a job file. Needs no login and no network.
+
+    Model, training, thresholds, data and push folder are the job's defaults: `digits vertex submit --set` changes them.
+    """
+    from pipeline.config import PipelineConfig, Thresholds
+    from pipeline.vertex_job import IMAGE_SCHEMA_FILE, JobConfig, VertexError, compile_in_child
+
+    _demand_extra()
+    if image is None:
+        stop("No image. Build and push it (docs/vertex.md), then give its address in --image or DIGITS_IMAGE.")
+    if root is None or "://" not in root:
+        stop("The containers see no folder of this machine: give --root a folder in a bucket, gs://BUCKET/FOLDER.")
+    if output.suffix in _YAML and baseline == "latest":
+        stop("Kubeflow Pipelines' own engine cannot look up a baseline: add --baseline none for a YAML file.")
+    root = root.rstrip("/")
+    config = PipelineConfig(
+        data=_remote(data or f"{root}/data", "--data"),
+        root=root,
+        push_dir=_remote(push_dir or f"{root}/serving_model", "--push-dir"),
+        training=training_parameters(model, epochs, batch_size, learning_rate, augment, seed),
+        thresholds=Thresholds(min_accuracy, min_digit_accuracy, max_drop),
+        baseline=baseline,
+        schema_file=schema_file or IMAGE_SCHEMA_FILE,
+        enable_cache=not no_cache,
+    )
+    job = JobConfig(
+        image=image,
+        trainer_image=trainer_image,
+        accelerator=_accelerator(accelerator) if accelerator else None,
+        machines=dict(map(_machine, machine or ())),
+        labels=dict(map(_label, label or ())),
+    )
+    try:
+        compiled = compile_in_child(config, job)
+    except VertexError as error:
+        stop(str(error))
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        output.write_text(_serialise(compiled, output), encoding="utf-8")
+    except OSError as error:
+        stop(f"{output} cannot be written: {error.strerror}.")
+    typer.echo(f"{output}: {len(compiled['pipelineSpec']['root']['dag']['tasks'])} tasks, image {image}.")
+
+
+@app.command()
+def submit(
+    job: Annotated[Path, typer.Argument(metavar="[FILE]", help="What `digits vertex compile` wrote.")] = Path(
+        "job.json"
+    ),
+    project: Project = None,
+    region: Region = None,
+    change: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="NAME=VALUE",
+            help="Change model, epochs, batch_size, learning_rate, augment, seed, min_accuracy, min_digit_accuracy, "
+            "max_drop, data or push_dir for this run; may be given several times.",
+            show_default=False,
+        ),
+    ] = None,
+    service_account: Annotated[
+        str | None, typer.Option(help="What the job runs as.", show_default="the project's default")
+    ] = None,
+    encryption_key: Annotated[
+        str | None,
+        typer.Option(
+            metavar="projects/P/locations/L/keyRings/R/cryptoKeys/K",
+            help="Customer-managed key (CMEK) for all that the job makes.",
+            show_default=False,
+        ),
+    ] = None,
+    no_cache: options.NoCache = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the request and send nothing; needs no login and no network.")
+    ] = False,
+) -> None:
+    """Submit a job file to Vertex AI."""
+    from pipeline import vertex_service
+    from pipeline.vertex_job import VertexError, load_job, parameter_values
+
+    _demand_extra()
+    target = _target(project, region, service_account, encryption_key)
+    settings = dict(_pair(text, "--set", "NAME=VALUE") for text in change or ())
+    try:
+        parameters = parameter_values(load_job(job), settings)
+        request = vertex_service.submit(
+            job, target, parameters, enable_caching=False if no_cache else None, dry_run=dry_run
+        )
+    except VertexError as error:
+        stop(str(error))
+    if dry_run:
+        typer.echo(json.dumps(request, indent=2))
+        typer.echo("Nothing was sent.", err=True)
+        return
+    typer.echo(f"Submitted {request['jobId']}. See `digits vertex status`, or")
+    typer.echo(vertex_service.console_page(target, request["jobId"]))
+
+
+@app.command()
+def status(job: Job = None, project: Project = None, region: Region = None, as_json: options.AsJson = False) -> None:
+    """Show how far a job is."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from pipeline import vertex_service
+    from pipeline.vertex_job import VertexError
+
+    _demand_extra()
+    try:
+        found = vertex_service.status(_target(project, region), job)
+    except VertexError as error:
+        stop(str(error))
+    if as_json:
+        typer.echo(json.dumps(asdict(found), indent=2))
+        return
+    table = Table("component", "state", "time", "error", box=None)
+    for task in found.tasks:
+        took = "" if task.seconds is None else f"{task.seconds:.0f} s"
+        table.add_row(task.name, task.state, took, task.error)
+    console = Console(highlight=False)
+    console.print(f"{found.job_id}: {found.state}", markup=False)
+    console.print(table)
+    if found.error:
+        console.print(found.error, markup=False)
+    console.out(found.console, highlight=False)
+
+
+@app.command()
+def logs(
+    job: Job = None,
+    project: Project = None,
+    region: Region = None,
+    component: Annotated[str | None, typer.Option(help="Only this component's.", show_default="all")] = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Print what a job's containers wrote."""
+    from pipeline import vertex_service
+    from pipeline.vertex_job import VertexError
+
+    _demand_extra()
+    target = _target(project, region)
+    try:
+        for entry in vertex_service.logs(target, vertex_service.status(target, job), component):
+            typer.echo(
+                json.dumps(asdict(entry)) if as_json else f"{entry.time} {entry.task} {entry.severity}: {entry.message}"
+            )
+    except VertexError as error:
+        stop(str(error))
+
+
+def _demand_extra() -> None:
+    for module in ("kfp", "google.cloud.aiplatform"):
+        try:
+            found = importlib.util.find_spec(module)
+        except ModuleNotFoundError:
+            found = None
+        if found is None:
+            stop(f"This needs {module}, which is not installed. Install it with: pip install 'digits-pipeline[vertex]'")
+
+
+def _target(
+    project: str | None, region: str | None, service_account: str | None = None, encryption_key: str | None = None
+) -> Target:
+    from pipeline.vertex_service import Target
+
+    if not project:
+        stop("No project. Give one in --project or GOOGLE_CLOUD_PROJECT.")
+    if not region:
+        stop("No region. Give one in --region or GOOGLE_CLOUD_REGION, such as europe-west4.")
+    return Target(project, region, service_account, encryption_key)
+
+
+def _remote(folder: str, option: str) -> str:
+    if "://" not in folder:
+        stop(f"The containers see no folder of this machine: give {option} a folder in a bucket, gs://BUCKET/FOLDER.")
+    return folder
+
+
+def _pair(text: str, option: str, form: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not (name and equals):
+        raise typer.BadParameter(f"{text!r} is not {form}.", param_hint=option)
+    return name, value
+
+
+def _accelerator(text: str) -> tuple[str, int]:
+    from pipeline.vertex_job import known_accelerators
+
+    kind, _, count = text.partition(":")
+    if not re.fullmatch("[1-9][0-9]?", count):
+        raise typer.BadParameter(f"{text!r} is not TYPE:COUNT, such as NVIDIA_TESLA_T4:1.", param_hint="--accelerator")
+    known = known_accelerators()
+    if kind not in known:
+        raise typer.BadParameter(f"Vertex AI has no {kind}; it has {', '.join(known)}.", param_hint="--accelerator")
+    return kind, int(count)
+
+
+def _machine(text: str) -> tuple[str, Machine]:
+    from pipeline.vertex_job import Machine
+
+    form = "COMPONENT=CPUS,GB, such as Trainer=8,30"
+    name, size = _pair(text, "--machine", form)
+    match = re.fullmatch(r"([0-9.]+),([0-9.]+)", size)
+    try:
+        cpus, memory = map(float, match.groups() if match else ())
+    except ValueError:
+        cpus = memory = 0.0
+    if cpus <= 0 or memory <= 0:
+        raise typer.BadParameter(f"{text!r} is not {form}.", param_hint="--machine")
+    return name, Machine(cpus, memory)
+
+
+def _label(text: str) -> tuple[str, str]:
+    match = _LABEL.fullmatch(text)
+    if not match:
+        raise typer.BadParameter(
+            f"{text!r} is not KEY=VALUE of lower-case letters, digits, - and _, at most 63 each.", param_hint="--label"
+        )
+    return match[1], match[2]
+
+
+def _serialise(job: dict[str, Any], output: Path) -> str:
+    """Vertex AI takes the whole job, Kubeflow Pipelines' own client only the pipeline in it, as YAML."""
+    if output.suffix not in _YAML:
+        return json.dumps(job, indent=2, sort_keys=True) + "\n"
+    import yaml
+
+    text: str = yaml.safe_dump(job["pipelineSpec"], sort_keys=True)
+    return text

@@ -1,0 +1,162 @@
+"""`digits vertex`: what a user can do wrong is said in one sentence, before anything else happens."""
+
+import json
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from pipeline import vertex_job, vertex_service
+from pipeline.cli import app
+from pipeline.vertex_job import Machine, VertexError
+from pipeline.vertex_service import LogEntry, Status, Target, Task
+
+PLACE = ["--project", "proj", "--region", "europe-west4"]
+IMAGE = ["--image", "place/digits:1", "--root", "gs://bucket/digits/"]
+JOB = {
+    "displayName": "digits",
+    "pipelineSpec": {"pipelineInfo": {"name": "digits"}, "root": {"dag": {"tasks": {"Trainer": {}}}}},
+    "runtimeConfig": {"parameterValues": {"training": "{}"}},
+}
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("GOOGLE_CLOUD_PROJECT", "GOOGLE_CLOUD_REGION", "DIGITS_IMAGE", "DIGITS_ROOT", "DIGITS_DATA"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
+
+
+@pytest.fixture
+def compiled(monkeypatch):
+    """What the compiler is given; it answers with JOB."""
+    given = []
+
+    def compile_in_child(config, job):
+        given.append((config, job))
+        return JOB
+
+    monkeypatch.setattr(vertex_job, "compile_in_child", compile_in_child)
+    return given
+
+
+def call(*arguments):
+    return CliRunner().invoke(app, ["vertex", *arguments])
+
+
+def test_compile_writes_a_job_from_its_options(here, compiled):
+    done = call(
+        *("compile", *IMAGE, "--model", "lenet", "--epochs", "7", "--min-accuracy", "0.9", "--no-cache"),
+        *("--accelerator", "NVIDIA_TESLA_T4:2", "--trainer-image", "place/cuda:1", "--label", "team=digits"),
+        *("--machine", "Trainer=8,30", "--machine", "Transform=2,7.5"),
+    )
+
+    assert done.exit_code == 0, done.output
+    assert done.stdout == "job.json: 1 tasks, image place/digits:1.\n"
+    assert json.loads((here / "job.json").read_text()) == JOB
+    ((config, job),) = compiled
+    assert (config.root, config.data) == ("gs://bucket/digits", "gs://bucket/digits/data")
+    assert config.push_dir == "gs://bucket/digits/serving_model"
+    assert (config.training.model, config.training.epochs, config.thresholds.min_accuracy) == ("lenet", 7, 0.9)
+    assert config.schema_file == vertex_job.IMAGE_SCHEMA_FILE
+    assert not config.enable_cache
+    assert job.accelerator == ("NVIDIA_TESLA_T4", 2)
+    assert job.machines == {"Trainer": Machine(8, 30), "Transform": Machine(2, 7.5)}
+    assert (job.trainer_image, job.labels) == ("place/cuda:1", {"team": "digits"})
+
+
+def test_yaml_is_the_pipeline_alone_as_kubeflow_pipelines_reads_it(here, compiled):
+    assert call("compile", *IMAGE, "--baseline", "none", "--output", "deep/job.yaml").exit_code == 0
+    assert yaml.safe_load((here / "deep/job.yaml").read_text()) == JOB["pipelineSpec"]
+
+
+def test_the_compilers_refusal_is_the_commands(monkeypatch):
+    def refuse(config, job):
+        raise VertexError("There is no component Foo.")
+
+    monkeypatch.setattr(vertex_job, "compile_in_child", refuse)
+    done = call("compile", *IMAGE)
+
+    assert (done.exit_code, done.stderr) == (1, "Error: There is no component Foo.\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "sentence"),
+    [
+        (["compile"], 1, "Error: No image. "),
+        (["compile", "--image", "i"], 1, "Error: The containers see no folder of this machine: give --root "),
+        (["compile", *IMAGE, "--output", "job.yaml"], 1, "Error: Kubeflow Pipelines' own engine cannot look up"),
+        (["compile", *IMAGE, "--data", "data"], 1, "Error: The containers see no folder of this machine: give --data "),
+        (["compile", *IMAGE, "--accelerator", "NVIDIA_T4:1"], 2, "Vertex AI has no NVIDIA_T4"),
+        (["compile", *IMAGE, "--accelerator", "TPU_V2:8"], 2, "Vertex AI has no TPU_V2"),
+        (["compile", *IMAGE, "--accelerator", "NVIDIA_L4"], 2, "is not TYPE:COUNT"),
+        (["compile", *IMAGE, "--machine", "Trainer=8"], 2, "is not COMPONENT=CPUS,GB"),
+        (["compile", *IMAGE, "--machine", "Trainer=0,8"], 2, "is not COMPONENT=CPUS,GB"),
+        (["compile", *IMAGE, "--machine", "Trainer=1.2.3,8"], 2, "is not COMPONENT=CPUS,GB"),
+        (["compile", *IMAGE, "--label", "Team=Digits"], 2, "is not KEY=VALUE"),
+        (["submit"], 1, "Error: No project. "),
+        (["submit", "--project", "p"], 1, "Error: No region. "),
+        (["submit", *PLACE], 1, "Error: job.json cannot be read (No such file or directory). `digits vertex compile`"),
+        (["submit", *PLACE, "--set", "epochs"], 2, "is not NAME=VALUE"),
+        (["status"], 1, "Error: No project. "),
+        (["logs", "--project", "p"], 1, "Error: No region. "),
+    ],
+)
+def test_a_mistake_is_a_sentence(arguments, code, sentence):
+    done = call(*arguments)
+
+    assert done.exit_code == code
+    assert sentence in " ".join(done.stderr.replace("│", " ").split())
+    assert "Traceback" not in done.output
+
+
+def test_submit_passes_on_what_it_is_told(here, monkeypatch):
+    (here / "job.json").write_text(json.dumps(JOB))
+    monkeypatch.setattr(vertex_job, "parameter_values", lambda job, settings: settings)
+    calls = []
+
+    def submit(path, target, parameters, **options):
+        calls.append((path.name, target, parameters, options))
+        return {"jobId": "digits-1"}
+
+    monkeypatch.setattr(vertex_service, "submit", submit)
+
+    done = call("submit", *PLACE, "--set", "epochs=9", "--service-account", "me@p", "--encryption-key", "k")
+    assert done.exit_code == 0, done.output
+    assert done.stdout.startswith("Submitted digits-1.")
+    assert "pipelines/runs/digits-1?project=proj" in done.stdout
+    done = call("submit", *PLACE, "--dry-run", "--no-cache")
+    assert json.loads(done.stdout) == {"jobId": "digits-1"}
+    assert done.stderr == "Nothing was sent.\n"
+    plain = Target("proj", "europe-west4")
+    assert calls == [
+        (
+            "job.json",
+            Target("proj", "europe-west4", "me@p", "k"),
+            {"epochs": "9"},
+            {"enable_caching": None, "dry_run": False},
+        ),
+        ("job.json", plain, {}, {"enable_caching": False, "dry_run": True}),
+    ]
+
+
+STATUS = Status(
+    "digits-1", "failed", "https://page", "", "DAG [x] failed.", (Task("Trainer", "failed", 63.4, "no quota", "72"),)
+)
+
+
+def test_status_and_logs_are_shown(monkeypatch):
+    monkeypatch.setattr(vertex_service, "status", lambda target, job: STATUS)
+    monkeypatch.setattr(
+        vertex_service, "logs", lambda target, found, component: iter([LogEntry("12:00", "Trainer", "INFO", "hello")])
+    )
+
+    shown = call("status", *PLACE).stdout
+    assert "digits-1: failed" in shown
+    assert "63 s" in shown
+    assert "no quota" in shown
+    assert "DAG [x] failed." in shown
+    assert json.loads(call("status", *PLACE, "--json").stdout)["tasks"][0]["state"] == "failed"
+    assert call("logs", *PLACE).stdout == "12:00 Trainer INFO: hello\n"
+    assert json.loads(call("logs", *PLACE, "--json").stdout)["task"] == "Trainer"
