@@ -80,7 +80,7 @@ def compare_locally(
     Returns:
         The exit code: 0 compared, 1 where a run or the report failed, 130 interrupted.
     """
-    root = Path(combinations[0].config.root)
+    root = combinations[0].config.state_folder
     run_ids: list[str] = []
     status = COMPARED
     with ComparisonView(

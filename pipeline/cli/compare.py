@@ -55,7 +55,7 @@ def compare(
         typer.Option(file_okay=False, help="Folder for the report.", show_default="ROOT/reports/comparison"),
     ] = None,
     photos: Photos = None,
-    root: options.Root = Path("runs"),
+    root: options.ArtifactRoot = "runs",
     data: options.Data = None,
     verbose: options.Verbose = False,
 ) -> None:
@@ -68,16 +68,17 @@ def compare(
     """
     from rich.console import Console
 
-    from pipeline import mnist
+    from pipeline import data_store
     from pipeline.comparison import combine, compare_locally
-    from pipeline.config import REPORTS_FOLDER, PipelineConfig
+    from pipeline.config import REPORTS_FOLDER, PipelineConfig, state_folder
+    from pipeline.mnist import DataError
 
     console = Console(highlight=False)
-    folder = data or str(root / "data")
+    folder = data or f"{root.rstrip('/')}/data"
     configs = [
         PipelineConfig(
             data=absolute(folder),
-            root=str(root.absolute()),
+            root=absolute(root.rstrip("/") or "/"),
             push_dir="",
             training=training_parameters(model, int(number), seed=seed),
             thresholds=None,
@@ -87,20 +88,19 @@ def compare(
     ]
 
     def prepare() -> None:
-        if "://" not in folder:
-            mnist.fetch_if_absent(Path(folder), console)
+        data_store.fetch_if_absent(folder, console)
 
     try:
         status = compare_locally(
             combine(configs),
             console,
-            output or root / REPORTS_FOLDER / "comparison",
+            output or state_folder(root) / REPORTS_FOLDER / "comparison",
             photos=photos or [],
             command=_command(),
             prepare=prepare,
             verbose=verbose,
         )
-    except mnist.DataError as error:
+    except DataError as error:
         stop(str(error))
     raise typer.Exit(status)
 
@@ -119,12 +119,12 @@ def report(
         typer.Option(file_okay=False, help="Folder for the report.", show_default="ROOT/reports/RUN or comparison"),
     ] = None,
     photos: Photos = None,
-    root: options.Root = Path("runs"),
+    root: options.ArtifactRoot = "runs",
 ) -> None:
     """Report on finished runs: a page that needs nothing else, the same as Markdown and as JSON."""
     from rich.console import Console
 
-    from pipeline.config import REPORTS_FOLDER
+    from pipeline.config import REPORTS_FOLDER, state_folder
     from pipeline.history import HistoryError
     from pipeline.report import ReportError
     from pipeline.report.process import write_report_in_child
@@ -132,10 +132,11 @@ def report(
 
     console = Console(highlight=False)
     try:
-        run_ids = [run.run_id for run in select_runs(root, runs or [])]
-        folder = output or root / REPORTS_FOLDER / (run_ids[0] if len(run_ids) == 1 else "comparison")
+        state = state_folder(root)
+        run_ids = [run.run_id for run in select_runs(state, runs or [])]
+        folder = output or state / REPORTS_FOLDER / (run_ids[0] if len(run_ids) == 1 else "comparison")
         with console.status("Writing the report ..."):
-            page = write_report_in_child(root, run_ids, folder, photos=photos or [], command=_command())
+            page = write_report_in_child(state, run_ids, folder, photos=photos or [], command=_command())
     except (HistoryError, ReportError) as error:
         stop(str(error))
     console.out(f"{page}: written, {len(run_ids)} run" + "s" * (len(run_ids) > 1) + ". Open it in a browser.")
