@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
 from collections import defaultdict
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
@@ -152,6 +153,48 @@ class Run:
         return int(self.pushed_model.properties["pushed_version"]) if self.pushed_model else None
 
     @property
+    def destination(self) -> str | None:
+        """The pushed version's folder."""
+        return str(self.pushed_model.properties["pushed_destination"]) if self.pushed_model else None
+
+    @property
+    def card(self) -> dict[str, Any]:
+        """The card of what was pushed, else of the export, as it is kept with the run; empty where there is none."""
+        from serving_bot.push_folder import Version  # noqa: PLC0415 (fsspec takes longer than a list of runs)
+        from serving_bot.registry import read_card  # noqa: PLC0415
+
+        kept = [self.pushed_model.uri] if self.pushed_model else []
+        kept += [f"{self.model.uri}/Format-Serving"] if self.model else []
+        return next(filter(None, (read_card(Version(0, folder)) for folder in kept)), {})
+
+    @property
+    def seconds(self) -> float | None:
+        """From its start to the end of its last component, None while that has not ended."""
+        last = self.steps[-1]
+        if last.seconds is None:
+            return None
+        return (last.started - self.started).total_seconds() + last.seconds
+
+    @property
+    def thresholds(self) -> dict[str, float]:
+        """The fields of pipeline.config.Thresholds as the Evaluator got them; empty where the run did not get there."""
+        evaluator = self.step("Evaluator")
+        if evaluator is None:
+            return {}
+        config = json.loads(str(evaluator.parameters["eval_config"]))
+        metrics = config["metrics_specs"][0]["metrics"]
+        metric = next((found for found in metrics if "per_slice_thresholds" in found), None)
+        if metric is None:  # nothing was demanded
+            return {}
+        overall, digit = (bound["threshold"] for bound in metric["per_slice_thresholds"])
+        # (pipeline/evaluation.py leaves room for the last bit of a float32; JSON leaves a zero out)
+        return {
+            "min_accuracy": round(overall["value_threshold"].get("lower_bound", 0.0), 5),
+            "min_digit_accuracy": round(digit["value_threshold"].get("lower_bound", 0.0), 5),
+            "max_drop": round(-overall["change_threshold"].get("absolute", 0.0), 5),
+        }
+
+    @property
     def blessed(self) -> bool | None:
         """The Evaluator's verdict, None where there is none: it was not run, or nothing was demanded."""
         blessing = self.artifact("Evaluator", "blessing")
@@ -159,13 +202,22 @@ class Run:
         return None if verdict is None else verdict == 1
 
     @property
+    def servable(self) -> bool | None:
+        """ServingCheck's verdict, None where there is none."""
+        blessing = self.artifact("ServingCheck", "blessing")
+        return blessing.properties.get("blessed") == 1 if blessing else None
+
+    @property
     def serving_problem(self) -> str | None:
         """Why the bot could not serve the model; None where it can or nobody tried."""
         blessing = self.artifact("ServingCheck", "blessing")
-        if blessing is None or blessing.properties.get("blessed") == 1:
+        if blessing is None or self.servable:
             return None
+        import fsspec  # noqa: PLC0415 (takes longer than a list of runs)
+
         try:
-            report = json.loads((Path(blessing.uri) / "report.json").read_text("utf-8"))
+            with fsspec.open(f"{blessing.uri}/report.json", encoding="utf-8", mode="r") as file:
+                report = json.load(file)
         except (OSError, ValueError):
             return f"the report in {blessing.uri} is gone or damaged"
         return str(report["problem"])
@@ -249,6 +301,113 @@ def find_run(runs: list[Run], name: str) -> Run:
     return found[0]
 
 
+@dataclass(frozen=True)
+class Origin:
+    """Where an artifact comes from.
+
+    Attributes:
+        artifact: what was made.
+        run: the run that made it; later runs may have taken it over.
+        step: the component that made it.
+    """
+
+    artifact: Artifact
+    run: Run
+    step: Step
+
+
+@dataclass(frozen=True)
+class Lineage:
+    """Everything a pushed version was made from; None for what ML Metadata does not know.
+
+    Attributes:
+        version: the version number.
+        pushed: the push.
+        model: the export.
+        evaluation: what it was judged by.
+        baseline: the model that it was compared with.
+        transform_graph: what turns raw examples into the network's input.
+        schema: what the data had to be like.
+        statistics: of the data.
+        examples: the data, with the property `input_fingerprint`.
+        card: the version's card: git revision, seed, versions of libraries; empty where it is gone.
+    """
+
+    version: int
+    pushed: Origin
+    model: Origin | None
+    evaluation: Origin | None
+    baseline: Origin | None
+    transform_graph: Origin | None
+    schema: Origin | None
+    statistics: Origin | None
+    examples: Origin | None
+    card: dict[str, Any]
+
+
+def trace(runs: list[Run], version: int, push_dir: str) -> Lineage:
+    """The lineage of a pushed version.
+
+    Args:
+        runs: all there are, as `read_runs` returns them.
+        version: its number.
+        push_dir: where it was pushed to; decides where several folders have a version of that number.
+
+    Raises:
+        HistoryError: no run in this root pushed it.
+    """
+    pushes = [run for run in runs if run.version == version]
+    here = [run for run in pushes if run.destination == os.path.join(push_dir, str(version))]
+    if not pushes:
+        raise HistoryError(
+            f"No run here pushed a version {version}. `digits models show {version}` says which run made it; "
+            "name that run's folder with --root."
+        )
+    run = (here or pushes)[-1]  # the first to push it; the same command again finds it there
+    step, artifact = run["VersionedPusher"], run.pushed_model
+    assert artifact is not None  # it has a version
+    makers = find_makers(runs)
+    model = _origin(makers, step.inputs.get("model"))
+    evaluation = _origin(makers, step.inputs.get("evaluation"))
+    examples = _origin(makers, (model or Origin(artifact, run, step)).step.inputs.get("examples"))
+    transform_graph = _origin(makers, model.step.inputs.get("transform_graph")) if model else None
+    of_the_data = (
+        made
+        for made in makers.values()
+        if made.artifact.type == "ExampleStatistics"
+        and examples
+        and examples.artifact in made.step.inputs.get("examples", ())
+    )
+    return Lineage(
+        version=version,
+        pushed=Origin(artifact, run, step),
+        model=model,
+        evaluation=evaluation,
+        baseline=_origin(makers, evaluation.step.inputs.get("baseline_model")) if evaluation else None,
+        transform_graph=transform_graph,
+        schema=_origin(makers, transform_graph.step.inputs.get("schema")) if transform_graph else None,
+        statistics=next(of_the_data, None),
+        examples=examples,
+        card=run.card,
+    )
+
+
+def find_makers(runs: list[Run]) -> dict[int, Origin]:
+    """Who made each artifact, by its id, oldest first; who took it over from the cache does not count."""
+    return {
+        artifact.id: Origin(artifact, run, step)
+        for run in reversed(runs)
+        for step in run.steps
+        if step.state == "done"
+        for made in step.outputs.values()
+        for artifact in made
+    }
+
+
+def _origin(makers: dict[int, Origin], artifacts: tuple[Artifact, ...] | None) -> Origin | None:
+    return makers.get(artifacts[0].id) if artifacts else None
+
+
 def _open(path: Path) -> MetadataStore:
     config = proto.ConnectionConfig()
     config.sqlite.filename_uri = str(path)
@@ -262,11 +421,10 @@ def _explain(path: Path, reason: str) -> str:
         return f"{path} was written by another release of ML Metadata ({reason.partition('.')[0]}). Use that one."
     if "locked" in reason:
         return f"{path} is in use. Try again in a moment."
-    if "readonly database" in reason:
+    if "readonly database" in reason or "not a database" in reason:
         return f"{path} is no database of ML Metadata. Name the folder of a run with --root."
-    return (
-        f"{path} cannot be read as a database of ML Metadata ({reason.partition(' query:')[0]}). Name another --root."
-    )
+    what = reason.removeprefix("Error when executing query: ").partition(" query:")[0]
+    return f"{path} cannot be read ({what}). Put back a copy of it, or name another --root."
 
 
 def _node_name(node: proto.Context) -> str | None:

@@ -28,6 +28,7 @@ from serving_bot.push_folder import (
     is_complete,
     nothing_pushed,
     pinned_number,
+    servable_versions,
     version_folders,
 )
 
@@ -191,8 +192,22 @@ def read_registry(push_dir: str) -> Registry:
             )
         problems = {version: INCOMPLETE for version in folders if version not in complete}
         problems |= _check(complete, candidates)
-        versions = [PushedVersion(version, _read_card(version), problems.get(version)) for version in folders]
+        versions = [PushedVersion(version, read_card(version), problems.get(version)) for version in folders]
     return Registry(push_dir, tuple(versions), pin, problem)
+
+
+def asked_for(push_dir: str) -> PushedVersion:
+    """What the folder asks a bot to serve, with few looks at it: the version is not loaded.
+
+    Raises:
+        NoPushedModelError: nothing; the message says what to do.
+        RegistryError: the folder cannot be read.
+    """
+    with _explained(push_dir, "read"):
+        version = next(servable_versions(push_dir), None)
+        if version is None:
+            raise nothing_pushed(push_dir)
+        return PushedVersion(version, read_card(version), None)
 
 
 def promote(push_dir: str, number: int) -> PushedVersion:
@@ -271,7 +286,8 @@ def read_history(registry: Registry) -> History:
     return History(tuple(events), tuple(damaged))
 
 
-def _read_card(version: Version) -> dict[str, Any]:
+def read_card(version: Version) -> dict[str, Any]:
+    """The card of a version; empty where there is none that can be read."""
     filesystem, path = fsspec.core.url_to_fs(version.path)
     try:
         card = json.loads(filesystem.cat_file(f"{path}/{CARD_FILE}"))

@@ -74,12 +74,11 @@ def compare(
     from pipeline.mnist import DataError
 
     console = Console(highlight=False)
-    root = root.rstrip("/") or "/"
-    folder = data or f"{root}/data"
+    folder = data or f"{root.rstrip('/')}/data"
     configs = [
         PipelineConfig(
             data=absolute(folder),
-            root=absolute(root),
+            root=absolute(root.rstrip("/") or "/"),
             push_dir="",
             training=training_parameters(model, int(number), seed=seed),
             thresholds=None,
@@ -120,12 +119,12 @@ def report(
         typer.Option(file_okay=False, help="Folder for the report.", show_default="ROOT/reports/RUN or comparison"),
     ] = None,
     photos: Photos = None,
-    root: options.Root = Path("runs"),
+    root: options.ArtifactRoot = "runs",
 ) -> None:
     """Report on finished runs: a page that needs nothing else, the same as Markdown and as JSON."""
     from rich.console import Console
 
-    from pipeline.config import REPORTS_FOLDER
+    from pipeline.config import REPORTS_FOLDER, state_folder
     from pipeline.history import HistoryError
     from pipeline.report import ReportError
     from pipeline.report.process import write_report_in_child
@@ -133,10 +132,11 @@ def report(
 
     console = Console(highlight=False)
     try:
-        run_ids = [run.run_id for run in select_runs(root, runs or [])]
-        folder = output or root / REPORTS_FOLDER / (run_ids[0] if len(run_ids) == 1 else "comparison")
+        state = state_folder(root)
+        run_ids = [run.run_id for run in select_runs(state, runs or [])]
+        folder = output or state / REPORTS_FOLDER / (run_ids[0] if len(run_ids) == 1 else "comparison")
         with console.status("Writing the report ..."):
-            page = write_report_in_child(root, run_ids, folder, photos=photos or [], command=_command())
+            page = write_report_in_child(state, run_ids, folder, photos=photos or [], command=_command())
     except (HistoryError, ReportError) as error:
         stop(str(error))
     console.out(f"{page}: written, {len(run_ids)} run" + "s" * (len(run_ids) > 1) + ". Open it in a browser.")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import TENSORS, EventAccumulator
@@ -103,12 +105,13 @@ def _read_model(run: Run, photos: dict[str, Photos]) -> ModelReport:
     assert run.examples is not None
     export = path_utils.serving_model_path(run.model.uri)
     try:
-        card = json.loads(Path(export, CARD_FILE).read_text(encoding="utf-8"))
+        card = _read_json(os.path.join(export, CARD_FILE))
         evaluation = read_evaluation(run.model_evaluation.uri)
-        litert_bytes = Path(export, MODEL_FILE).stat().st_size
-        extra = Path(export, CARD_FILE).parent
+        litert_bytes = tf.io.gfile.stat(os.path.join(export, MODEL_FILE)).length
         saved_model_bytes = sum(
-            path.stat().st_size for path in Path(export).rglob("*") if path.is_file() and extra not in path.parents
+            tf.io.gfile.stat(file).length
+            for pattern in ("*.pb", "variables/*", "assets/*")
+            for file in tf.io.gfile.glob(os.path.join(export, pattern))
         )
         latency = _latency(run)
     except (OSError, ValueError, tf.errors.OpError) as error:
@@ -125,7 +128,7 @@ def _read_model(run: Run, photos: dict[str, Photos]) -> ModelReport:
         interval=wilson_interval(evaluation.examples - len(evaluation.misread), evaluation.examples),
         blessed=run.blessed,
         version=run.version,
-        curves=tuple(_read_curves(Path(run.model_run.uri))) if run.model_run else (),
+        curves=tuple(_read_curves(run.model_run.uri)) if run.model_run else (),
         litert_bytes=litert_bytes,
         saved_model_bytes=saved_model_bytes,
         latency_ms=latency,
@@ -141,15 +144,21 @@ def _latency(run: Run) -> float | None:
     check = run.artifact("ServingCheck", "blessing")
     if check is None:
         return None
-    latency: float | None = json.loads(Path(check.uri, "report.json").read_text())["litert_latency_ms"]
+    latency: float | None = _read_json(os.path.join(check.uri, "report.json"))["litert_latency_ms"]
     return latency
 
 
-def _read_curves(logs: Path) -> Iterable[Curve]:
+def _read_json(path: str) -> Any:
+    with tf.io.gfile.GFile(path) as file:
+        return json.loads(file.read())
+
+
+def _read_curves(logs: str) -> Iterable[Curve]:
     for folder, split in _SPLITS.items():
-        if not (logs / folder).is_dir():
+        path = os.path.join(logs, folder)
+        if not tf.io.gfile.isdir(path):
             continue
-        events = EventAccumulator(str(logs / folder), size_guidance={TENSORS: 0})
+        events = EventAccumulator(path, size_guidance={TENSORS: 0})
         events.Reload()
         for tag, figure in _CURVES.items():
             if tag in events.Tags()[TENSORS]:
@@ -161,7 +170,7 @@ def _read_curves(logs: Path) -> Iterable[Curve]:
 
 def _examples(runs: Iterable[Run]) -> list[str]:
     """The folders of the test splits, each once."""
-    return list(dict.fromkeys(str(Path(run.examples.uri, "Split-test")) for run in runs if run.examples))
+    return list(dict.fromkeys(os.path.join(run.examples.uri, "Split-test") for run in runs if run.examples))
 
 
 def _misread_pictures(models: Sequence[ModelReport], folders: Sequence[str]) -> tuple[MisreadPicture, ...]:

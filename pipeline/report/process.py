@@ -19,7 +19,7 @@ def write_report_in_child(
     """Writes the report on some runs.
 
     Args:
-        root: the folder of the runs.
+        root: the local folder of the runs' metadata.
         run_ids: evaluated runs.
         output: folder for report.html, report.md and report.json.
         photos: files with the output of `digits evaluate-photos --json`.

@@ -16,7 +16,7 @@ def select_runs(root: Path, names: Sequence[str]) -> list[Run]:
     A recipe is what a training is told, the source code left out: of an edited one only the newest run counts.
 
     Args:
-        root: the folder of the runs.
+        root: the local folder of the runs' metadata.
         names: beginnings of run ids, or "latest".
 
     Raises:

@@ -43,6 +43,12 @@ def test_what_survives_json_is_not_the_defaults(field):
     assert changed.beam_args == ("--direct_num_workers=2",)
 
 
+def test_no_thresholds_survive_json_too():
+    assert (
+        PipelineConfig.from_dict(json.loads(json.dumps(replace(CONFIG, thresholds=None).to_dict()))).thresholds is None
+    )
+
+
 def test_an_unknown_key_is_an_error():
     with pytest.raises(TypeError, match="colour"):
         PipelineConfig.from_dict({**CONFIG.to_dict(), "colour": "red"})
