@@ -146,10 +146,8 @@ def test_a_version_that_is_not_there_is_one_sentence(tmp_path, command):
     assert done.stderr.startswith(f"Error: There is no version 9 in {tmp_path}.")
 
 
-@pytest.mark.parametrize(
-    "card", [{}, {"metrics": [], "epochs": None, "data": "x", "versions": 3}, {"metrics": {"test_accuracy": "high"}}]
-)
-def test_an_odd_card_is_no_traceback(tmp_path, card):
+def test_an_odd_card_is_no_traceback(tmp_path):
+    card = {"metrics": {"test_accuracy": "high"}, "epochs": None, "data": "x", "versions": 3, "run_id": []}
     (push(tmp_path, 1) / "assets.extra" / "card.json").write_text(json.dumps(card))
 
     assert call("models", "list", "--push-dir", tmp_path).stdout
