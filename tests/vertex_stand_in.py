@@ -12,9 +12,11 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +35,7 @@ class VertexStandIn:
     """Runs jobs one after the other, with one store of artifacts, as a project has.
 
     Attributes:
-        folder: where processes are started and notes are kept.
+        folder: where processes are started and their logs are kept.
         parallel: how many containers run at a time.
     """
 
@@ -41,6 +43,7 @@ class VertexStandIn:
     parallel: int = 2
     _artifacts: list[Json] = field(default_factory=list)
     _cache: dict[str, Json] = field(default_factory=dict)
+    _numbers: Iterator[int] = field(default_factory=count)
 
     def run(self, job: Json, job_id: str, parameters: Json | None = None) -> dict[str, str]:
         """Runs a job.
@@ -77,14 +80,7 @@ class VertexStandIn:
 
     def new_name(self) -> str:
         """A name as Vertex ML Metadata gives."""
-        number = sum(1 for _ in self.folder.glob("artifact-*"))
-        while True:
-            try:
-                (self.folder / f"artifact-{number}").touch(exist_ok=False)
-            except FileExistsError:
-                number += 1
-            else:
-                return f"projects/1/locations/here/metadataStores/default/artifacts/{number}"
+        return f"projects/1/locations/here/metadataStores/default/artifacts/{next(self._numbers)}"
 
     def latest(self, query: str) -> list[Json]:
         """The newest artifact that a resolver's filter describes, if any."""
