@@ -46,7 +46,19 @@ PIPELINE = [
 
 VERTEX = ["google-cloud-aiplatform", "kfp<2.17"]
 
-DEV = ["babel", "mypy", "psutil", "pytest", "pytest-timeout", "ruff"]
+DEV = [
+    "babel",
+    "gcp-storage-emulator",  # an object store on this machine, for tests
+    "gcsfs",
+    "ipykernel",  # runs the notebooks in a test
+    "mypy",
+    "nbclient",
+    "nbformat",
+    "psutil",
+    "pytest",
+    "pytest-timeout",
+    "ruff",
+]
 
 setup(
     name="digits-pipeline",
@@ -71,6 +83,7 @@ setup(
     install_requires=["rich>=13", "typer>=0.15"],
     extras_require={
         "bot": BOT,
+        "gs": ["gcsfs"],  # the bot with a push folder in a bucket
         "heic": ["pillow-heif"],
         "pipeline": PIPELINE,
         "vertex": VERTEX,

@@ -1,4 +1,4 @@
-"""Vertex AI custom training over several machines: what TFX's Trainer sends as a CustomJob. Builds text only.
+"""Vertex AI custom training over several machines: what TFX's Trainer for it sends as a CustomJob. Builds text only.
 
 Every machine starts TFX's own entry point with the same arguments (tfx.scripts.run_executor) and Vertex AI sets
 TF_CONFIG on each, from which models/distribution.py learns who else trains.

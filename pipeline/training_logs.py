@@ -64,9 +64,7 @@ def serve(root: Path, host: str, port: int, announce: Callable[[str, int], None]
     with tempfile.TemporaryDirectory(prefix="digits-tensorboard-") as folder:
         trainings = link_logs(root, Path(folder))
         if not trainings:
-            raise HistoryError(
-                f"No run in {root} left logs of a training on this machine: there is nothing to show yet."
-            )
+            raise HistoryError(f"No run in {root} left logs of a training on this machine yet.")
         url = _launch(folder, host, port)
         announce(url, trainings)
         while True:

@@ -45,14 +45,15 @@ def run(
     from pipeline.supervisor import run_locally
 
     console = Console(highlight=False)
-    folder = data or f"{root.rstrip('/')}/data"
+    root = root.rstrip("/") or "/"
+    folder = data or f"{root}/data"
     try:
         engine = beam_args(beam_runner, root, workers=beam_workers, image=beam_image, extra=beam_arg or ())
     except BeamOptionsError as error:
         stop(str(error))
     config = PipelineConfig(
         data=absolute(folder),
-        root=absolute(root.rstrip("/") or "/"),
+        root=absolute(root),
         push_dir=absolute(push_dir),
         training=training_parameters(
             model, epochs, batch_size, learning_rate, augment, seed, train_memory, mixed_precision, xla
