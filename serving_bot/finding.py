@@ -157,6 +157,9 @@ def _flat_ground(small: Pixels, dark: bool, zoom: int) -> npt.NDArray[np.uint8] 
     of_ground = grey > threshold if dark else grey <= threshold
     if not of_ground.any() or of_ground.all():
         return None
+    half = max(3, min(grey.shape) // 2)
+    if cv2.erode((~of_ground).astype(np.uint8), np.ones((half, half), np.uint8)).any():
+        return None  # so large a thing is no stroke but a shadow or the table
     # The soft edges of strokes say nothing about the ground.
     side = 4 * zoom + 1
     near_ink = cv2.dilate((~of_ground).astype(np.uint8), np.ones((side, side), np.uint8)) > 0
@@ -198,10 +201,9 @@ def _contrast(pixels: Pixels, zoom: int) -> Mask:
     ground, plane = _mix(ground, weights), _mix(pixels, weights)
     level = float(np.median(ground))
     ground = cv2.resize(ground, (width, height), interpolation=cv2.INTER_LINEAR)
-    if dark:  # in a shadow ink and paper are darker by the same factor
-        contrast = cv2.subtract(level, cv2.divide(plane, ground, scale=level))
-    else:
-        contrast = cv2.subtract(plane, ground)
+    # In a shadow ink and paper are darker by the same factor.
+    reflected = cv2.divide(plane, ground, scale=level) if dark else None
+    contrast = cv2.subtract(plane, ground) if reflected is None else cv2.subtract(level, reflected)
     offset = float(np.median(contrast[::4, ::4]))
     return np.asarray(cv2.subtract(contrast, offset) if offset else contrast, np.uint8)
 
@@ -264,7 +266,9 @@ def _find_rules(contrast: Mask, faint: float) -> tuple[Mask, int] | None:
     if np.count_nonzero(thin) < FEWEST_RULES * steps // 2:
         return None
     tilt = np.arctan(RULE_STEP * np.tan(RULE_TILT))
-    lines = cv2.HoughLines(thin, 1, np.pi / 180, int(0.5 * steps), min_theta=np.pi / 2 - tilt, max_theta=np.pi / 2 + tilt)
+    lines = cv2.HoughLines(
+        thin, 1, np.pi / 180, int(0.5 * steps), min_theta=np.pi / 2 - tilt, max_theta=np.pi / 2 + tilt
+    )
     if lines is None:
         return None
     rho, theta = lines[:MOST_LINES].reshape(-1, 2).astype(np.float32).T

@@ -144,7 +144,7 @@ def test_digits_in_a_deep_shadow_are_found_beside_those_in_the_light() -> None:
     pixels = sheet(235, 300, 600)
     write(pixels, "2026", 60, 200, 110, scale=3.5)
     light = np.ones(600)
-    light[300:] = 0.35
+    light[300:] = 0.5
     shaded = pixels * np.convolve(np.pad(light, 20, mode="edge"), np.ones(41) / 41, "valid")[np.newaxis, :, np.newaxis]
     assert len(find(shaded.astype(np.uint8))) == 4
 
