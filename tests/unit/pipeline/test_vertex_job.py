@@ -26,6 +26,9 @@ TRAINING = {
     "outliers": 16,
     "seed": 1,
     "source": "abc",
+    "memory_mib": 1024,
+    "mixed_precision": None,
+    "xla": None,
 }
 
 
