@@ -9,7 +9,7 @@ PYTEST_ARGS :=
 UPGRADE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-job image test-image check format bench test-trixie lock clean
+.PHONY: help install run test test-browser test-job image test-image check format results bench test-trixie lock clean
 
 help: ## Show this list.
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ run: $(INSTALLED) ## Fetch MNIST, train, evaluate and push a model, read a sampl
 test: $(INSTALLED) ## Run the tests (PYTEST_ARGS="tests/unit -k mnist" for some of them).
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
+test-browser: $(INSTALLED) ## Look at the report's page in headless Chromium, which has to be there.
+	$(BIN)/python -m pytest -m browser tests/browser
+
 check: $(INSTALLED) ## Lint, formatting and types.
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -38,6 +41,11 @@ format: $(INSTALLED) ## Format the code and fix what the linter can.
 	$(BIN)/ruff format
 
 BENCH := build/bench
+RESULTS := build/results
+results: $(INSTALLED) ## Compare LeNet and MyModel, 10 and 40 epochs, and write docs/results.md (hours; goes on after a stop).
+	$(BIN)/digits compare --models lenet,my_model --epochs 10,40 --root $(RESULTS)/runs --output $(RESULTS)
+	cp $(RESULTS)/report.md docs/results.md
+
 bench: $(INSTALLED) ## Measure what docs/benchmarks.md claims about pipeline and reader (about an hour).
 	$(BIN)/python -m benchmarks.pipeline speed
 	$(BIN)/python -m benchmarks.pipeline cost
@@ -62,7 +70,7 @@ test-trixie: ## Run the tests on the newer stack in a Debian 13 root (as root; n
 
 # One lock per stack, one for the bot alone. No lock names an index: it is the installer's choice.
 COMPILE = UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --generate-hashes $(UPGRADE)
-ALL := --extra pipeline --extra bot --extra heic --extra vertex --extra dev
+ALL := --extra pipeline --extra bot --extra gs --extra heic --extra vertex --extra dev
 lock: $(INSTALLED) ## Resolve the dependencies into requirements/*.txt again (UPGRADE=--upgrade for newer versions).
 	$(COMPILE) setup.py $(ALL) --python-version 3.10 --python-platform x86_64-manylinux2014 -o requirements/py310.txt
 	$(COMPILE) setup.py $(ALL) --python-version 3.11 --universal -o requirements/py311plus.txt

@@ -25,7 +25,8 @@ BOT = [
 PIPELINE = [
     *READER,
     "httpx>=0.27",  # fetches the data set
-    "jinja2>=3.1",  # the pages of `digits data --report`
+    "jinja2>=3.1",  # the pages of `digits data --report` and of `digits report`
+    "scipy",  # intervals and tests in the report
     "tensorboard",  # the Trainer writes its logs; TensorFlow 2.21 does not bring it
     "setuptools<81",  # TFX and Beam still import pkg_resources, which later releases dropped
     # Python 3.10: any x86-64 Linux with glibc 2.17 or newer.
@@ -45,7 +46,19 @@ PIPELINE = [
 
 VERTEX = ["google-cloud-aiplatform", "kfp<2.17"]
 
-DEV = ["babel", "mypy", "psutil", "pytest", "pytest-timeout", "ruff"]
+DEV = [
+    "babel",
+    "gcp-storage-emulator",  # an object store on this machine, for tests
+    "gcsfs",
+    "ipykernel",  # runs the notebooks in a test
+    "mypy",
+    "nbclient",
+    "nbformat",
+    "psutil",
+    "pytest",
+    "pytest-timeout",
+    "ruff",
+]
 
 setup(
     name="digits-pipeline",
@@ -53,14 +66,24 @@ setup(
     description="A TFX pipeline for handwritten digits and the Telegram bot that serves what it pushes",
     license="Apache-2.0",
     python_requires=">=3.10,<3.14",
-    packages=["components", "components.mnist_example_gen", "models", "pipeline", "pipeline.cli", "serving_bot"],
+    packages=[
+        "components",
+        "components.mnist_example_gen",
+        "models",
+        "pipeline",
+        "pipeline.cli",
+        "pipeline.report",
+        "serving_bot",
+    ],
     package_data={
         "pipeline": ["schema.pbtxt", "templates/*"],
+        "pipeline.report": ["templates/*"],
         "serving_bot": ["canary.png", "locales/*/LC_MESSAGES/bot.*"],
     },
     install_requires=["rich>=13", "typer>=0.15"],
     extras_require={
         "bot": BOT,
+        "gs": ["gcsfs"],  # the bot with a push folder in a bucket
         "heic": ["pillow-heif"],
         "pipeline": PIPELINE,
         "vertex": VERTEX,

@@ -13,7 +13,7 @@ from benchmarks import paper
 from components.mnist_example_gen.idx import IMAGES_MAGIC, LABELS_MAGIC, IdxReader
 from serving_bot.classifier import Classifier
 from serving_bot.evaluation import collect, evaluate, summarise
-from serving_bot.pushed_models import newest_version
+from serving_bot.push_folder import newest_version
 from serving_bot.reader import Reader
 
 

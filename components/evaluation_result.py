@@ -68,7 +68,7 @@ class EvaluationResult:
         confusion: ten rows, one for each true digit, of how often each digit was predicted.
         misread: every example with a wrong answer.
         baseline_accuracy: the baseline's accuracy on the same examples, None without one.
-        blessed: whether every threshold was met.
+        blessed: whether there were thresholds and every one was met.
         failures: the thresholds that were not.
     """
 

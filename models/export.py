@@ -21,7 +21,7 @@ from tfx.utils import io_utils
 
 from models.features import IMAGE_KEY, RAW_SIZE
 from models.preprocessing import preprocess_images
-from serving_bot.classifier import CARD_FILE, MODEL_FILE
+from serving_bot.push_folder import CARD_FILE, MODEL_FILE
 
 
 class ConversionError(RuntimeError):

@@ -1,4 +1,7 @@
-"""Examples on disk to batches for training: read once, transformed once, kept in memory, shuffled exactly."""
+"""Examples on disk to batches for training: read once, transformed once, kept in memory, shuffled exactly.
+
+What does not fit into the memory it may take is streamed instead (models/streaming.py).
+"""
 
 from __future__ import annotations
 
@@ -8,14 +11,16 @@ import tensorflow as tf
 import tensorflow_transform as tft
 
 from models.augmentation import augment
-from models.features import IMAGE_KEY, LABEL_KEY
+from models.features import IMAGE_KEY, INPUT_SIZE, LABEL_KEY
 from models.outliers import make_outliers
 from models.preprocessing import preprocess_images
+from models.streaming import Stream, open_stream
 
 OUTLIER = -1
 """Label of an image that is no digit."""
 
 _READ_BATCH = 1024
+_IMAGE_BYTES = 4 * INPUT_SIZE**2
 _MOST_OUTLIERS = 4000
 
 
@@ -37,11 +42,37 @@ class Split:
         return int(self.labels.shape[0])
 
 
+@dataclass(frozen=True)
+class Share:
+    """Which part of each step's examples a program draws, where several programs train one network.
+
+    Attributes:
+        first: number of the first of its replicas among all.
+        here: how many replicas it has; consecutive batches are for consecutive replicas.
+        total: how many there are in all programs.
+    """
+
+    first: int = 0
+    here: int = 1
+    total: int = 1
+
+
 def load_split(patterns: list[str], transform_output: tft.TFTransformOutput) -> Split:
     """Reads gzipped TFRecord files and sends them through the transform graph.
 
     The order is that of the files, the same every time.
     """
+    split = _load(patterns, transform_output, None)
+    assert isinstance(split, Split)  # memory was not limited
+    return split
+
+
+def load_or_stream(patterns: list[str], transform_output: tft.TFTransformOutput, memory: int) -> Split | Stream:
+    """As load_split where the images take at most `memory` bytes; otherwise what streams them."""
+    return _load(patterns, transform_output, memory)
+
+
+def _load(patterns: list[str], transform_output: tft.TFTransformOutput, memory: int | None) -> Split | Stream:
     feature_spec = transform_output.raw_feature_spec()
     layer = transform_output.transform_features_layer()
 
@@ -50,14 +81,20 @@ def load_split(patterns: list[str], transform_output: tft.TFTransformOutput) -> 
         transformed = layer(tf.io.parse_example(records, feature_spec))
         return transformed[IMAGE_KEY], transformed[LABEL_KEY]
 
-    files = tf.io.gfile.glob(patterns)
+    files = sorted(tf.io.gfile.glob(patterns))
     dataset = (
-        tf.data.TFRecordDataset(sorted(files), compression_type="GZIP", num_parallel_reads=tf.data.AUTOTUNE)
+        tf.data.TFRecordDataset(files, compression_type="GZIP", num_parallel_reads=tf.data.AUTOTUNE)
         .batch(_READ_BATCH)
         .map(transform, num_parallel_calls=tf.data.AUTOTUNE)
         .prefetch(tf.data.AUTOTUNE)
     )
-    images, labels = zip(*dataset, strict=True)
+    batches: list[tuple[tf.Tensor, tf.Tensor]] = []
+    for batch in dataset:
+        batches.append(batch)
+        if memory is not None and len(batches) * _READ_BATCH * _IMAGE_BYTES > memory:
+            batches.clear()
+            return open_stream(files, transform, memory)
+    images, labels = zip(*batches, strict=True)
     return Split(tf.concat(images, axis=0), tf.concat(labels, axis=0))
 
 
@@ -68,7 +105,7 @@ def load_outliers(count: int, seed: int) -> Split:
 
 
 def training_batches(
-    split: Split,
+    split: Split | Stream,
     batch_size: int,
     epochs: int,
     seed: int,
@@ -76,14 +113,22 @@ def training_batches(
     varied: bool,
     outliers: int = 0,
     first_epoch: int = 0,
+    share: Share = Share(),
 ) -> tf.data.Dataset:
     """All batches from `first_epoch` on, (float32 [B, 32, 32, 1], int64 [B]), B = batch_size + outliers.
 
     Each batch depends on the seed and its own number only, so a resumed training sees what an uninterrupted one would
-    have seen. An epoch has `split.size // batch_size` batches, drawn from a fresh permutation of all examples.
+    have seen. An epoch has `split.size // (batch_size * share.total)` steps, drawn from a fresh permutation of all
+    examples (of a Stream: shuffled within its window). Where several replicas train, each step has a batch for each,
+    and several programs draw from one permutation: together they see what one would see with batches of that size.
     """
-    steps = split.size // batch_size
-    others = load_outliers(outliers * steps, seed) if outliers else None
+    steps = split.size // (batch_size * share.total)
+    others = load_outliers(outliers * steps * share.total, seed) if outliers else None
+
+    def numbers(element: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Epoch of a batch, and which of the epoch's batches it is."""
+        step, replica = element // share.here, element % share.here + share.first
+        return step // steps, step % steps * share.total + replica
 
     def draw(source: Split, start: tf.Tensor, number: int, draws: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Examples `start` to `start + number` of a permutation that is evaluated only where it is needed."""
@@ -91,19 +136,37 @@ def training_batches(
         chosen = tf.random.experimental.index_shuffle(positions, draws, source.size - 1)
         return tf.gather(source.images, chosen), tf.gather(source.labels, chosen)
 
-    @tf.autograph.experimental.do_not_convert
-    def batch(step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        epoch, number = step // steps, step % steps
-        images, labels = draw(split, number * batch_size, batch_size, tf.stack([tf.constant(seed, tf.int64), epoch]))
+    def digits(element: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        assert isinstance(split, Split)  # a Stream comes in batches already
+        epoch, number = numbers(element)
+        return draw(split, number * batch_size, batch_size, tf.stack([tf.constant(seed, tf.int64), epoch]))
+
+    def complete(element: tf.Tensor, images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Outliers beside the digits, and everything varied."""
+        epoch, number = numbers(element)
         if others:
             odd, marks = draw(others, number * outliers, outliers, tf.stack([tf.constant(seed, tf.int64), -epoch - 1]))
             images, labels = tf.concat([images, odd], axis=0), tf.concat([labels, marks], axis=0)
         if varied:
-            images = augment(images, tf.stack([tf.constant(seed, tf.int64), step]))
+            draws = epoch * steps * share.total + number
+            images = augment(images, tf.stack([tf.constant(seed, tf.int64), draws]))
         return images, labels
 
-    return (
-        tf.data.Dataset.range(first_epoch * steps, epochs * steps)
-        .map(batch, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-        .prefetch(tf.data.AUTOTUNE)
-    )
+    elements = tf.data.Dataset.range(first_epoch * steps * share.here, epochs * steps * share.here)
+    if isinstance(split, Stream):
+        workers = share.total // share.here
+        streamed = split.batches(
+            batch_size, steps * share.here, epochs, seed, first_epoch, share.first // share.here, workers
+        )
+        batches = tf.data.Dataset.zip((elements, streamed)).map(
+            tf.autograph.experimental.do_not_convert(lambda element, batch: complete(element, *batch)),
+            num_parallel_calls=tf.data.AUTOTUNE,
+            deterministic=True,
+        )
+    else:
+        batches = elements.map(
+            tf.autograph.experimental.do_not_convert(lambda element: complete(element, *digits(element))),
+            num_parallel_calls=tf.data.AUTOTUNE,
+            deterministic=True,
+        )
+    return batches.prefetch(tf.data.AUTOTUNE)

@@ -20,6 +20,9 @@ class TrainingParameters:
         outliers: images that are no digits beside each full batch, of which the network learns to doubt.
         seed: of weights, order and variation.
         source: fingerprint of the source code, so that TFX's cache sees an edit.
+        memory_mib: what training images may take; larger sets are streamed and shuffled within a window of that size.
+        mixed_precision: whether most of the network computes in 16 bits, None for yes where GPUs train.
+        xla: whether XLA compiles the network, None for yes where one GPU trains.
     """
 
     model: str
@@ -30,6 +33,9 @@ class TrainingParameters:
     outliers: int
     seed: int
     source: str
+    memory_mib: int = 1024
+    mixed_precision: bool | None = None
+    xla: bool | None = None
 
 
 def source_fingerprint() -> str:

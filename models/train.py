@@ -7,9 +7,10 @@ import json
 import logging
 import os
 import statistics
+import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from datetime import datetime, timezone
 from importlib.metadata import version
@@ -21,12 +22,16 @@ import tensorflow as tf
 import tensorflow_transform as tft
 from tfx.components.trainer.fn_args_utils import FnArgs
 from tfx.dsl.io import fileio
+from tfx.utils import io_utils
 
+from models.description import describe_layers, describe_machine
+from models.distribution import Distribution, join_devices
 from models.export import LitertConverter, export_model, fit_temperature, git_revision
-from models.input_pipeline import Split, load_split, training_batches
+from models.input_pipeline import Split, load_or_stream, load_split, training_batches
 from models.objective import DigitAccuracy, OutlierExposureLoss
 from models.parameters import TrainingParameters
 from models.registry import ARCHITECTURES
+from models.streaming import Stream
 
 PROGRESS_LOGGER = "digits.progress"
 """Records of this logger carry a dict `progress`; the local runner shows them live."""
@@ -36,39 +41,54 @@ _WARM_UP = 0.2  # of all steps
 
 
 def run_fn(fn_args: FnArgs) -> None:
-    """Trains and exports; see TFX's Trainer guide for the attributes of `fn_args`."""
-    with LitertConverter() as converter:
-        parameters = TrainingParameters(**fn_args.custom_config)
+    """Trains and exports; see TFX's Trainer guide for the attributes of `fn_args`.
+
+    In a cluster (TF_CONFIG) every program calls this with the same arguments, in a file system that all share. The
+    chief exports and keeps the state; the others return when the export is there.
+    """
+    distribution = join_devices()  # before anything else: TensorFlow joins a cluster only while it is fresh
+    # (beside ours there may be what TFX's Trainer for Vertex AI's custom training was told)
+    told = {name: value for name, value in fn_args.custom_config.items() if not name.startswith("ai_platform_")}
+    parameters = TrainingParameters(**told)
+    with ExitStack() as stack:
+        converter = stack.enter_context(LitertConverter()) if distribution.is_chief else None
         transform_output = tft.TFTransformOutput(fn_args.transform_output)
-        train = load_split(fn_args.train_files, transform_output)
+        train = load_or_stream(fn_args.train_files, transform_output, parameters.memory_mib * 2**20)
         evaluation = load_split(fn_args.eval_files, transform_output)
 
         checkpoint = _checkpoint_folder(fn_args)
-        model, facts = train_model(parameters, train, evaluation, checkpoint, fn_args.model_run_dir)
-        architecture = ARCHITECTURES[parameters.model]
-        card = {
-            "model": parameters.model,
-            "display_name": architecture.display_name,
-            **{key: value for key, value in asdict(parameters).items() if key != "model"},
-            "parameters": model.count_params(),
-            "git_revision": git_revision(),
-            "versions": {name: version(name) for name in ("keras", "tensorflow", "tfx")},
-            "export_id": uuid4().hex,
-            "trained_at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-            **facts,
-        }
-        export_model(model, transform_output, card, converter, fn_args.serving_model_dir)
-    if fileio.exists(checkpoint):
+        model, facts = train_model(
+            parameters, train, evaluation, checkpoint, fn_args.model_run_dir, distribution=distribution
+        )
+        if converter is not None:
+            architecture = ARCHITECTURES[parameters.model]
+            card = {
+                "model": parameters.model,
+                "display_name": architecture.display_name,
+                **{key: value for key, value in asdict(parameters).items() if key != "model"},
+                "parameters": model.count_params(),
+                "git_revision": git_revision(),
+                "machine": describe_machine(),
+                "layers": describe_layers(model),
+                "versions": {name: version(name) for name in ("keras", "tensorflow", "tfx")},
+                "export_id": uuid4().hex,
+                "trained_at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+                **facts,
+            }
+            export_model(model, transform_output, card, converter, fn_args.serving_model_dir)
+    distribution.wait_for_all()
+    if distribution.is_chief and fileio.exists(checkpoint):
         fileio.rmtree(checkpoint)
 
 
 def train_model(
     parameters: TrainingParameters,
-    train: Split,
+    train: Split | Stream,
     evaluation: Split,
     checkpoint: str,
     log_dir: str,
     devices: list[str] | None = None,
+    distribution: Distribution | None = None,
 ) -> tuple[keras.Model, dict[str, Any]]:
     """Trains a network.
 
@@ -82,17 +102,21 @@ def train_model(
         checkpoint: folder that holds the state after each epoch; training goes on from what is there.
         log_dir: folder for TensorBoard's logs.
         devices: devices to mirror over; by default all visible GPUs, or the CPU where there is none.
+        distribution: devices that were joined already, of several machines perhaps.
 
     Returns:
         The float32 network on the default device, and facts for its card: metrics, temperature, speed, devices.
     """
+    distribution = distribution or join_devices(devices)
     keras.utils.set_random_seed(parameters.seed)
-    batch_size = min(parameters.batch_size, train.size)
-    steps = train.size // batch_size
-    devices = devices or [device.name for device in tf.config.list_logical_devices("GPU")]
-    strategy = tf.distribute.MirroredStrategy(devices) if len(devices) > 1 else tf.distribute.get_strategy()
+    # One program draws whole batches, which Keras divides; of several each draws those of its own replicas.
+    parts = 1 if distribution.share is None else distribution.replicas
+    batch_size = max(1, min(parameters.batch_size, train.size) // parts)
+    # (a batch that a small training set makes smaller has fewer outliers beside it)
+    outliers = parameters.outliers * batch_size // parameters.batch_size
+    steps = train.size // (batch_size * parts)
     architecture = ARCHITECTURES[parameters.model]
-    with _precision_for(devices), strategy.scope():
+    with _precision_for(distribution, parameters.mixed_precision), distribution.strategy.scope():
         model = architecture.build()
         schedule = keras.optimizers.schedules.CosineDecay(
             initial_learning_rate=0.0,
@@ -104,36 +128,39 @@ def train_model(
             optimizer=keras.optimizers.Adam(schedule),
             loss=OutlierExposureLoss(),
             metrics=[DigitAccuracy()],
-            steps_per_execution=_steps_per_execution(steps) if len(devices) < 2 else 1,
-            jit_compile=False,  # on a CPU, XLA's convolutions are slower than oneDNN's
+            steps_per_execution=_steps_per_execution(steps) if distribution.replicas < 2 else 1,
+            jit_compile=_compiles(distribution, parameters.xla),
         )
+    distribution.prepare(model, evaluation.images[:1], evaluation.labels[:1])
     validation = tf.data.Dataset.from_tensor_slices((evaluation.images, evaluation.labels)).batch(_EVAL_BATCH)
-    first_epoch = _epochs_done(checkpoint)
-    # (a batch that a small training set makes smaller has fewer outliers beside it)
-    outliers = parameters.outliers * batch_size // parameters.batch_size
-    progress = _Progress(parameters.epochs, steps, batch_size + outliers)
-    start = time.monotonic()
-    model.fit(
-        training_batches(
-            train,
-            batch_size,
-            parameters.epochs,
-            parameters.seed,
-            varied=parameters.augment,
-            outliers=outliers,
-            first_epoch=first_epoch,
-        ),
-        epochs=parameters.epochs,
-        steps_per_epoch=steps,
-        validation_data=validation,
-        callbacks=[
-            keras.callbacks.BackupAndRestore(checkpoint, delete_checkpoint=False),
-            keras.callbacks.TensorBoard(log_dir, write_graph=False),
-            progress,
-        ],
-        verbose=0,
-    )
-    training_seconds = time.monotonic() - start
+    progress = _Progress(parameters.epochs, steps, (batch_size + outliers) * parts)
+    callbacks = [progress]
+    with _state_of(checkpoint, distribution) as state:
+        first_epoch = _epochs_done(state)
+        callbacks.insert(0, keras.callbacks.BackupAndRestore(state, delete_checkpoint=False))
+        if distribution.is_chief:
+            callbacks.insert(1, keras.callbacks.TensorBoard(log_dir, write_graph=False))
+        start = time.monotonic()
+        model.fit(
+            distribution.distribute(
+                lambda share: training_batches(
+                    train,
+                    batch_size,
+                    parameters.epochs,
+                    parameters.seed,
+                    varied=parameters.augment,
+                    outliers=outliers,
+                    first_epoch=first_epoch,
+                    share=share,
+                )
+            ),
+            epochs=parameters.epochs,
+            steps_per_epoch=steps,
+            validation_data=validation,
+            callbacks=callbacks,
+            verbose=0,
+        )
+        training_seconds = time.monotonic() - start
     plain = architecture.build()
     plain.set_weights(model.get_weights())
     logits = plain.predict(evaluation.images, batch_size=_EVAL_BATCH, verbose=0)
@@ -141,7 +168,7 @@ def train_model(
     facts = {
         "metrics": {"eval_accuracy": float((logits.argmax(axis=1) == labels).mean())},
         "temperature": fit_temperature(logits, labels),
-        "devices": devices or ["CPU"],
+        "devices": distribution.devices,
         "images_per_second": progress.images_per_second,
         "training_seconds": training_seconds,
     }
@@ -200,15 +227,39 @@ class _Progress(keras.callbacks.Callback):  # type: ignore[misc]
 
 
 @contextmanager
-def _precision_for(devices: list[str]) -> Iterator[None]:
-    """Mixed precision while a network for GPUs is built (Micikevicius et al., 2018); float32 elsewhere."""
+def _precision_for(distribution: Distribution, wanted: bool | None) -> Iterator[None]:
+    """Mixed precision while a network is built (Micikevicius et al., 2018), by default for GPUs; float32 elsewhere.
+
+    On a CPU it is bfloat16, whose range needs no loss scaling and which recent CPUs compute.
+    """
     before = keras.config.dtype_policy()
-    if any("GPU" in device for device in devices):
-        keras.config.set_dtype_policy("mixed_float16")
+    if distribution.has_gpu if wanted is None else wanted:
+        keras.config.set_dtype_policy("mixed_float16" if distribution.has_gpu else "mixed_bfloat16")
     try:
         yield
     finally:
         keras.config.set_dtype_policy(before)
+
+
+def _compiles(distribution: Distribution, wanted: bool | None) -> bool:
+    """Whether XLA compiles the training step. On a CPU its convolutions are slower than oneDNN's."""
+    return distribution.has_gpu and distribution.replicas == 1 if wanted is None else wanted
+
+
+@contextmanager
+def _state_of(checkpoint: str, distribution: Distribution) -> Iterator[str]:
+    """The folder this program keeps its state in: the chief's is `checkpoint`, the others start from copies of it."""
+    if distribution.is_chief:
+        _epochs_done(checkpoint)  # removes what cannot be read
+        distribution.wait_for_all()
+        yield checkpoint
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        own = os.path.join(folder, "checkpoint")
+        distribution.wait_for_all()
+        if fileio.exists(checkpoint):  # (the chief cannot change it: no epoch ends before all have begun it)
+            io_utils.copy_dir(checkpoint, own)
+        yield own
 
 
 def _checkpoint_folder(fn_args: FnArgs) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -11,6 +12,15 @@ from models.parameters import TrainingParameters
 
 PIPELINE_NAME = "digits"
 """One name for all models: runs share their data components, and a baseline may be of another architecture."""
+
+METADATA_FILE = "metadata.sqlite"
+"""The ML Metadata database in a root."""
+
+REPORTS_FOLDER = "reports"
+"""The reports in a root, a folder each."""
+
+LOCK_FILE = ".lock"
+"""A file in a root; whoever runs there holds a lock on it."""
 
 SCHEMA_FILE = Path(__file__).with_name("schema.pbtxt")
 
@@ -39,10 +49,10 @@ class PipelineConfig:
 
     Attributes:
         data: folder of the four IDX files.
-        root: folder of artifacts, metadata and logs.
+        root: folder of artifacts, local or an address such as gs://bucket/digits.
         push_dir: folder that blessed models are pushed to.
         training: what to train and how.
-        thresholds: what to demand.
+        thresholds: what to demand; None to measure only: such a run blesses nothing and pushes nothing.
         baseline: the latest blessed model that is older than this one, or none.
         eval_size: training images held out for validation.
         serving_images: test images that ServingCheck sends through the export.
@@ -55,7 +65,7 @@ class PipelineConfig:
     root: str
     push_dir: str
     training: TrainingParameters
-    thresholds: Thresholds = field(default_factory=Thresholds)
+    thresholds: Thresholds | None = field(default_factory=Thresholds)
     baseline: Literal["latest", "none"] = "latest"
     eval_size: int = 2000
     serving_images: int = 500
@@ -70,9 +80,14 @@ class PipelineConfig:
     )
 
     @property
+    def state_folder(self) -> Path:
+        """Local folder of metadata, logs and lock: the root itself where it is local."""
+        return state_folder(self.root)
+
+    @property
     def metadata_path(self) -> str:
-        """The ML Metadata database, an SQLite file."""
-        return str(Path(self.root) / "metadata.sqlite")
+        """The ML Metadata database, an SQLite file: it needs locks, which object stores have not."""
+        return str(self.state_folder / METADATA_FILE)
 
     def to_dict(self) -> dict[str, Any]:
         """As plain JSON values; `from_dict` is its inverse."""
@@ -85,10 +100,16 @@ class PipelineConfig:
             **{
                 **values,
                 "training": TrainingParameters(**values["training"]),
-                "thresholds": Thresholds(**values["thresholds"]),
+                "thresholds": Thresholds(**values["thresholds"]) if values["thresholds"] else None,
                 "beam_args": tuple(values["beam_args"]),
             }
         )
+
+
+def state_folder(root: str) -> Path:
+    """Where this machine keeps what cannot lie in an object store: `root` if it is local, else runs/<its address>."""
+    address = re.match("([a-z0-9]+):/+(.*)", root)  # (a Path has one slash left)
+    return Path("runs", *address.groups()) if address else Path(root)
 
 
 def child_environment() -> dict[str, str]:

@@ -64,8 +64,14 @@ class DataDescription:
     samples: list[list[str]]
 
 
-def write_report(folder: Path, page: Path, console: Console) -> None:
+def write_report(folder: Path, page: Path, console: Console, *, shown_as: str | None = None) -> None:
     """Writes the page about `folder`, which holds the four IDX files, and says so.
+
+    Args:
+        folder: a local folder.
+        page: file to write.
+        console: is told what is done.
+        shown_as: the folder's name on the page, if it is a copy.
 
     Raises:
         DataError: the files are damaged or missing, or the page cannot be written.
@@ -74,7 +80,7 @@ def write_report(folder: Path, page: Path, console: Console) -> None:
         if not console.is_terminal:
             console.out("Computing statistics with TensorFlow Data Validation ...", highlight=False)
         description = _describe_in_child(folder)
-        html = render(folder, description)
+        html = render(folder, description, shown_as)
     try:
         page.parent.mkdir(parents=True, exist_ok=True)
         page.write_text(html, encoding="utf-8")
@@ -85,7 +91,7 @@ def write_report(folder: Path, page: Path, console: Console) -> None:
     console.out(f"{page}: written, {verdict}. Open it in a browser.", highlight=False)
 
 
-def render(folder: Path, description: DataDescription) -> str:
+def render(folder: Path, description: DataDescription, shown_as: str | None = None) -> str:
     """The page as HTML: one file without scripts, that refers to nothing outside itself."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).with_name("templates")),
@@ -97,7 +103,7 @@ def render(folder: Path, description: DataDescription) -> str:
     source = read_source(folder)
     files = [path for name in MNIST.files for path in (folder / name, folder / name.removesuffix(".gz"))]
     return environment.get_template("data_report.html.j2").render(
-        folder=folder,
+        folder=shown_as or folder,
         source=source.source if source else "user",
         checksums={path.name: _sha256(path) for path in files if path.exists()},
         splits=description.splits,

@@ -10,13 +10,30 @@ from models.features import LABEL_KEY
 from pipeline.config import ROUNDING, Thresholds
 
 
-def create_eval_config(thresholds: Thresholds) -> tfma.EvalConfig:
+def create_eval_config(thresholds: Thresholds | None) -> tfma.EvalConfig:
     """Accuracy, loss, calibration, confusion matrix and example count, over all examples and for each digit.
 
-    A TFMA threshold given without slices would bind every slice, so each is tied to its own.
+    A TFMA threshold given without slices would bind every slice, so each is tied to its own. Without thresholds the
+    Evaluator gives no verdict.
     """
     everything, each_digit = tfma.SlicingSpec(), tfma.SlicingSpec(feature_keys=[LABEL_KEY])
 
+    metrics = tfma.MetricConfig(class_name=DigitMetrics.__name__, module=DigitMetrics.__module__)
+    if thresholds:
+        metrics.per_slice_thresholds.extend(_bind(thresholds, everything, each_digit))
+    return tfma.EvalConfig(
+        model_specs=[
+            tfma.ModelSpec(signature_name="serving_default", label_key=LABEL_KEY, prediction_key="probabilities")
+        ],
+        slicing_specs=[everything, each_digit],
+        metrics_specs=[tfma.MetricsSpec(metrics=[metrics])],
+        options=tfma.Options(disabled_outputs={"values": ["attributions"]}),  # there are none to write
+    )
+
+
+def _bind(
+    thresholds: Thresholds, everything: tfma.SlicingSpec, each_digit: tfma.SlicingSpec
+) -> list[PerSliceMetricThreshold]:
     def at_least(share: float) -> tfma.GenericValueThreshold:
         return tfma.GenericValueThreshold(lower_bound={"value": share - ROUNDING})
 
@@ -28,19 +45,7 @@ def create_eval_config(thresholds: Thresholds) -> tfma.EvalConfig:
         ),
     )
     digit = tfma.MetricThreshold(value_threshold=at_least(thresholds.min_digit_accuracy))
-    metrics = tfma.MetricConfig(
-        class_name=DigitMetrics.__name__,
-        module=DigitMetrics.__module__,
-        per_slice_thresholds=[
-            PerSliceMetricThreshold(slicing_specs=[everything], threshold=overall),
-            PerSliceMetricThreshold(slicing_specs=[each_digit], threshold=digit),
-        ],
-    )
-    return tfma.EvalConfig(
-        model_specs=[
-            tfma.ModelSpec(signature_name="serving_default", label_key=LABEL_KEY, prediction_key="probabilities")
-        ],
-        slicing_specs=[everything, each_digit],
-        metrics_specs=[tfma.MetricsSpec(metrics=[metrics])],
-        options=tfma.Options(disabled_outputs={"values": ["attributions"]}),  # there are none to write
-    )
+    return [
+        PerSliceMetricThreshold(slicing_specs=[everything], threshold=overall),
+        PerSliceMetricThreshold(slicing_specs=[each_digit], threshold=digit),
+    ]

@@ -99,15 +99,19 @@ def create_pipeline(config: PipelineConfig, platform: Literal["local", "kubeflow
         example_splits=["test"],
     )
     serving_check = ServingCheck(model=model, examples=examples, images=config.serving_images)
-    pusher = VersionedPusher(
-        model=model,
-        model_blessing=evaluator.outputs["blessing"],
-        infra_blessing=serving_check.outputs["blessing"],
-        evaluation=evaluator.outputs["evaluation"],
-        examples=examples,
-        push_dir=parameter("push_dir", config.push_dir),
-        run_id=JOB_NAME if on_kubeflow else None,
-    )
+    pusher = []
+    if config.thresholds:
+        pusher.append(
+            VersionedPusher(
+                model=model,
+                model_blessing=evaluator.outputs["blessing"],
+                infra_blessing=serving_check.outputs["blessing"],
+                evaluation=evaluator.outputs["evaluation"],
+                examples=examples,
+                push_dir=parameter("push_dir", config.push_dir),
+                run_id=JOB_NAME if on_kubeflow else None,
+            )
+        )
     return Pipeline(
         pipeline_name=PIPELINE_NAME,
         pipeline_root=config.root,
@@ -126,7 +130,7 @@ def create_pipeline(config: PipelineConfig, platform: Literal["local", "kubeflow
             *([baseline] if config.baseline == "latest" else []),
             evaluator,
             serving_check,
-            pusher,
+            *pusher,
         ],
         enable_cache=config.enable_cache,
         beam_pipeline_args=list(config.beam_args),

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import copy
-import os
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
+from absl import logging
 from tfx.dsl.compiler import compiler, constants
 from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 from tfx.orchestration.portable import runtime_parameter_utils
 from tfx.proto.orchestration import pipeline_pb2
 
-from pipeline.config import PipelineConfig
+from pipeline.config import REPORTS_FOLDER, PipelineConfig
 from pipeline.graph import create_pipeline
-from pipeline.summary import Summary, node_state, summarise
+from pipeline.history import read_run
+from pipeline.report import ReportError
+from pipeline.report.collection import collect
+from pipeline.report.writing import write_report
+from pipeline.summary import Summary, record_error, record_evaluation, summarise
 
 Report = Callable[[dict[str, Any]], None]
 """Takes one event: a dict of plain JSON values with the key `event` (see pipeline/supervisor.py for the kinds)."""
@@ -50,7 +55,7 @@ def run(config: PipelineConfig, report: Report = lambda event: None) -> Summary:
     Raises:
         ComponentError: a component failed; the ones before it keep their results.
     """
-    os.makedirs(config.root, exist_ok=True)
+    config.state_folder.mkdir(parents=True, exist_ok=True)
     run_id = datetime.now(timezone.utc).strftime("%Y%m%d-%H%M%S.%f")
     ir = compiler.Compiler().compile(create_pipeline(config))
     runtime_parameter_utils.substitute_runtime_parameter(ir, {constants.PIPELINE_RUN_ID_PARAMETER_NAME: run_id})
@@ -61,9 +66,26 @@ def run(config: PipelineConfig, report: Report = lambda event: None) -> Summary:
         try:
             LocalDagRunner().run_with_ir(_only(ir, position))
         except Exception as error:
+            record_error(config, run_id, name, _reason(error))
             raise ComponentError(name, _reason(error)) from error
-        report({"event": "end", "component": name, "state": node_state(config.metadata_path, run_id, name)})
-    return summarise(config, run_id)
+        if name == "Evaluator":
+            record_evaluation(config, run_id)
+        report({"event": "end", "component": name, "state": read_run(config.state_folder, run_id)[name].state})
+    summary = summarise(config, run_id)
+    # A comparison has one report on all of its runs.
+    return replace(summary, report=_write_report(config, run_id)) if config.thresholds else summary
+
+
+def _write_report(config: PipelineConfig, run_id: str) -> str | None:
+    """The page about the run; None where it cannot be written, which must not fail a run that has pushed its model."""
+    training = config.training
+    command = f"digits run --model {training.model} --epochs {training.epochs} --seed {training.seed}"
+    try:
+        report = collect([read_run(config.state_folder, run_id)], [], command)
+        return str(write_report(report, config.state_folder / REPORTS_FOLDER / run_id))
+    except (ReportError, OSError):
+        logging.exception("The report could not be written.")
+        return None
 
 
 def _only(ir: pipeline_pb2.Pipeline, position: int) -> pipeline_pb2.Pipeline:

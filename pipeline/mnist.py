@@ -167,7 +167,7 @@ def fetch_if_absent(dest: Path, console: Console, mirrors: Mirrors = MNIST) -> N
 
 
 def _fetch(dest: Path, source: SourceName, console: Console, mirrors: Mirrors) -> Source:
-    found = {name: _sha256(dest / name) for name in mirrors.files if (dest / name).exists()}
+    found = {name: file_sha256(dest / name) for name in mirrors.files if (dest / name).exists()}
     noted = read_source(dest)
     if noted is None:
         _refuse_strange(dest, found, mirrors.files)
@@ -209,7 +209,7 @@ def _commit(dest: Path, source: str, names: Iterable[str], staged: Mapping[str, 
     noted = Source(
         source=source,
         counts={"train": _idx_count(paths[TRAIN_LABELS]), "test": _idx_count(paths[TEST_LABELS])},
-        sha256={name: _sha256(path) for name, path in paths.items()},
+        sha256={name: file_sha256(path) for name, path in paths.items()},
     )
     note = dest / (SOURCE_FILE + ".part")
     note.write_text(json.dumps(asdict(noted), indent=2) + "\n", encoding="utf-8")
@@ -224,7 +224,8 @@ def _describe(source: Source) -> str:
     return f"{counts['train']:,} training and {counts['test']:,} test images ({source.source})"
 
 
-def _sha256(path: Path) -> str:
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file's content, in hexadecimal."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(1 << 20):
@@ -339,7 +340,7 @@ def _download_file(
     while True:
         before = part.stat().st_size if part.exists() else 0
         if before >= file.size:
-            if _sha256(part) == file.sha256:
+            if file_sha256(part) == file.sha256:
                 advance(before)
                 return part
             part.unlink()

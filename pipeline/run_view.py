@@ -12,8 +12,11 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.config import PipelineConfig
+from pipeline.verdict import describe_problems
+from serving_bot.push_folder import NoPushedModelError, Version, pinned_number
+from serving_bot.registry import RegistryError, asked_for, read_card
 
-_SIGNS = {
+SIGNS = {
     "waiting": ("·", "dim"),
     "running": ("▶", "cyan"),
     "done": ("✓", "green"),
@@ -28,20 +31,22 @@ class RunView:
     Takes the events that pipeline/supervisor.py describes.
     """
 
-    def __init__(self, console: Console):
+    def __init__(self, console: Console, *, nested: bool = False):
+        """Makes the view; a nested one is drawn by another view where there is a terminal."""
         self._console = console
+        self._quiet = console.is_terminal
         self._states: dict[str, str] = {}
         self._started: dict[str, float] = {}
         self._seconds: dict[str, float] = {}
         self._training: dict[str, Any] = {}
         self._training_since: tuple[float, int] | None = None  # when, and how many steps were done then
-        self._live = Live(self, console=console, refresh_per_second=4) if console.is_terminal else None
+        self._live = Live(self, console=console, refresh_per_second=4) if self._quiet and not nested else None
 
     def __enter__(self) -> RunView:
         """Starts the live view."""
         if self._live:
             self._live.start()
-        else:
+        elif not self._quiet:
             self._say("Loading TensorFlow and TFX ...")
         return self
 
@@ -72,7 +77,7 @@ class RunView:
         component = event["component"]
         self._states[component] = event["state"]
         self._seconds[component] = time.monotonic() - self._started[component]
-        if not self._live:
+        if not self._quiet:
             cached = event["state"] == "cached"
             self._say(f"{component}: {'cached' if cached else f'{self._seconds[component]:.1f} s'}")
 
@@ -81,7 +86,7 @@ class RunView:
         if self._training_since is None:
             self._training_since = (time.monotonic(), done)
         self._training = event
-        if not self._live and "val_loss" in event:
+        if not self._quiet and "val_loss" in event:
             self._say(f"Trainer: {self._describe_training()}")
 
     def __rich__(self) -> RenderableType:
@@ -90,7 +95,7 @@ class RunView:
             return Text("Loading TensorFlow and TFX ...", style="dim")
         table = Table.grid(padding=(0, 2))
         for component, state in self._states.items():
-            sign, style = _SIGNS[state]
+            sign, style = SIGNS[state]
             table.add_row(
                 Text(sign, style=style),
                 Text(component, style="dim" if state == "waiting" else ""),
@@ -119,6 +124,11 @@ class RunView:
         left = round(self._seconds_left())
         return text + (f"  {left // 60}:{left % 60:02} left" if left else "")
 
+    @property
+    def training_left(self) -> float | None:
+        """Seconds of training that are left, None where training has not begun."""
+        return self._seconds_left() if self._training else None
+
     def _seconds_left(self) -> float:
         since, first = self._training_since or (time.monotonic(), 0)
         done = (self._training["epoch"] - 1) * self._training["steps"] + self._training["step"]
@@ -140,7 +150,7 @@ def describe_summary(summary: dict[str, Any], config: PipelineConfig) -> Rendera
     by_digit = evaluation["accuracy_by_digit"]
     worst = min(by_digit, key=by_digit.__getitem__)
     sizes = {split: f"{size:,}" for split, size in summary["split_sizes"].items()}
-    problems = _problems(summary, config)
+    problems = describe_problems(evaluation, summary["serving_problem"])
     blessed = evaluation["blessed"] and summary["servable"]
     table = Table.grid(padding=(0, 2))
     table.add_row("Model", f"{training.model}, {training.epochs} epochs, seed {training.seed}")
@@ -154,7 +164,9 @@ def describe_summary(summary: dict[str, Any], config: PipelineConfig) -> Rendera
     table.add_row("Baseline", _describe_baseline(evaluation["baseline_accuracy"], config))
     table.add_row("Verdict", Text("blessed", style="green") if blessed else Text("not blessed", style="red"))
     if summary["version"]:
-        table.add_row("Pushed", Text(f"version {summary['version']}, {summary['path']}"))
+        table.add_row("Pushed", Text(_describe_push(summary)))
+    table.add_row("Live", Text(_describe_live(summary, config)))
+    table.add_row("Report", Text(summary["report"] or "could not be written; the log says why"))
     longest = sorted(summary["seconds"].items(), key=lambda item: -item[1])
     table.add_row("Time", ", ".join(f"{name} {seconds:.1f} s" for name, seconds in longest) or "all cached")
     if blessed:
@@ -162,33 +174,31 @@ def describe_summary(summary: dict[str, Any], config: PipelineConfig) -> Rendera
     return Group(table, *(Text(f"  • {problem}") for problem in problems), Text(_advice(summary)))
 
 
+def _describe_push(summary: dict[str, Any]) -> str:
+    run_id = read_card(Version(int(summary["version"]), summary["path"])).get("run_id")
+    since = f" (since run {run_id})" if run_id not in (None, summary["run_id"]) else ""
+    return f"version {summary['version']}, {summary['path']}{since}"
+
+
+def _describe_live(summary: dict[str, Any], config: PipelineConfig) -> str:
+    """What the push folder asks the bot to serve now, and how to have this run's version served if it is another."""
+    try:
+        live = asked_for(config.push_dir)
+        pinned = pinned_number(config.push_dir) is not None
+    except (NoPushedModelError, RegistryError) as error:
+        return f"nothing. {error}"
+    if str(live.number) == summary["version"]:
+        return f"version {live.number}{', pinned' if pinned else ''}"
+    text = f"version {live.number} ({live.name}), which is {'pinned' if pinned else 'the newest'}"
+    if summary["version"] is None:
+        return text
+    return f"{text}. To serve this run's: digits models promote {summary['version']}"
+
+
 def _describe_baseline(accuracy: float | None, config: PipelineConfig) -> str:
     if accuracy is not None:
         return f"{accuracy:.2%} (the latest earlier blessed model)"
     return "none (no earlier blessed model)" if config.baseline == "latest" else "none, as asked"
-
-
-def _problems(summary: dict[str, Any], config: PipelineConfig) -> list[str]:
-    evaluation, thresholds = summary["evaluation"], config.thresholds
-    problems = []
-    for failure in sorted(
-        evaluation["failures"], key=lambda failure: -1 if failure["digit"] is None else failure["digit"]
-    ):
-        if failure["is_change"]:
-            problems.append(
-                f"accuracy is {-failure['value'] * 100:.2f} points below the baseline's "
-                f"{evaluation['baseline_accuracy']:.2%}; --max-drop allows {thresholds.max_drop * 100:.2f}"
-            )
-        elif failure["digit"] is None:
-            problems.append(f"accuracy {failure['value']:.2%} is below --min-accuracy {thresholds.min_accuracy:.2%}")
-        else:
-            problems.append(
-                f"digit {failure['digit']}: accuracy {failure['value']:.2%} is below "
-                f"--min-digit-accuracy {thresholds.min_digit_accuracy:.2%}"
-            )
-    if summary["serving_problem"]:
-        problems.append(f"the bot could not serve it: {summary['serving_problem']}")
-    return problems
 
 
 def _advice(summary: dict[str, Any]) -> str:

@@ -1,19 +1,17 @@
-"""What a run came to, read from ML Metadata and the Evaluator's files."""
+"""What a run came to: read from ML Metadata, and noted there for whoever asks later."""
 
 from __future__ import annotations
 
 import json
-import os
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import asdict, dataclass
 
-from ml_metadata import proto
+from absl import logging
 from ml_metadata.metadata_store import MetadataStore
-from tfx.dsl.io import fileio
 from tfx.orchestration import metadata
 
 from components.evaluation_result import EvaluationResult, read_evaluation
-from pipeline.config import PIPELINE_NAME, PipelineConfig
+from pipeline.config import PipelineConfig
+from pipeline.history import ERROR_PROPERTY, FIGURES_PROPERTY, HistoryError, read_run
 
 
 @dataclass(frozen=True)
@@ -30,6 +28,7 @@ class Summary:
         version: the pushed version, None where nothing was pushed.
         path: its folder.
         seconds: time of each component that ran, by id; a cached one is not in it.
+        report: the page about the run, None where none was written.
     """
 
     run_id: str
@@ -41,70 +40,57 @@ class Summary:
     version: str | None
     path: str | None
     seconds: dict[str, float]
+    report: str | None = None
 
 
-def node_state(metadata_path: str, run_id: str, node: str) -> str:
-    """How a node of a run ended: "done", "cached" or "failed"."""
-    execution = _executions(_open(metadata_path), run_id)[node]
-    names = {
-        proto.Execution.COMPLETE: "done",
-        proto.Execution.CACHED: "cached",
-    }
-    return names.get(execution.last_known_state, "failed")
+def record_error(config: PipelineConfig, run_id: str, node: str, reason: str) -> None:
+    """Keeps with the execution why a node failed, which TFX does not."""
+    try:
+        step = read_run(config.state_folder, run_id).step(node)
+        if step is not None:  # it may have failed before it was registered
+            store = _open(config)
+            (execution,) = store.get_executions_by_id([step.execution])
+            execution.custom_properties[ERROR_PROPERTY].string_value = reason
+            store.put_executions([execution])
+    except (HistoryError, RuntimeError):  # what stopped the node may have stopped the database: a full disk
+        logging.warning("Cannot note in ML Metadata why %s failed.", node, exc_info=True)
+
+
+def record_evaluation(config: PipelineConfig, run_id: str) -> None:
+    """Keeps the figures with the ModelEvaluation artifact: TFMA's files cannot be read without TensorFlow.
+
+    Right behind the Evaluator, because what reads the artifact is cached under all of its properties.
+    """
+    run = read_run(config.state_folder, run_id)
+    evaluation = run.model_evaluation
+    if evaluation is None or run.figures is not None:
+        return
+    figures = asdict(read_evaluation(evaluation.uri))
+    del figures["misread"]  # of a hopeless model that is nearly every example
+    store = _open(config)
+    (artifact,) = store.get_artifacts_by_id([evaluation.id])
+    artifact.custom_properties[FIGURES_PROPERTY].string_value = json.dumps(figures)
+    store.put_artifacts([artifact])
 
 
 def summarise(config: PipelineConfig, run_id: str) -> Summary:
     """Collects the outputs of a finished run."""
-    store = _open(config.metadata_path)
-    executions = _executions(store, run_id)
-    artifacts = _outputs(store, executions)
-    examples, pushed = artifacts["MnistExampleGen", "examples"], artifacts["VersionedPusher", "pushed_model"]
-    infra = artifacts["ServingCheck", "blessing"]
-    was_pushed = pushed.custom_properties["pushed"].int_value == 1
+    run = read_run(config.state_folder, run_id)
+    examples, evaluation = run.examples, run.model_evaluation
+    assert examples is not None  # the run is finished
+    assert evaluation is not None
     return Summary(
         run_id=run_id,
-        evaluation=read_evaluation(artifacts["Evaluator", "evaluation"].uri),
-        split_sizes=json.loads(examples.custom_properties["split_sizes"].string_value),
-        data_source=examples.custom_properties["source"].string_value,
-        servable=infra.custom_properties["blessed"].int_value == 1,
-        serving_problem=_read_json(os.path.join(infra.uri, "report.json"))["problem"],
-        version=pushed.custom_properties["pushed_version"].string_value if was_pushed else None,
-        path=pushed.custom_properties["pushed_destination"].string_value if was_pushed else None,
-        seconds={
-            node: (execution.last_update_time_since_epoch - execution.create_time_since_epoch) / 1000
-            for node, execution in executions.items()
-            if execution.last_known_state == proto.Execution.COMPLETE
-        },
+        evaluation=read_evaluation(evaluation.uri),
+        split_sizes=json.loads(str(examples.properties["split_sizes"])),
+        data_source=str(examples.properties["source"]),
+        servable=run.serving_problem is None,
+        serving_problem=run.serving_problem,
+        version=str(run.version) if run.pushed_model else None,
+        path=str(run.pushed_model.properties["pushed_destination"]) if run.pushed_model else None,
+        seconds={step.name: step.seconds for step in run.steps if step.state == "done" and step.seconds is not None},
     )
 
 
-def _open(metadata_path: str) -> MetadataStore:
-    return MetadataStore(metadata.sqlite_metadata_connection_config(metadata_path))
-
-
-def _executions(store: MetadataStore, run_id: str) -> dict[str, proto.Execution]:
-    """The executions of a run by the id of their node."""
-    context = store.get_context_by_type_and_name("pipeline_run", run_id)
-    by_node = {}
-    for execution in store.get_executions_by_context(context.id):
-        for node in store.get_contexts_by_execution(execution.id):
-            if node.type == "node":
-                by_node[node.name.removeprefix(f"{PIPELINE_NAME}.")] = execution
-    return by_node
-
-
-def _outputs(store: MetadataStore, executions: dict[str, proto.Execution]) -> dict[tuple[str, str], proto.Artifact]:
-    """The output artifacts by node and output key; each has one."""
-    nodes = {execution.id: node for node, execution in executions.items()}
-    keys = {
-        event.artifact_id: (nodes[event.execution_id], event.path.steps[0].key)
-        for event in store.get_events_by_execution_ids(list(nodes))
-        if event.type == proto.Event.OUTPUT
-    }
-    return {keys[artifact.id]: artifact for artifact in store.get_artifacts_by_id(list(keys))}
-
-
-def _read_json(path: str) -> dict[str, Any]:
-    with fileio.open(path, "r") as file:
-        content: dict[str, Any] = json.loads(file.read())
-    return content
+def _open(config: PipelineConfig) -> MetadataStore:
+    return MetadataStore(metadata.sqlite_metadata_connection_config(config.metadata_path))

@@ -17,19 +17,54 @@ import sys
 import threading
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import IO, Any
+from types import TracebackType
+from typing import IO, Any, Protocol
 
 from rich.console import Console
 from rich.text import Text
 
-from pipeline.config import PipelineConfig, child_environment
+from pipeline.config import LOCK_FILE, PipelineConfig, child_environment
 from pipeline.run_view import RunView, describe_summary
 
 PUSHED, FAILED, NOT_BLESSED, INTERRUPTED = 0, 1, 3, 130
 
-_LOCK = ".lock"
+
+class View(Protocol):
+    """What shows a run's events; entered when the pipeline starts and left when it ends."""
+
+    def __enter__(self) -> object:
+        """Begins to show."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Leaves the last state on the screen."""
+
+    def show(self, event: dict[str, Any]) -> None:
+        """Takes one event."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended.
+
+    Attributes:
+        last: its last event, empty where there was none.
+        status: 0, INTERRUPTED, or the status the process ended with without a last word.
+        log_path: where the libraries' output is.
+    """
+
+    last: dict[str, Any]
+    status: int
+    log_path: Path
+
+    @property
+    def summary(self) -> dict[str, Any] | None:
+        """What the run came to, None where it did not get so far."""
+        return self.last if self.last.get("event") == "summary" and not self.status else None
 
 
 def run_locally(
@@ -50,23 +85,52 @@ def run_locally(
     Returns:
         The exit code: 0 pushed, 1 failed, 3 not blessed, 130 interrupted.
     """
-    log_path = Path(config.root) / "logs" / f"{datetime.now():%Y%m%d-%H%M%S}.log"
-    option, folder = "--root", config.root
+    outcome = follow(config, console, RunView(console), prepare=prepare, verbose=verbose)
+    if outcome is None:
+        return FAILED
+    if outcome.summary is None:
+        return explain(outcome, console)
+    console.print(describe_summary(outcome.summary, config))
+    return PUSHED if outcome.summary["version"] else NOT_BLESSED
+
+
+def follow(
+    config: PipelineConfig,
+    console: Console,
+    view: View,
+    *,
+    prepare: Callable[[], object] = lambda: None,
+    verbose: bool = False,
+) -> Outcome | None:
+    """Runs the pipeline in its process and passes the events on to a view.
+
+    Args:
+        config: what to run.
+        console: where to say what keeps the run from starting, and where its log is.
+        view: what shows the events.
+        prepare: as run_locally takes it.
+        verbose: as run_locally takes it.
+
+    Returns:
+        How it ended; None where it could not start, which was said.
+    """
+    log_path = config.state_folder / "logs" / f"{datetime.now():%Y%m%d-%H%M%S}.log"
+    option, folder = "--root", str(config.state_folder)
     try:
         log_path.parent.mkdir(parents=True, exist_ok=True)
-        (Path(config.root) / _LOCK).touch()
+        (config.state_folder / LOCK_FILE).touch()
         option, folder = "--push-dir", config.push_dir
-        if "://" not in folder:
+        if config.thresholds and "://" not in folder:
             Path(folder).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         problem = f"{folder} cannot be used ({error.strerror}). Put that right, or choose another {option}."
         console.out(problem, style="red", highlight=False)
-        return FAILED
-    with _only_run_in(config.root) as alone:
+        return None
+    with _only_run_in(config.state_folder) as alone:
         if not alone:
             console.print(Text(f"Another run is using {config.root}.", style="red"), end=" ", soft_wrap=True)
             console.print("Wait for it to end, or give this one another --root.")
-            return FAILED
+            return None
         console.out(f"Log: {log_path}", highlight=False)
         last: dict[str, Any] = {}
         status = 0
@@ -74,7 +138,7 @@ def run_locally(
             try:
                 next(events)
                 prepare()
-                with RunView(console) as view:
+                with view:
                     for event in events:
                         last = event
                         view.show(event)
@@ -82,16 +146,15 @@ def run_locally(
                 status = INTERRUPTED
             except _ChildEndedError as error:
                 status = error.status
-        return _conclude(last, status, config, console, log_path)
+        return Outcome(last, status, log_path)
 
 
-def _conclude(last: dict[str, Any], status: int, config: PipelineConfig, console: Console, log_path: Path) -> int:
+def explain(outcome: Outcome, console: Console) -> int:
+    """Says why a run has no summary, and how to go on; returns the exit code."""
+    last, status = outcome.last, outcome.status
     if status == INTERRUPTED:
         console.print("Interrupted. The same command goes on from here: what is finished is kept.")
         return INTERRUPTED
-    if last.get("event") == "summary":
-        console.print(describe_summary(last, config))
-        return PUSHED if last["version"] else NOT_BLESSED
     if last.get("event") == "error":
         where = f"{last['component']} failed: " if last["component"] else "The pipeline failed: "
         console.print(f"[red]{where}[/]", end="")
@@ -101,7 +164,8 @@ def _conclude(last: dict[str, Any], status: int, config: PipelineConfig, console
         console.print(f"[red]The pipeline's process was ended {ended}.[/]")
         if status == -signal.SIGKILL:
             console.print("If nobody stopped it, memory may have run out: try a smaller --batch-size.")
-    console.out(f"What is finished is kept: the same command goes on from here. Details: {log_path}", highlight=False)
+    kept = "What is finished is kept: the same command goes on from here."
+    console.out(f"{kept} Details: {outcome.log_path}", highlight=False)
     return FAILED
 
 
@@ -174,9 +238,9 @@ def _copy(source: IO[bytes] | None, log: IO[bytes]) -> None:
 
 
 @contextmanager
-def _only_run_in(root: str) -> Iterator[bool]:
-    """Whether no other run uses this root: TFX's SQLite database and checkpoints are for one at a time."""
-    with (Path(root) / _LOCK).open("w") as file:
+def _only_run_in(folder: Path) -> Iterator[bool]:
+    """Whether no other run uses this folder: TFX's SQLite database and checkpoints are for one at a time."""
+    with (folder / LOCK_FILE).open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

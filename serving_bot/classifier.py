@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 from ai_edge_litert.interpreter import Interpreter
 
-MODEL_FILE = os.path.join("assets.extra", "model.tflite")
-CARD_FILE = os.path.join("assets.extra", "card.json")
+from serving_bot.push_folder import CARD_FILE, MODEL_FILE
+
 SIGNATURE = "serving_images"
 
 

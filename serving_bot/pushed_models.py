@@ -1,37 +1,35 @@
-"""The pushed folder: which version is to be served, and serving it while newer ones arrive.
-
-The layout is TensorFlow Serving's: ``PUSH_DIR/<integer>/saved_model.pb``, the greatest integer wins. The
-pusher copies ``saved_model.pb`` last, so a version folder without it is still being copied.
-``PUSH_DIR/pin``, where it exists, holds one version number, which is then served instead of the newest.
-Other names are ignored.
-"""
+"""Serving a pushed version while newer ones arrive: loading, the canary digits, and the swap."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import os
-import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import datetime
 from importlib import resources
 from queue import SimpleQueue
 from typing import Any
 
 import fsspec
 
-from serving_bot.classifier import CARD_FILE, MODEL_FILE, BrokenModelError, Classifier
+from serving_bot.classifier import BrokenModelError, Classifier
+from serving_bot.push_folder import (
+    CARD_FILE,
+    COMPLETE_MARK,
+    MODEL_FILE,
+    NoPushedModelError,
+    Version,
+    servable_versions,
+)
 from serving_bot.reader import Reader, Reading
 
 log = logging.getLogger(__name__)
 
-COMPLETE_MARK = "saved_model.pb"
-PIN_FILE = "pin"
 CANARY_DIGITS = (0, 1, 2, 3, 4, 5, 6, 7, 8, 9)
 """What ``canary.png`` shows: one MNIST test digit of each class, black on white, in reading order."""
 
@@ -43,91 +41,6 @@ must be is the Evaluator's business."""
 CHECK_TIMEOUT_S = 60.0
 RETRY_FAILED_S = 600.0
 """A failed version is tried again so much later, silently: a remote store may only have been out of reach."""
-
-
-class NoPushedModelError(Exception):
-    """The pushed folder holds no complete version, or its pin names one that it does not hold."""
-
-
-@dataclass(frozen=True, order=True)
-class Version:
-    """One complete version folder: its number, and its path as fsspec opens it."""
-
-    number: int
-    path: str
-
-    @property
-    def pushed_at(self) -> datetime:
-        """When it was pushed, UTC: the pusher names versions by the second. For others, the mark's time."""
-        if 10**9 <= self.number <= 2**32:
-            return datetime.fromtimestamp(self.number, timezone.utc)
-        filesystem, path = fsspec.core.url_to_fs(f"{self.path}/{COMPLETE_MARK}")
-        modified: datetime = filesystem.modified(path)
-        return modified
-
-
-def complete_versions(push_dir: str) -> Iterator[Version]:
-    """The complete versions, greatest first; lazily, as each costs a request on a remote store."""
-    filesystem, root = fsspec.core.url_to_fs(push_dir)
-    filesystem.invalidate_cache()  # remote file systems remember their listings
-    if not filesystem.isdir(root):
-        return
-    names = (os.path.basename(entry.rstrip("/")) for entry in filesystem.ls(root, detail=False))
-    for name in sorted((name for name in names if re.fullmatch("[0-9]+", name)), key=int, reverse=True):
-        if filesystem.exists(f"{root.rstrip('/')}/{name}/{COMPLETE_MARK}"):
-            yield Version(int(name), f"{push_dir.rstrip('/')}/{name}")
-
-
-def pinned_number(push_dir: str) -> int | None:
-    """The version number in ``PUSH_DIR/pin``, None where there is no pin.
-
-    Raises:
-        NoPushedModelError: the pin is not one integer.
-    """
-    filesystem, root = fsspec.core.url_to_fs(push_dir)
-    try:
-        text = filesystem.cat_file(f"{root.rstrip('/')}/{PIN_FILE}").decode("ascii", "replace").strip()
-    except FileNotFoundError:
-        return None
-    if not re.fullmatch("[0-9]+", text):
-        raise NoPushedModelError(
-            f"{push_dir}/{PIN_FILE} should hold one version number, not {text[:40]!r}. Correct it or remove it."
-        )
-    return int(text)
-
-
-def servable_versions(push_dir: str) -> Iterator[Version]:
-    """The versions that may be served, best first: the pinned one, or all complete ones, greatest first.
-
-    Raises:
-        NoPushedModelError: the pin is not one integer, or names a version that is not there.
-    """
-    pin = pinned_number(push_dir)
-    if pin is None:
-        yield from complete_versions(push_dir)
-        return
-    pinned = [version for version in complete_versions(push_dir) if version.number == pin]
-    if not pinned:
-        raise NoPushedModelError(
-            f"{push_dir}/{PIN_FILE} asks for version {pin}, which is not there. Correct the pin or remove it."
-        )
-    yield from pinned
-
-
-def newest_version(push_dir: str) -> str:
-    """Path of the version folder to serve: the pinned one, otherwise the greatest complete one.
-
-    Args:
-        push_dir: local, or any address fsspec opens (``gs://`` with gcsfs installed).
-
-    Raises:
-        NoPushedModelError: there is none; the message says what to do.
-    """
-    for version in servable_versions(push_dir):
-        return version.path
-    raise NoPushedModelError(
-        f"No model has been pushed to {push_dir} yet. Push one (`make run`), or name another folder with --push-dir."
-    )
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import math
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import apache_beam as beam
@@ -82,15 +83,29 @@ class Executor(base_beam_executor.BaseBeamExecutor):  # type: ignore[misc]
 
 @beam.ptransform_fn
 def WriteExamples(pipeline: beam.Pipeline, part: Part, folder: str) -> beam.PCollection:  # noqa: N802 (Beam's form)
-    """Reads a part and writes it to `folder`, one shard a batch; encoding and writing are spread over the workers."""
+    """Reads a part and writes it to `folder`, one shard a batch.
+
+    The workers share the shards of uncompressed files; a compressed file is read from its start, by one of them. What
+    is shuffled between workers are places in files, not images: the in-memory runner would hold them all.
+    """
     shards = math.ceil(part.stop / _SHARD) - part.start // _SHARD
     return (
         pipeline
-        | beam.Create([part])
-        | "Read" >> beam.FlatMap(lambda part: enumerate(read_batches(part)))
+        | beam.Create(split_part(part))
         | beam.Reshuffle()
+        | "Read" >> beam.FlatMapTuple(lambda shard, piece: enumerate(read_batches(piece), shard))
         | "Encode" >> beam.MapTuple(lambda shard, batch: write_shard(folder, shard, shards, *batch))
     )
+
+
+def split_part(part: Part) -> list[tuple[int, Part]]:
+    """A piece for each shard with the shard's number; a compressed part is one piece, which begins with shard 0."""
+    with open_pair(part.images_path, part.labels_path) as (images, labels):
+        if images.is_gzip or labels.is_gzip:
+            return [(0, part)]
+    first = part.start // _SHARD
+    borders = [part.start, *range((first + 1) * _SHARD, part.stop, _SHARD), part.stop]
+    return [(number, replace(part, start=a, stop=b)) for number, (a, b) in enumerate(itertools.pairwise(borders))]
 
 
 def write_shard(
@@ -109,11 +124,13 @@ def read_batches(part: Part) -> Iterator[tuple[npt.NDArray[np.uint8], npt.NDArra
     """Yields (images uint8 [n, 28, 28], labels uint8 [n]) of the part in order, n at most 5,000.
 
     Raises:
-        IdxFormatError: either file is damaged, be it outside the part, or a label is outside 0..9.
+        IdxFormatError: either file is damaged, if compressed be it outside the part, or a label is outside 0..9.
     """
     with open_pair(part.images_path, part.labels_path) as (images, labels):
-        position = 0
-        for image_batch, label_batch in zip(images.batches(_SHARD), labels.batches(_SHARD), strict=True):
+        seekable = not (images.is_gzip or labels.is_gzip)
+        position, stop = (part.start // _SHARD * _SHARD, part.stop) if seekable else (0, images.count)
+        batches = (reader.batches(_SHARD, position, stop) for reader in (images, labels))
+        for image_batch, label_batch in zip(*batches, strict=True):
             wrong = np.flatnonzero(label_batch >= NUM_CLASSES)
             if wrong.size:
                 offset = _LABELS_HEADER + position + int(wrong[0])

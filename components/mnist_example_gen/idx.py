@@ -30,6 +30,7 @@ class IdxReader:
 
     Attributes:
         count: how many items the header promises.
+        is_gzip: whether the file is compressed; then it can only be read from its start.
         shape: shape of one item, () for labels and (rows, columns) for images.
 
     Raises:
@@ -39,27 +40,33 @@ class IdxReader:
     def __init__(self, file: BinaryIO, path: str, magic: int):
         self._path = path
         self._offset = 0
-        is_gzip = file.read(2) == b"\x1f\x8b"
+        self.is_gzip = file.read(2) == b"\x1f\x8b"
         file.seek(0)
-        self._file: BinaryIO = gzip.GzipFile(fileobj=file, mode="rb") if is_gzip else file  # type: ignore[assignment]
+        self._file: BinaryIO = gzip.GzipFile(fileobj=file, mode="rb") if self.is_gzip else file  # type: ignore[assignment]
         found = struct.unpack(">I", self._read(4, "the magic number"))[0]
         if found != magic:
             raise IdxFormatError(path, 0, f"magic number {found}, expected {magic} (an IDX file of {_KINDS[magic]})")
         self.count, *shape = struct.unpack(f">{magic & 0xFF}I", self._read(4 * (magic & 0xFF), "the dimensions"))
         self.shape: tuple[int, ...] = tuple(shape)
 
-    def batches(self, size: int) -> Iterator[npt.NDArray[np.uint8]]:
-        """Yields uint8 [up to `size`, *shape] until all items are read, then checks that the file ends there.
+    def batches(self, size: int, start: int = 0, stop: int | None = None) -> Iterator[npt.NDArray[np.uint8]]:
+        """Yields uint8 [up to `size`, *shape] of the items from `start` to `stop`, by default of all.
+
+        Behind the last item it checks that the file ends there. A compressed file takes no `start`.
 
         Raises:
             IdxFormatError: the file is truncated, damaged, or longer than its header says.
         """
         item = int(np.prod(self.shape, dtype=np.int64))
-        for start in range(0, self.count, size):
-            number = min(size, self.count - start)
-            data = self._read(number * item, f"items {start} to {start + number - 1} of {self.count}")
+        stop = self.count if stop is None else stop
+        if start:
+            self._offset += start * item
+            self._file.seek(self._offset)
+        for first in range(start, stop, size):
+            number = min(size, stop - first)
+            data = self._read(number * item, f"items {first} to {first + number - 1} of {self.count}")
             yield np.frombuffer(data, np.uint8).reshape(number, *self.shape)
-        if self._read_some(1):
+        if stop == self.count and self._read_some(1):
             raise IdxFormatError(self._path, self._offset - 1, f"bytes after the last of {self.count} items")
 
     def _read(self, number: int, what: str) -> bytes:

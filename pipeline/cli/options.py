@@ -1,15 +1,19 @@
-"""Options that several commands share, and how a command ends with one sentence."""
+"""What several commands share: options, the console for tables, and how a command ends with one sentence."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 import typer
 
 from models.parameters import TrainingParameters, source_fingerprint
 from models.registry import ARCHITECTURES
+from pipeline.config import state_folder
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 def _known_model(name: str) -> str:
@@ -57,12 +61,70 @@ Baseline = Annotated[
     Literal["latest", "none"],
     typer.Option(envvar="DIGITS_BASELINE", help="Compare with the latest earlier blessed model, or none."),
 ]
-Root = Annotated[Path, typer.Option(envvar="DIGITS_ROOT", help="Folder for artifacts, metadata and logs.")]
+Root = Annotated[
+    Path,
+    typer.Option(
+        envvar="DIGITS_ROOT",
+        help="Folder for artifacts, metadata and logs, as `digits run` was given it.",
+        callback=lambda root: state_folder(str(root)),
+    ),
+]
+ArtifactRoot = Annotated[
+    str,
+    typer.Option(
+        "--root",
+        envvar="DIGITS_ROOT",
+        help="Folder for artifacts, metadata and logs, or an address such as gs://bucket/digits for the artifacts.",
+    ),
+]
 Data = Annotated[
     str | None,
-    typer.Option(envvar="DIGITS_DATA", help="Folder of the four IDX files.", show_default="ROOT/data, made if missing"),
+    typer.Option(
+        envvar="DIGITS_DATA", help="Folder or address of the four IDX files.", show_default="ROOT/data, made if missing"
+    ),
 ]
-PushDir = Annotated[str, typer.Option(envvar="DIGITS_PUSH_DIR", help="Folder that the pipeline pushes models to.")]
+PushDir = Annotated[str, typer.Option(envvar="DIGITS_PUSH_DIR", help="Folder or address for pushed models.")]
+TrainMemory = Annotated[
+    int,
+    typer.Option(
+        min=1,
+        envvar="DIGITS_TRAIN_MEMORY",
+        help="MiB for training images; more are streamed from disk and shuffled within a window of that size.",
+    ),
+]
+MixedPrecision = Annotated[
+    bool | None,
+    typer.Option(envvar="DIGITS_MIXED_PRECISION", help="Train in 16 bits where that is safe.", show_default="on GPUs"),
+]
+Xla = Annotated[
+    bool | None,
+    typer.Option(envvar="DIGITS_XLA", help="Compile the training step with XLA.", show_default="on one GPU"),
+]
+BeamRunner = Annotated[
+    Literal["direct", "dataflow", "flink", "spark"],
+    typer.Option(envvar="DIGITS_BEAM_RUNNER", help="Beam's engine for everything but training (docs/scaling.md)."),
+]
+BeamWorkers = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        envvar="DIGITS_BEAM_WORKERS",
+        help="Processes of the direct runner, most machines of Dataflow, parallelism of Flink.",
+        show_default="1, or the engine's",
+    ),
+]
+BeamImage = Annotated[
+    str | None,
+    typer.Option(
+        envvar="DIGITS_BEAM_IMAGE", help="Container image with this package, for workers elsewhere.", show_default=False
+    ),
+]
+BeamArg = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="--NAME=VALUE", help="An option of Beam's own; may be given several times.", show_default=False
+    ),
+]
 NoCache = Annotated[bool, typer.Option("--no-cache", help="Run every component anew.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show what the libraries print, too.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
@@ -75,6 +137,9 @@ def training_parameters(
     learning_rate: float | None = None,
     augment: bool | None = None,
     seed: int = 1,
+    memory_mib: int = 1024,
+    mixed_precision: bool | None = None,
+    xla: bool | None = None,
 ) -> TrainingParameters:
     """What to train: where nothing is given, the model's own recipe."""
     recipe = ARCHITECTURES[model]
@@ -87,12 +152,23 @@ def training_parameters(
         outliers=recipe.outliers,
         seed=seed,
         source=source_fingerprint(),
+        memory_mib=memory_mib,
+        mixed_precision=mixed_precision,
+        xla=xla,
     )
 
 
 def absolute(folder: str) -> str:
     """A local folder from the root of the file system; an address such as gs://bucket/folder stays as it is."""
     return folder if "://" in folder else os.path.abspath(folder)
+
+
+def output() -> Console:
+    """The console for tables: as wide as the terminal, and wide enough for whole lines where there is none."""
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=200, soft_wrap=True)
 
 
 def stop(sentence: str) -> NoReturn:

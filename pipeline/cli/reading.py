@@ -37,7 +37,7 @@ def predict(
     from serving_bot.annotation import annotate
     from serving_bot.decoding import UnreadablePictureError
 
-    reader, _ = _load_reader(push_dir)
+    reader, *_ = _load_reader(push_dir)
     answers: list[dict[str, object]] = []
     failed = False
     for file in files:
@@ -85,7 +85,7 @@ def evaluate_photos(
     except evaluation.NoPicturesError as error:
         typer.echo(f"Error: {error}", err=True)
         raise typer.Exit(1) from error
-    reader, model = _load_reader(push_dir)
+    reader, model, export_id = _load_reader(push_dir)
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("Reading", total=len(pictures))
         outcomes = evaluation.evaluate(
@@ -98,7 +98,11 @@ def evaluate_photos(
             typer.echo(f"Error: {report}: {error.strerror}", err=True)
             raise typer.Exit(1) from error
     summary = evaluation.summarise(outcomes)
-    typer.echo(json.dumps({"model": model, **summary}, indent=2) if as_json else evaluation.describe(summary, model))
+    typer.echo(
+        json.dumps({"model": model, "export_id": export_id, **summary}, indent=2)
+        if as_json
+        else evaluation.describe(summary, model)
+    )
 
 
 @contextmanager
@@ -115,19 +119,21 @@ def _native_notes_hidden() -> Iterator[None]:
         os.close(kept)
 
 
-def _load_reader(push_dir: str) -> tuple[Reader, str]:
-    """The reader of the newest pushed version, and its name for people; exits with 1 and a sentence where
-    there is none."""
+def _load_reader(push_dir: str) -> tuple[Reader, str, str | None]:
+    """The reader of the newest pushed version, its name for people and its export's id.
+
+    Exits with 1 and a sentence where there is none.
+    """
     from serving_bot.classifier import BrokenModelError, Classifier
-    from serving_bot.pushed_models import NoPushedModelError, newest_version
+    from serving_bot.push_folder import NoPushedModelError, newest_version
     from serving_bot.reader import Reader
 
     try:
         version = newest_version(push_dir)
         with _native_notes_hidden():
             classifier = Classifier.load(version)
-    except (NoPushedModelError, BrokenModelError) as error:
+    except (NoPushedModelError, BrokenModelError, ImportError) as error:  # fsspec says which package an address needs
         typer.echo(f"Error: {error}", err=True)
         raise typer.Exit(1) from error
     name = classifier.card.get("display_name", classifier.card.get("model", "model"))
-    return Reader(classifier), f"{name}, version {PurePath(version).name}"
+    return Reader(classifier), f"{name}, version {PurePath(version).name}", classifier.card.get("export_id")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import typer
 
 from pipeline.cli import options
@@ -21,9 +19,16 @@ def run(
     min_digit_accuracy: options.MinDigitAccuracy = 0.90,
     max_drop: options.MaxDrop = 0.002,
     baseline: options.Baseline = "latest",
-    root: options.Root = Path("runs"),
+    root: options.ArtifactRoot = "runs",
     data: options.Data = None,
     push_dir: options.PushDir = "serving_model",
+    train_memory: options.TrainMemory = 1024,
+    mixed_precision: options.MixedPrecision = None,
+    xla: options.Xla = None,
+    beam_runner: options.BeamRunner = "direct",
+    beam_workers: options.BeamWorkers = None,
+    beam_image: options.BeamImage = None,
+    beam_arg: options.BeamArg = None,
     no_cache: options.NoCache = False,
     verbose: options.Verbose = False,
 ) -> None:
@@ -33,28 +38,37 @@ def run(
     """
     from rich.console import Console
 
-    from pipeline import mnist
+    from pipeline import data_store
+    from pipeline.beam_options import BeamOptionsError, beam_args
     from pipeline.config import PipelineConfig, Thresholds
+    from pipeline.mnist import DataError
     from pipeline.supervisor import run_locally
 
     console = Console(highlight=False)
-    folder = data or str(root / "data")
+    root = root.rstrip("/") or "/"
+    folder = data or f"{root}/data"
+    try:
+        engine = beam_args(beam_runner, root, workers=beam_workers, image=beam_image, extra=beam_arg or ())
+    except BeamOptionsError as error:
+        stop(str(error))
     config = PipelineConfig(
         data=absolute(folder),
-        root=str(root.absolute()),
+        root=absolute(root),
         push_dir=absolute(push_dir),
-        training=training_parameters(model, epochs, batch_size, learning_rate, augment, seed),
+        training=training_parameters(
+            model, epochs, batch_size, learning_rate, augment, seed, train_memory, mixed_precision, xla
+        ),
         thresholds=Thresholds(min_accuracy, min_digit_accuracy, max_drop),
         baseline=baseline,
         enable_cache=not no_cache,
+        beam_args=engine,
     )
 
     def prepare() -> None:
-        if "://" not in folder:
-            mnist.fetch_if_absent(Path(folder), console)
+        data_store.fetch_if_absent(folder, console)
 
     try:
         status = run_locally(config, console, prepare=prepare, verbose=verbose)
-    except mnist.DataError as error:
+    except DataError as error:
         stop(str(error))
     raise typer.Exit(status)

@@ -11,6 +11,7 @@ from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
 from tfx.types import standard_artifacts
 from tfx.utils import proto_utils
 
+from components.mnist_example_gen import executor
 from components.mnist_example_gen.component import MnistExampleGen
 from components.mnist_example_gen.executor import Executor, MissingDataError
 
@@ -62,6 +63,32 @@ def test_says_where_the_data_came_from(tmp_path, write_mnist, some_training_imag
     assert generate(folder, tmp_path / "out").get_string_custom_property("source") == "user"
     (folder / "source.json").write_text('{"source": "mirror"}')
     assert generate(folder, tmp_path / "out2").get_string_custom_property("source") == "mirror"
+
+
+def test_the_shards_of_an_uncompressed_file_are_read_each_from_its_place(
+    tmp_path, write_mnist, some_training_images, some_test_images, monkeypatch
+):
+    monkeypatch.setattr(executor, "_SHARD", 300)
+    folders = [
+        write_mnist(tmp_path / str(compressed), some_training_images, some_test_images, compressed=compressed)
+        for compressed in (False, True)
+    ]
+    pieces, whole = (
+        [piece for part in executor.find_parts(str(folder), 200).values() for piece in executor.split_part(part)]
+        for folder in folders
+    )
+    assert [(number, piece.start, piece.stop) for number, piece in pieces] == [
+        *[(0, 0, 300), (1, 300, 600), (2, 600, 900), (3, 900, 1000)],
+        *[(0, 1000, 1200)],
+        *[(0, 0, 300)],
+    ]
+    assert [number for number, _ in whole] == [0, 0, 0]
+    for index in (0, 1):
+        one, other = (
+            np.concatenate([batch[index] for _, piece in found for batch in executor.read_batches(piece)])
+            for found in (pieces, whole)
+        )
+        np.testing.assert_array_equal(one, other)
 
 
 def test_small_sets_keep_most_of_their_training_images(tmp_path, write_mnist, some_training_images, some_test_images):

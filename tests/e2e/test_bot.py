@@ -6,6 +6,7 @@ import itertools
 import json
 import re
 import socket
+import subprocess
 import time
 from pathlib import Path
 from urllib.error import HTTPError
@@ -16,7 +17,7 @@ import cv2
 import numpy as np
 import pytest
 from loopback_bot_api import TOKEN, Fault, LoopbackBotApi, texts_of
-from running_bot import RunningBot, running, version_of
+from running_bot import COMMAND, ROOT, RunningBot, running, version_of
 from tiny_model import flatbuffer, picture, push
 
 CHATS = itertools.count(1)
@@ -513,3 +514,25 @@ def test_the_token_is_nowhere_even_at_debug_level(api, tmp_path):
     for form in (TOKEN, quote(TOKEN, safe=""), SECRET):
         assert form not in bot.output
         assert form not in title
+
+
+def test_a_rollback_and_an_unpin_change_what_the_bot_answers_with(api, tmp_path):
+    for version in (1763800000, 1763800100):
+        push(tmp_path, version)
+
+    def manage(command: str) -> None:
+        line = [*COMMAND[:-1], "models", command, "--push-dir", str(tmp_path)]
+        done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+
+    def answering_version() -> str:
+        message = api.photo(picture("0"))
+        (answer,) = api.wait(lambda: api.answers(1, message))
+        return version_of(answer)
+
+    with running(api, tmp_path, "--pictures-per-minute", "10000"):
+        assert answering_version() == "1763800100"
+        manage("rollback")
+        api.wait(lambda: answering_version() == "1763800000")
+        manage("unpin")
+        api.wait(lambda: answering_version() == "1763800100")

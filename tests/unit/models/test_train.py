@@ -106,3 +106,12 @@ def test_two_devices_train_as_one_does():
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     assert float(done.stdout.split("difference")[1]) < 0.05
+
+
+def test_in_16_bits_and_compiled_it_learns_as_well(splits, tmp_path):
+    plain, facts = train(splits, tmp_path / "plain", epochs=4, augment=False)
+    weights, quick = train(splits, tmp_path / "quick", epochs=4, augment=False, xla=True, mixed_precision=True)
+
+    assert [weight.dtype for weight in weights] == [weight.dtype for weight in plain] == [np.float32] * len(plain)
+    assert any(not np.array_equal(one, other) for one, other in zip(plain, weights, strict=True))
+    assert abs(quick["metrics"]["eval_accuracy"] - facts["metrics"]["eval_accuracy"]) < 0.1

@@ -95,7 +95,7 @@ def configured(here, monkeypatch):
     for name in os.environ:
         if name.startswith("DIGITS_"):
             monkeypatch.delenv(name)
-    monkeypatch.setattr("pipeline.mnist.fetch_if_absent", lambda folder, console: None)
+    monkeypatch.setattr("pipeline.data_store.fetch_if_absent", lambda folder, console: None)
     calls = []
 
     def run_locally(config, console, *, prepare, verbose):
@@ -192,11 +192,47 @@ def test_the_data_lie_in_the_root_unless_told(configured):
     assert configured("--root", "/elsewhere").data == "/elsewhere/data"
 
 
+def test_root_data_and_push_folder_may_be_addresses(configured):
+    config = configured("--root", "gs://bucket/digits/", "--push-dir", "gs://bucket/pushed")
+
+    assert (config.root, config.data, config.push_dir) == (
+        "gs://bucket/digits",
+        "gs://bucket/digits/data",
+        "gs://bucket/pushed",
+    )
+
+
+def test_how_to_train_and_beams_options_reach_the_configuration(configured):
+    config = configured("--train-memory", "64", "--no-mixed-precision", "--xla", "--beam-workers", "2")
+
+    training = config.training
+    assert (training.memory_mib, training.mixed_precision, training.xla) == (64, False, True)
+    assert "--direct_num_workers=2" in config.beam_args
+    assert configured("--beam-arg=--no_auth").beam_args[-1] == "--no_auth"
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (["--beam-runner", "dataflow"], "--root"),
+        (["--beam-runner", "flink", "--root", "gs://b/r"], "--flink_master"),
+        (["--beam-arg=--projekt=x"], "no option --projekt"),
+    ],
+)
+def test_beam_options_that_do_not_fit_are_one_sentence(here, options, named):
+    done = CliRunner().invoke(app, ["run", *options])
+
+    assert done.exit_code == 1
+    assert done.stderr.startswith("Error: ")
+    assert named in done.stderr
+    assert list(here.iterdir()) == []
+
+
 def test_data_that_cannot_be_had_are_one_sentence(here, monkeypatch):
     def fail(folder, console):
         raise DataError("No mirror answered.")
 
-    monkeypatch.setattr("pipeline.mnist.fetch_if_absent", fail)
+    monkeypatch.setattr("pipeline.data_store.fetch_if_absent", fail)
     done = CliRunner().invoke(app, ["run"])
 
     assert done.exit_code == 1

@@ -1,10 +1,11 @@
 import json
 from dataclasses import FrozenInstanceError, replace
+from pathlib import Path
 
 import pytest
 
 from models.parameters import TrainingParameters
-from pipeline.config import SCHEMA_FILE, PipelineConfig, Thresholds, child_environment
+from pipeline.config import SCHEMA_FILE, PipelineConfig, Thresholds, child_environment, state_folder
 
 CONFIG = PipelineConfig(
     data="/data",
@@ -42,6 +43,12 @@ def test_what_survives_json_is_not_the_defaults(field):
     assert changed.beam_args == ("--direct_num_workers=2",)
 
 
+def test_no_thresholds_survive_json_too():
+    assert (
+        PipelineConfig.from_dict(json.loads(json.dumps(replace(CONFIG, thresholds=None).to_dict()))).thresholds is None
+    )
+
+
 def test_an_unknown_key_is_an_error():
     with pytest.raises(TypeError, match="colour"):
         PipelineConfig.from_dict({**CONFIG.to_dict(), "colour": "red"})
@@ -54,6 +61,13 @@ def test_cannot_be_changed():
 
 def test_the_metadata_lies_in_the_root():
     assert replace(CONFIG, root="/a/b").metadata_path == "/a/b/metadata.sqlite"
+
+
+@pytest.mark.parametrize("root", ["gs://bucket/digits", "gs:/bucket/digits"], ids=["address", "as a Path has it"])
+def test_metadata_of_a_root_in_a_store_stay_local(root):
+    config = replace(CONFIG, root=root)
+    assert config.metadata_path == "runs/gs/bucket/digits/metadata.sqlite"
+    assert state_folder("runs") == Path("runs")
 
 
 def test_the_schema_is_there():

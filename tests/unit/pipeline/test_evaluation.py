@@ -46,3 +46,12 @@ def test_without_a_baseline_a_drop_is_not_asked_for(evaluate):
 
     assert result.blessed
     assert result.accuracy == pytest.approx(0.5)
+
+
+def test_without_thresholds_there_are_figures_and_no_verdict(evaluate):
+    result = read_evaluation(evaluate(None, {3: 4}))
+
+    assert result.accuracy == pytest.approx(0.96)
+    assert [misread.label for misread in result.misread] == [3] * 4
+    assert not result.blessed
+    assert result.failures == ()

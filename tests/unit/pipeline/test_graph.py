@@ -82,6 +82,14 @@ def test_without_a_baseline_nothing_is_resolved(config, compile_nodes):
     assert set(nodes["Evaluator"].upstream_nodes) == {"MnistExampleGen", "Trainer"}
 
 
+def test_without_thresholds_nothing_is_judged_and_nothing_pushed(config, compile_nodes):
+    nodes = compile_nodes(replace(config, thresholds=None))
+
+    assert set(nodes) == set(NODES) - {"VersionedPusher"}
+    assert "threshold" not in parameter(nodes["Evaluator"], "eval_config").lower()
+    assert "threshold" in parameter(compile_nodes(config)["Evaluator"], "eval_config").lower()
+
+
 def test_transform_is_not_materialised(config, compile_nodes):
     assert set(compile_nodes(config)["Transform"].outputs.outputs) == {"transform_graph"}
 

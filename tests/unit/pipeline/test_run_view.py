@@ -41,6 +41,7 @@ SUMMARY = {
     "version": "1763800000",
     "path": "/pushed/1763800000",
     "seconds": {"Transform": 9.04, "Trainer": 61.5},
+    "report": "/runs/reports/a/report.html",
 }
 
 

@@ -17,6 +17,7 @@ from pipeline.supervisor import run_locally
 
 SUMMARY = {
     "event": "summary",
+    "run_id": "r",
     "evaluation": {
         "accuracy": 0.99,
         "accuracy_by_digit": {"8": 0.98},
@@ -31,6 +32,7 @@ SUMMARY = {
     "version": "17",
     "path": "/pushed/17",
     "seconds": {},
+    "report": "/runs/reports/a/report.html",
 }
 MISSED = {"digit": None, "value": 0.5, "bound": 0.97, "is_change": False}
 

@@ -1,0 +1,95 @@
+"""A training split too large for memory: read anew in each epoch, and shuffled within a window that memory holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import tensorflow as tf
+
+from models.features import INPUT_SIZE
+
+_OPEN_FILES = 16
+_RECORD_OVERHEAD = 128
+"""Bytes that a record takes in tf.data's shuffle buffer beside its own: tensor, its buffer and the string's header."""
+
+
+@dataclass(frozen=True)
+class Stream:
+    """A split on disk.
+
+    Attributes:
+        files: gzipped TFRecord files.
+        size: how many examples they hold.
+        window: how many examples are shuffled together.
+        transform: serialised tf.Examples, string [N], to (float32 [N, 32, 32, 1] in 0..1, int64 [N]).
+    """
+
+    files: tuple[str, ...]
+    size: int
+    window: int
+    transform: Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
+
+    def batches(
+        self, batch_size: int, per_epoch: int, epochs: int, seed: int, first_epoch: int, worker: int, workers: int
+    ) -> tf.data.Dataset:
+        """(float32 [batch_size, 32, 32, 1], int64 [batch_size]), `per_epoch` for each epoch from `first_epoch` on.
+
+        In each epoch the files come in an order of their own, several are read side by side, and what they give is
+        shuffled within the window: still as records, which take a tenth of an image's memory. The order depends on
+        the seed and the epoch only, so a training that goes on from an epoch sees what it would have seen. Several
+        workers share the files, or where there are fewer files than workers, the examples.
+        """
+        paths = tf.constant(self.files)
+        by_file = len(self.files) >= workers
+
+        def records(epoch: tf.Tensor) -> tf.data.Dataset:
+            draws = tf.stack([tf.constant(seed, tf.int64), epoch])
+            order = tf.random.experimental.index_shuffle(
+                tf.range(len(self.files), dtype=tf.int64), draws, len(self.files) - 1
+            )
+            files = tf.data.Dataset.from_tensor_slices(tf.gather(paths, order))
+            found = (files.shard(workers, worker) if by_file else files).interleave(
+                lambda path: tf.data.TFRecordDataset(path, compression_type="GZIP"),
+                cycle_length=min(_OPEN_FILES, len(self.files)),
+                block_length=batch_size,
+                num_parallel_calls=tf.data.AUTOTUNE,
+                deterministic=True,
+            )
+            return (
+                (found if by_file else found.shard(workers, worker))
+                .shuffle(self.window, seed=seed + epoch, reshuffle_each_iteration=False)
+                .batch(batch_size, drop_remainder=True)
+                .repeat()  # a worker whose files hold a few examples less than the others' sees some of them twice
+                .take(per_epoch)
+            )
+
+        @tf.autograph.experimental.do_not_convert
+        def transform(records: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            images, labels = self.transform(records)  # (a transform graph does not know their shapes)
+            shape = [batch_size, INPUT_SIZE, INPUT_SIZE, 1]
+            return tf.ensure_shape(images, shape), tf.ensure_shape(labels, shape[:1])
+
+        return (
+            tf.data.Dataset.range(first_epoch, epochs)
+            .flat_map(records)
+            .map(transform, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+        )
+
+
+def open_stream(files: list[str], transform: Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]], memory: int) -> Stream:
+    """Counts the examples in gzipped TFRecord files, and chooses the window: what `memory` bytes hold of them."""
+
+    def measure(records: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return tf.size(records, tf.int64), tf.reduce_sum(tf.cast(tf.strings.length(records), tf.int64))
+
+    nothing = (tf.constant(0, tf.int64), tf.constant(0, tf.int64))
+    count, size = (
+        tf.data.TFRecordDataset(files, compression_type="GZIP", num_parallel_reads=_OPEN_FILES)
+        .batch(1024)
+        .map(measure, num_parallel_calls=tf.data.AUTOTUNE)
+        .reduce(nothing, lambda total, more: (total[0] + more[0], total[1] + more[1]))
+    )
+    examples = int(count)
+    window = memory // (int(size) // examples + _RECORD_OVERHEAD)
+    return Stream(tuple(files), examples, max(1, min(window, examples)), transform)

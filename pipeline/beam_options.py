@@ -1,0 +1,125 @@
+"""The options that Beam gets for each of its engines. Builds text only; loads Beam to check what users add."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal, NoReturn
+
+BeamRunner = Literal["direct", "dataflow", "flink", "spark"]
+
+_ENGINES = {"dataflow": "DataflowRunner", "flink": "FlinkRunner", "spark": "SparkRunner"}
+_MASTERS = {"flink": "flink_master", "spark": "spark_master_url"}
+_PROJECT_FOLDER = Path(__file__).parents[1]
+
+
+class BeamOptionsError(ValueError):
+    """The options do not fit together; the message says what to do."""
+
+
+def beam_args(
+    runner: BeamRunner,
+    root: str,
+    *,
+    workers: int | None = None,
+    image: str | None = None,
+    extra: Sequence[str] = (),
+) -> tuple[str, ...]:
+    """Beam pipeline options (apache_beam/options/pipeline_options.py), one an item.
+
+    Args:
+        runner: Beam's engine. `direct` runs in this process, or with several workers in as many processes.
+        root: folder of artifacts; Dataflow keeps its temporary files in it.
+        workers: processes of `direct`, most machines of Dataflow, parallelism of Flink; None for the engine's default.
+        image: container image with this package, in which the engine's workers run.
+        extra: options that are passed on, `--name=value` or `--flag`; they win over what is produced here.
+
+    Raises:
+        BeamOptionsError: Beam knows no such option, or one is missing that the engine cannot do without.
+    """
+    given = _names(extra)
+    check_known(extra)
+    produced: list[str] = []
+    if runner == "direct":
+        if image:
+            raise BeamOptionsError(
+                "--beam-image is for workers elsewhere: the direct runner works in this environment."
+            )
+        # Without a mode of its own Beam 2.65 and newer may reach for a runner that it would have to download.
+        mode = "multi_processing" if workers and workers > 1 else "in_memory"
+        produced += [f"--direct_running_mode={mode}", f"--direct_num_workers={workers or 1}"]
+    else:
+        if "://" not in root:
+            raise BeamOptionsError(
+                f"{runner}'s workers cannot reach {root} on this machine. Give --root, --data and --push-dir as "
+                "addresses that they can reach, such as gs://bucket/digits."
+            )
+        produced += [f"--runner={_ENGINES[runner]}"]
+        produced += _dataflow(root, workers, image, given) if runner == "dataflow" else []
+        produced += _portable(runner, workers, image, given) if runner in _MASTERS else []
+    # Types are checked where the graph is built, again and again, for a graph that never changes.
+    produced.append("--no_pipeline_type_check")
+    return tuple(option for option in produced if _name(option) not in given) + tuple(extra)
+
+
+def _dataflow(root: str, workers: int | None, image: str | None, given: set[str]) -> list[str]:
+    missing = [name for name in ("project", "region") if name not in given]
+    if missing:
+        asked = " and ".join(f"--beam-arg=--{name}=..." for name in missing)
+        raise BeamOptionsError(f"Dataflow needs to know where to run: add {asked}.")
+    options = [f"--temp_location={root.rstrip('/')}/beam/temp", f"--staging_location={root.rstrip('/')}/beam/staging"]
+    options += [f"--max_num_workers={workers}"] if workers else []
+    if image:
+        return [*options, f"--sdk_container_image={image}", "--sdk_location=container"]
+    setup = _PROJECT_FOLDER / "setup.py"
+    if "setup_file" not in given and not setup.exists():
+        raise BeamOptionsError(
+            "Dataflow's workers need this package: give --beam-image an image that holds it, or run from a checkout, "
+            "whose setup.py installs it there."
+        )
+    return [*options, f"--setup_file={setup}"]
+
+
+def _portable(runner: str, workers: int | None, image: str | None, given: set[str]) -> list[str]:
+    """Flink and Spark run Python in containers beside their own workers."""
+    master = _MASTERS[runner]
+    if master not in given:
+        raise BeamOptionsError(f"{runner} needs the address of its master: add --beam-arg=--{master}=HOST:PORT.")
+    if not image and "environment_type" not in given:
+        raise BeamOptionsError(
+            f"{runner}'s workers need this package: give --beam-image an image that holds it, or say with "
+            "--beam-arg=--environment_type=... where Python runs."
+        )
+    if workers and runner == "spark":
+        raise BeamOptionsError("Spark's own configuration decides over its workers: leave --beam-workers out.")
+    options = [f"--parallelism={workers}"] if workers else []
+    return [*options, *(["--environment_type=DOCKER", f"--environment_config={image}"] if image else [])]
+
+
+def check_known(extra: Sequence[str]) -> None:
+    """Raises BeamOptionsError for what Beam would silently leave aside, or cannot read."""
+    if not extra:
+        return
+    wrong = [option for option in extra if not option.startswith("--")]
+    if wrong:
+        raise BeamOptionsError(f"--beam-arg takes one option of Beam's, --name=value or --flag, not {wrong[0]!r}.")
+    from apache_beam.options.pipeline_options import PipelineOptions, _BeamArgumentParser  # noqa: PLC0415
+
+    class Parser(_BeamArgumentParser):  # type: ignore[misc]
+        def error(self, message: str) -> NoReturn:
+            raise BeamOptionsError(f"--beam-arg: Beam says: {message}.")
+
+    parser = Parser(add_help=False, allow_abbrev=False)
+    for options in PipelineOptions.__subclasses__():
+        options._add_argparse_args(parser)
+    _, unknown = parser.parse_known_args(list(extra))
+    if unknown:
+        raise BeamOptionsError(f"Beam has no option --{_name(unknown[0])}; --beam-arg passes on Beam's own.")
+
+
+def _names(options: Sequence[str]) -> set[str]:
+    return {_name(option) for option in options}
+
+
+def _name(option: str) -> str:
+    return option.removeprefix("--").partition("=")[0]

@@ -1,0 +1,147 @@
+"""`digits compare` and `digits report`: models beside each other."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from itertools import product
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from models.registry import ARCHITECTURES
+from pipeline.cli import options
+from pipeline.cli.options import absolute, stop, training_parameters
+
+Photos = Annotated[
+    list[Path] | None,
+    typer.Option(
+        metavar="FILE",
+        help="What `digits evaluate-photos DIR --json` printed for one of the models; may be given several times.",
+        show_default=False,
+    ),
+]
+
+
+def _models(text: str) -> str:
+    unknown = [name for name in _split(text) if name not in ARCHITECTURES]
+    if unknown or not _split(text):
+        raise typer.BadParameter(f"{text!r} should be names of {', '.join(ARCHITECTURES)}, with commas between.")
+    return text
+
+
+def _epochs(text: str) -> str:
+    if not _split(text) or not all(name.isascii() and name.isdigit() and int(name) for name in _split(text)):
+        raise typer.BadParameter(f"{text!r} should be numbers of 1 or more, with commas between.")
+    return text
+
+
+def _split(text: str) -> list[str]:
+    """The parts between commas, each once."""
+    return list(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+
+
+def compare(
+    models: Annotated[str, typer.Option(callback=_models, metavar="NAME,NAME", help="Networks to train.")] = ",".join(
+        ARCHITECTURES
+    ),
+    epochs: Annotated[
+        str, typer.Option(callback=_epochs, metavar="N,N", help="Passes over the training images.")
+    ] = "10,40",
+    seeds: Annotated[int, typer.Option(min=1, help="How many seeds to train each with: 1 to N.")] = 1,
+    output: Annotated[
+        Path | None,
+        typer.Option(file_okay=False, help="Folder for the report.", show_default="ROOT/reports/comparison"),
+    ] = None,
+    photos: Photos = None,
+    root: options.ArtifactRoot = "runs",
+    data: options.Data = None,
+    verbose: options.Verbose = False,
+) -> None:
+    """Train each network for each number of epochs and report on all of them.
+
+    What was trained before is taken from the cache; after an interruption or a kill the same command goes on. Nothing
+    is demanded of the models, and nothing is pushed: the bot goes on with the version it has (`digits run` pushes).
+
+    Exit codes: 0 compared, 1 a run or the report failed, 2 wrong usage.
+    """
+    from rich.console import Console
+
+    from pipeline import data_store
+    from pipeline.comparison import combine, compare_locally
+    from pipeline.config import REPORTS_FOLDER, PipelineConfig, state_folder
+    from pipeline.mnist import DataError
+
+    console = Console(highlight=False)
+    folder = data or f"{root.rstrip('/')}/data"
+    configs = [
+        PipelineConfig(
+            data=absolute(folder),
+            root=absolute(root.rstrip("/") or "/"),
+            push_dir="",
+            training=training_parameters(model, int(number), seed=seed),
+            thresholds=None,
+            baseline="none",
+        )
+        for model, number, seed in product(_split(models), _split(epochs), range(1, seeds + 1))
+    ]
+
+    def prepare() -> None:
+        data_store.fetch_if_absent(folder, console)
+
+    try:
+        status = compare_locally(
+            combine(configs),
+            console,
+            output or state_folder(root) / REPORTS_FOLDER / "comparison",
+            photos=photos or [],
+            command=_command(),
+            prepare=prepare,
+            verbose=verbose,
+        )
+    except DataError as error:
+        stop(str(error))
+    raise typer.Exit(status)
+
+
+def report(
+    runs: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[RUN]...",
+            help="Beginnings of run ids, or latest. Without any: the newest evaluated run of each recipe and seed.",
+            show_default=False,
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(file_okay=False, help="Folder for the report.", show_default="ROOT/reports/RUN or comparison"),
+    ] = None,
+    photos: Photos = None,
+    root: options.ArtifactRoot = "runs",
+) -> None:
+    """Report on finished runs: a page that needs nothing else, the same as Markdown and as JSON."""
+    from rich.console import Console
+
+    from pipeline.config import REPORTS_FOLDER, state_folder
+    from pipeline.history import HistoryError
+    from pipeline.report import ReportError
+    from pipeline.report.process import write_report_in_child
+    from pipeline.report.selection import select_runs
+
+    console = Console(highlight=False)
+    try:
+        state = state_folder(root)
+        run_ids = [run.run_id for run in select_runs(state, runs or [])]
+        folder = output or state / REPORTS_FOLDER / (run_ids[0] if len(run_ids) == 1 else "comparison")
+        with console.status("Writing the report ..."):
+            page = write_report_in_child(state, run_ids, folder, photos=photos or [], command=_command())
+    except (HistoryError, ReportError) as error:
+        stop(str(error))
+    console.out(f"{page}: written, {len(run_ids)} run" + "s" * (len(run_ids) > 1) + ". Open it in a browser.")
+
+
+def _command() -> str:
+    """What the user typed, as the report says it."""
+    return shlex.join(["digits", *sys.argv[1:]])

@@ -1,0 +1,246 @@
+"""`digits models`: the registry over the push folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pipeline.cli.options import AsJson, PushDir, output, stop
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+    from serving_bot.registry import PushedVersion, Registry
+
+models = typer.Typer(no_args_is_help=True, help="What is pushed, what is live, what was live when; promote, roll back.")
+
+_ACTIONS = {
+    "push": "pushed",
+    "promote": "promoted",
+    "rollback": "rolled back",
+    "unpin": "unpinned",
+    "edit": "pin changed by hand",
+}
+
+
+@models.command("list")
+def list_(push_dir: PushDir = "serving_model", as_json: AsJson = False) -> None:
+    """List the versions, newest first, and which one is live."""
+    from rich.table import Table
+
+    with _sentences():
+        from serving_bot.registry import read_registry
+
+        registry = read_registry(push_dir)
+    if as_json:
+        live = registry.live.number if registry.live else None
+        versions = [_as_json(version, registry) for version in registry.versions]
+        facts = {"push_dir": push_dir, "live": live, "pin": registry.pin, "problem": registry.problem}
+        typer.echo(json.dumps({**facts, "versions": versions}, indent=2))
+        return
+    table = Table("version", "model", "seed", "test accuracy", "pushed (UTC)", "run", "state", box=None, pad_edge=False)
+    for version in registry.versions:
+        table.add_row(
+            str(version.number),
+            version.name,
+            str(version.card.get("seed", "")),
+            _percent(version),
+            _time(version.pushed_at),
+            str(version.card.get("run_id", "")),
+            _describe_state(version, registry),
+        )
+    output().print(table)
+    _warn(registry)
+
+
+@models.command()
+def show(
+    version: Annotated[
+        int | None, typer.Argument(help="Which; the live one if none is given.", show_default=False)
+    ] = None,
+    push_dir: PushDir = "serving_model",
+    as_json: AsJson = False,
+) -> None:
+    """Show what is known of a version; here each has to answer the bot's canary digits."""
+    from rich.table import Table
+    from rich.text import Text
+
+    with _sentences():
+        from serving_bot.registry import find_problem, read_registry
+
+        registry = read_registry(push_dir)
+        if version is None and registry.live is None:
+            stop(registry.problem or f"No version in {push_dir} can be served. `digits models list` says why.")
+        chosen = registry.live if version is None else registry[version]
+        assert chosen is not None  # stop() does not return
+        if chosen != registry.live:
+            chosen = replace(chosen, problem=find_problem(chosen))
+    if as_json:
+        typer.echo(json.dumps({**_as_json(chosen, registry), "card": chosen.card}, indent=2))
+        return
+    card = chosen.card
+    rows = {
+        "Version": f"{chosen.number}, {chosen.version.path}",
+        "State": _describe_state(chosen, registry) or "in order, not live",
+        "Model": f"{chosen.name}, seed {card.get('seed', 'unknown')}",
+        "Test accuracy": _percent(chosen),
+        "Trained": card.get("trained_at"),
+        "Pushed": _time(chosen.pushed_at),
+        "Run": card.get("run_id"),
+        "Code": card.get("git_revision"),
+        **{
+            f"{title}{name}": value
+            for title, key in (("", "versions"), ("Data: ", "data"))
+            for name, value in (card[key].items() if isinstance(card.get(key), dict) else ())
+        },
+    }
+    table = Table.grid(padding=(0, 2))
+    for name, value in rows.items():
+        table.add_row(name, Text(str(value)))
+    output().print(table)
+    _warn(registry)
+
+
+@models.command()
+def promote(
+    version: Annotated[int, typer.Argument(help="The version to serve from now on.")],
+    push_dir: PushDir = "serving_model",
+    as_json: AsJson = False,
+) -> None:
+    """Serve a version, whatever is pushed later: writes the pin that the bot obeys."""
+    with _sentences():
+        from serving_bot import registry
+
+        chosen = registry.promote(push_dir, version)
+    _say_pinned(chosen, push_dir, as_json)
+
+
+@models.command()
+def rollback(push_dir: PushDir = "serving_model", as_json: AsJson = False) -> None:
+    """Serve the version before the live one: pins the greatest older one that is in order. Deletes nothing."""
+    with _sentences():
+        from serving_bot import registry
+
+        chosen = registry.rollback(push_dir)
+    _say_pinned(chosen, push_dir, as_json)
+
+
+@models.command()
+def unpin(push_dir: PushDir = "serving_model", as_json: AsJson = False) -> None:
+    """Serve the newest version again: removes the pin."""
+    with _sentences():
+        from serving_bot import registry
+
+        was_pinned = registry.unpin(push_dir)
+        live = registry.read_registry(push_dir).live
+    if as_json:
+        typer.echo(json.dumps({"live": live.number if live else None, "pin": None, "was_pinned": was_pinned}, indent=2))
+        return
+    now = f"Version {live.number} ({live.name}) is live." if live else "No version can be served."
+    typer.echo(f"{'The pin is removed.' if was_pinned else 'Nothing was pinned.'} {now}")
+
+
+@models.command()
+def history(push_dir: PushDir = "serving_model", as_json: AsJson = False) -> None:
+    """Tell what was live when, oldest first: pushes, promotions, rollbacks."""
+    from rich.table import Table
+
+    with _sentences():
+        from serving_bot.registry import read_history, read_registry
+
+        registry = read_registry(push_dir)
+        told = read_history(registry)
+    if as_json:
+        events = [{**asdict(event), "at": event.at.isoformat() if event.at else None} for event in told.events]
+        facts = {"push_dir": push_dir, "damaged_lines": told.damaged_lines, "problem": registry.problem}
+        typer.echo(json.dumps({**facts, "events": events}, indent=2))
+        return
+    names = {
+        version.number: f"{version.name} ({version.state} now)" if version.problem else version.name
+        for version in registry.versions
+    }
+    table = Table("when (UTC)", "what", "version", "live from then on", "model", box=None, pad_edge=False)
+    for event in told.events:
+        table.add_row(
+            _time(event.at) if event.at else "unknown",
+            _ACTIONS[event.action],
+            str(event.version or ""),
+            str(event.live or "none"),
+            names.get(event.live or 0, "no longer there"),
+        )
+    output().print(table)
+    if told.damaged_lines:
+        lines = ", ".join(map(str, told.damaged_lines))
+        typer.echo(f"Left out, because they are damaged: lines {lines} of {push_dir}/history.jsonl.", err=True)
+    _warn(registry)
+
+
+@contextmanager
+def _sentences() -> Iterator[None]:
+    """Ends the command with a sentence where the registry has one."""
+    try:
+        from serving_bot.push_folder import NoPushedModelError
+        from serving_bot.registry import RegistryError
+    except ModuleNotFoundError as error:
+        stop(f"This needs {error.name}, which is not installed. Install it with: pip install 'digits-pipeline[bot]'")
+    try:
+        yield
+    except (NoPushedModelError, RegistryError) as error:
+        stop(str(error))
+
+
+def _say_pinned(version: PushedVersion, push_dir: str, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps({"live": version.number, "pin": version.number}, indent=2))
+        return
+    typer.echo(
+        f"Version {version.number} ({version.name}) is live now, and stays so whatever is pushed to {push_dir}, "
+        "until `digits models unpin`."
+    )
+
+
+def _as_json(version: PushedVersion, registry: Registry) -> dict[str, Any]:
+    facts = ("model", "display_name", "epochs", "seed", "run_id", "git_revision", "trained_at")
+    return {
+        "version": version.number,
+        "path": version.version.path,
+        "state": version.state,
+        "live": version == registry.live,
+        "pinned": version.number == registry.pin,
+        "problem": version.problem,
+        "pushed_at": version.pushed_at.isoformat() if version.pushed_at else None,
+        "test_accuracy": version.test_accuracy,
+        **{fact: version.card.get(fact) for fact in facts},
+    }
+
+
+def _describe_state(version: PushedVersion, registry: Registry) -> Text:
+    from rich.text import Text
+
+    words = ["pinned"] if version.number == registry.pin else []
+    if version == registry.live:
+        return Text(", ".join(["live", *words]), style="green")
+    if version.problem is not None:
+        return Text(", ".join([f"{version.state}: {version.problem}", *words]), style="red")
+    return Text(", ".join(words))
+
+
+def _percent(version: PushedVersion) -> str:
+    return "" if version.test_accuracy is None else f"{version.test_accuracy:.2%}"
+
+
+def _time(at: datetime | None) -> str:
+    return f"{at:%Y-%m-%d %H:%M:%S}" if at else ""
+
+
+def _warn(registry: Registry) -> None:
+    if registry.problem is not None:
+        typer.echo(registry.problem, err=True)
+    elif registry.live is None:
+        typer.echo("No version can be served.", err=True)

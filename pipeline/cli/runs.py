@@ -1,0 +1,90 @@
+"""`digits runs` and `digits lineage`: the history in ML Metadata."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline.cli.options import AsJson, PushDir, Root, absolute, output, stop
+
+runs = typer.Typer(no_args_is_help=True, help="What was run: parameters, times, artifacts, verdicts.")
+
+RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run's id or its beginning, or: latest.")]
+
+
+@runs.command("list")
+def list_(root: Root = Path("runs"), as_json: AsJson = False) -> None:
+    """List all runs, newest first."""
+    with _sentences():
+        from pipeline import history, history_view
+
+        found = history.read_runs(root)
+    if as_json:
+        typer.echo(json.dumps([history_view.run_as_json(run) for run in found], indent=2))
+    else:
+        output().print(history_view.list_runs(found))
+
+
+@runs.command()
+def show(run: RunName = "latest", root: Root = Path("runs"), as_json: AsJson = False) -> None:
+    """Show a run: parameters, data, figures, verdict and why, times and artifacts of its components."""
+    with _sentences():
+        from pipeline import history, history_view
+
+        found = history.read_runs(root)
+        chosen = history.find_run(found, run)
+    if as_json:
+        typer.echo(json.dumps(history_view.run_as_json(chosen), indent=2))
+    else:
+        output().print(history_view.describe_run(chosen, found))
+
+
+@runs.command()
+def diff(first: RunName, second: RunName = "latest", root: Root = Path("runs"), as_json: AsJson = False) -> None:
+    """Show what two runs differ in: parameters, data, code, figures, times."""
+    with _sentences():
+        from pipeline import history, history_view
+
+        found = history.read_runs(root)
+        one, other = history.find_run(found, first), history.find_run(found, second)
+    if as_json:
+        typer.echo(json.dumps(history_view.diff_as_json(one, other), indent=2))
+    else:
+        output().print(history_view.diff_runs(one, other))
+
+
+def lineage(
+    version: Annotated[int, typer.Argument(help="A pushed version's number.")],
+    root: Root = Path("runs"),
+    push_dir: PushDir = "serving_model",
+    as_json: AsJson = False,
+) -> None:
+    """Trace a pushed version back: model, evaluation, transform graph, statistics, data, code."""
+    with _sentences():
+        from pipeline import history, history_view
+
+        traced = history.trace(history.read_runs(root), version, absolute(push_dir))
+    if as_json:
+        typer.echo(json.dumps(history_view.lineage_as_json(traced), indent=2))
+    else:
+        output().print(history_view.describe_lineage(traced))
+
+
+@contextmanager
+def _sentences() -> Iterator[None]:
+    """Ends the command with a sentence where the history has one."""
+    try:
+        from pipeline.history import HistoryError
+    except ModuleNotFoundError as error:
+        stop(
+            f"This needs {error.name}, which is not installed. Install it with: pip install 'digits-pipeline[pipeline]'"
+        )
+    try:
+        yield
+    except HistoryError as error:
+        stop(str(error))

@@ -1,0 +1,37 @@
+"""`digits tensorboard`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline.cli.options import Root, stop
+
+
+def tensorboard(
+    root: Root = Path("runs"),
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Where to listen; 0 takes any free port.")] = 6006,
+    host: Annotated[str, typer.Option(help="Address to listen at.")] = "127.0.0.1",
+) -> None:
+    """Open the training curves of all runs, named by model, epochs and run id. Ctrl+C ends it."""
+    try:
+        from pipeline.history import HistoryError
+        from pipeline.training_logs import TensorBoardError, serve
+    except ModuleNotFoundError as error:
+        stop(
+            f"This needs {error.name}, which is not installed. Install it with: pip install 'digits-pipeline[pipeline]'"
+        )
+
+    def announce(url: str, trainings: int) -> None:
+        typer.echo(f"TensorBoard shows {trainings} training{'s' if trainings != 1 else ''} at {url} (Ctrl+C ends it)")
+
+    try:
+        serve(root, host, port, announce)
+    except ModuleNotFoundError as error:
+        stop(f"This needs {error.name}, which is not installed. Install it with: pip install {error.name}")
+    except (HistoryError, TensorBoardError) as error:
+        stop(str(error))
+    except KeyboardInterrupt:
+        typer.echo("")

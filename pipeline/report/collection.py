@@ -1,0 +1,198 @@
+"""Collects what a report holds: ML Metadata says where, the artifacts say what. Nothing is evaluated again."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+from tensorboard.backend.event_processing.event_accumulator import TENSORS, EventAccumulator
+from tfx.utils import path_utils
+
+from components.digit_metrics import image_digest
+from components.evaluation_result import read_evaluation
+from models.features import IMAGE_KEY
+from pipeline.history import Run
+from pipeline.report import ReportError
+from pipeline.report.comparing import PUBLISHED, compare, entitle, group_recipes, label_models
+from pipeline.report.contents import (
+    Curve,
+    MisreadPicture,
+    ModelReport,
+    Photos,
+    Report,
+)
+from pipeline.report.statistics import wilson_interval
+from pipeline.report.wording import conclude
+from serving_bot.push_folder import CARD_FILE, MODEL_FILE
+
+_CURVES = {"epoch_accuracy": "accuracy", "epoch_loss": "loss"}  # Keras' tags
+_SPLITS = {"train": "training", "validation": "validation"}  # and its folders
+
+
+@dataclass(frozen=True)
+class _Source:
+    """A run with what was read of it."""
+
+    run: Run
+    report: ModelReport
+
+
+def collect(runs: Sequence[Run], photos: Sequence[Path], command: str) -> Report:
+    """Reads what the runs made.
+
+    Args:
+        runs: runs with an evaluation (pipeline/report/selection.py); of several with the same model the first is taken.
+        photos: files with the output of `digits evaluate-photos --json`; what they say is shown with the models they
+            are about.
+        command: the command that the user gave.
+
+    Raises:
+        ReportError: files of a run are gone, or one of `photos` is something else.
+    """
+    by_model: dict[int, Run] = {}
+    for run in runs:
+        if run.model:
+            by_model.setdefault(run.model.id, run)
+    taken = read_photos(photos)
+    sources = [_Source(run, _read_model(run, taken)) for run in by_model.values()]
+    sources.sort(key=lambda source: (source.report.model, source.report.epochs, source.report.seed, source.run.run_id))
+    labels = label_models([source.report.card for source in sources], [source.run.run_id for source in sources])
+    models = [replace(source.report, label=label) for source, (_, label) in zip(sources, labels, strict=True)]
+    recipes = group_recipes(models, [recipe for recipe, _ in labels])
+    comparisons = compare(recipes, models)
+    return Report(
+        title=entitle(recipes),
+        written_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        command=command,
+        models=tuple(models),
+        recipes=recipes,
+        comparisons=comparisons,
+        conclusions=conclude(recipes, comparisons),
+        misread=_misread_pictures(models, _examples(source.run for source in sources)),
+    )
+
+
+def read_photos(files: Iterable[Path]) -> dict[str, Photos]:
+    """What `digits evaluate-photos --json` wrote, by the id of the export it is about.
+
+    Raises:
+        ReportError: a file cannot be read as that.
+    """
+    found = {}
+    for file in files:
+        try:
+            content = json.loads(file.read_text(encoding="utf-8"))
+            found[content["export_id"]] = Photos(file.name, float(content["accuracy"]), int(content["pictures"]))
+        except OSError as error:
+            raise ReportError(f"{file} cannot be read: {error.strerror}.") from error
+        except (ValueError, TypeError, KeyError) as error:
+            raise ReportError(
+                f"{file} does not hold what `digits evaluate-photos DIR --json` prints: write that to it."
+            ) from error
+    return found
+
+
+def _read_model(run: Run, photos: dict[str, Photos]) -> ModelReport:
+    assert run.model is not None  # it has an evaluation, and what that is made from
+    assert run.model_evaluation is not None
+    assert run.examples is not None
+    export = path_utils.serving_model_path(run.model.uri)
+    try:
+        card = _read_json(os.path.join(export, CARD_FILE))
+        evaluation = read_evaluation(run.model_evaluation.uri)
+        litert_bytes = tf.io.gfile.stat(os.path.join(export, MODEL_FILE)).length
+        saved_model_bytes = sum(
+            tf.io.gfile.stat(file).length
+            for pattern in ("*.pb", "variables/*", "assets/*")
+            for file in tf.io.gfile.glob(os.path.join(export, pattern))
+        )
+        latency = _latency(run)
+    except (OSError, ValueError, tf.errors.OpError) as error:
+        raise ReportError(
+            f"What run {run.run_id} made cannot be read ({error}). If its files are gone, make them anew with "
+            "`digits run --no-cache`."
+        ) from error
+    data = run.examples.properties
+    return ModelReport(
+        label="",
+        run_id=run.run_id,
+        card=card,
+        evaluation=evaluation,
+        interval=wilson_interval(evaluation.examples - len(evaluation.misread), evaluation.examples),
+        blessed=run.blessed,
+        version=run.version,
+        curves=tuple(_read_curves(run.model_run.uri)) if run.model_run else (),
+        litert_bytes=litert_bytes,
+        saved_model_bytes=saved_model_bytes,
+        latency_ms=latency,
+        data_source=str(data["source"]),
+        data_fingerprint=str(data["input_fingerprint"]),
+        split_sizes=json.loads(str(data["split_sizes"])),
+        published_accuracy=PUBLISHED.get((card["model"], card["epochs"])),
+        photos=photos.get(card["export_id"]),
+    )
+
+
+def _latency(run: Run) -> float | None:
+    check = run.artifact("ServingCheck", "blessing")
+    if check is None:
+        return None
+    latency: float | None = _read_json(os.path.join(check.uri, "report.json"))["litert_latency_ms"]
+    return latency
+
+
+def _read_json(path: str) -> Any:
+    with tf.io.gfile.GFile(path) as file:
+        return json.loads(file.read())
+
+
+def _read_curves(logs: str) -> Iterable[Curve]:
+    for folder, split in _SPLITS.items():
+        path = os.path.join(logs, folder)
+        if not tf.io.gfile.isdir(path):
+            continue
+        events = EventAccumulator(path, size_guidance={TENSORS: 0})
+        events.Reload()
+        for tag, figure in _CURVES.items():
+            if tag in events.Tags()[TENSORS]:
+                points = tuple(
+                    (event.step + 1, float(tf.make_ndarray(event.tensor_proto))) for event in events.Tensors(tag)
+                )
+                yield Curve(split, figure, points)
+
+
+def _examples(runs: Iterable[Run]) -> list[str]:
+    """The folders of the test splits, each once."""
+    return list(dict.fromkeys(os.path.join(run.examples.uri, "Split-test") for run in runs if run.examples))
+
+
+def _misread_pictures(models: Sequence[ModelReport], folders: Sequence[str]) -> tuple[MisreadPicture, ...]:
+    answers: dict[str, list[tuple[str, int, float]]] = {}
+    labels = {}
+    for model in models:
+        for misread in model.evaluation.misread:
+            labels[misread.digest] = misread.label
+            answers.setdefault(misread.digest, []).append((model.label, misread.predicted, misread.probability))
+    pictures = _find_pictures(folders, set(answers))
+    order = sorted(answers, key=lambda digest: (-len(answers[digest]), labels[digest], digest))
+    return tuple(MisreadPicture(pictures.get(digest, ""), labels[digest], tuple(answers[digest])) for digest in order)
+
+
+def _find_pictures(folders: Sequence[str], digests: set[str]) -> dict[str, str]:
+    """The PNGs with these digests among the examples, in base64."""
+    files = sorted(file for folder in folders for file in tf.io.gfile.glob(f"{folder}/*"))
+    feature = {IMAGE_KEY: tf.io.FixedLenFeature([], tf.string)}
+    found = {}
+    for examples in tf.data.TFRecordDataset(files, compression_type="GZIP").batch(5000):
+        for png in tf.io.parse_example(examples, feature)[IMAGE_KEY].numpy():
+            digest = image_digest(png)
+            if digest in digests:
+                found[digest] = base64.b64encode(png).decode()
+    return found

@@ -1,0 +1,101 @@
+"""Names models so that they are told apart, groups them into recipes and compares these."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import combinations
+from typing import Any
+
+from pipeline.report.contents import Comparison, ModelReport, Recipe
+from pipeline.report.statistics import holm, mcnemar
+
+PUBLISHED = {("my_model", 10): 0.9925, ("my_model", 40): 0.9924, ("lenet", 10): 0.9717, ("lenet", 40): 0.9753}
+"""The predecessor's test accuracies by network and epochs; its weights, measured again, gave the same figures."""
+
+_RECIPE = ("batch_size", "learning_rate", "augment", "outliers", "source")
+"""What two trainings of the same network and epochs may differ in, beside the seed."""
+
+
+def label_models(cards: Sequence[dict[str, Any]], run_ids: Sequence[str]) -> list[tuple[str, str]]:
+    """A name for each model's recipe and one for the model, that tell it apart from the others and say no more.
+
+    Args:
+        cards: the models' cards.
+        run_ids: the runs they are from.
+
+    Returns:
+        For each (the recipe's label, the model's label), such as ("MyModel, 10 epochs", "MyModel, 10 epochs, seed 2").
+    """
+    short = [f"{card['display_name']}, {card['epochs']} epoch" + "s" * (card["epochs"] > 1) for card in cards]
+    recipes = []
+    for name, card in zip(short, cards, strict=True):
+        same = [other for other, other_name in zip(cards, short, strict=True) if other_name == name]
+        differing = [key for key in _RECIPE if len({str(other.get(key)) for other in same}) > 1]
+        recipes.append(", ".join([name, *(_describe(key, card) for key in differing)]))
+    labels = []
+    for recipe, card, run_id in zip(recipes, cards, run_ids, strict=True):
+        same = [other for other, other_recipe in zip(cards, recipes, strict=True) if other_recipe == recipe]
+        seeds = [other["seed"] for other in same]
+        label = f"{recipe}, seed {card['seed']}" if len(set(seeds)) > 1 else recipe
+        labels.append(f"{label}, run {run_id}" if seeds.count(card["seed"]) > 1 else label)
+    return list(zip(recipes, labels, strict=True))
+
+
+def _describe(parameter: str, card: dict[str, Any]) -> str:
+    value = card.get(parameter)
+    if parameter == "augment":
+        return "varied images" if value else "images as they come"
+    if parameter == "source":
+        return f"code {str(value)[:7]}"
+    return f"{parameter.replace('_', ' ')} {value}"
+
+
+def group_recipes(models: Sequence[ModelReport], labels: Sequence[str]) -> tuple[Recipe, ...]:
+    """The models by recipe, of which `labels` has the name for each model."""
+    recipes = []
+    for label in dict.fromkeys(labels):
+        same = [model for model, its_label in zip(models, labels, strict=True) if its_label == label]
+        same.sort(key=lambda model: model.evaluation.accuracy)
+        recipes.append(
+            Recipe(
+                label=label,
+                model=same[0].model,
+                epochs=same[0].epochs,
+                models=tuple(model.label for model in same),
+                seeds=tuple(model.seed for model in same),
+                accuracies=tuple(model.evaluation.accuracy for model in same),
+            )
+        )
+    return tuple(recipes)
+
+
+def compare(recipes: Sequence[Recipe], models: Sequence[ModelReport]) -> tuple[Comparison, ...]:
+    """Each pair of recipes by their median models, where both were evaluated on the same data."""
+    by_label = {model.label: model for model in models}
+    pairs = []
+    for first, second in combinations(recipes, 2):
+        one, other = by_label[first.models[first.median]], by_label[second.models[second.median]]
+        if one.data_fingerprint == other.data_fingerprint and one.split_sizes == other.split_sizes:
+            one_misreads = {misread.digest for misread in one.evaluation.misread}
+            other_misreads = {misread.digest for misread in other.evaluation.misread}
+            only_one, only_other = len(other_misreads - one_misreads), len(one_misreads - other_misreads)
+            p = mcnemar(only_one, only_other)
+            if only_one >= only_other:
+                pairs.append(Comparison(first.label, second.label, only_one, only_other, p, p))
+            else:
+                pairs.append(Comparison(second.label, first.label, only_other, only_one, p, p))
+    adjusted = holm([pair.p for pair in pairs])
+    return tuple(replace(pair, adjusted_p=p) for pair, p in zip(pairs, adjusted, strict=True))
+
+
+def entitle(recipes: Sequence[Recipe]) -> str:
+    """A title for a report: networks and epochs."""
+    if len(recipes) == 1:
+        return recipes[0].label
+    models = list(dict.fromkeys(recipe.model for recipe in recipes))
+    epochs = sorted({recipe.epochs for recipe in recipes})
+    names = models[0] if len(models) == 1 else f"{', '.join(models[:-1])} and {models[-1]}"
+    if len(epochs) == 1:
+        return f"{names}, {epochs[0]} epoch" + "s" * (epochs[0] > 1)
+    return f"{names}, {', '.join(map(str, epochs[:-1]))} and {epochs[-1]} epochs"

@@ -1,0 +1,80 @@
+"""Writes a report in a process of its own, which loads TensorFlow; its noise is kept off the screen."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipeline.config import child_environment
+from pipeline.history import find_run, read_runs
+from pipeline.report import ReportError
+
+
+def write_report_in_child(
+    root: Path, run_ids: Sequence[str], output: Path, *, photos: Sequence[Path] = (), command: str
+) -> Path:
+    """Writes the report on some runs.
+
+    Args:
+        root: the local folder of the runs' metadata.
+        run_ids: evaluated runs.
+        output: folder for report.html, report.md and report.json.
+        photos: files with the output of `digits evaluate-photos --json`.
+        command: the command that the user gave.
+
+    Returns:
+        The page's path.
+
+    Raises:
+        ReportError: what is wanted cannot be read, or the report cannot be written.
+    """
+    request = {
+        "root": str(root),
+        "run_ids": list(run_ids),
+        "output": str(output),
+        "photos": [str(file) for file in photos],
+        "command": command,
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "pipeline.report.process"],
+        input=json.dumps(request),
+        capture_output=True,
+        text=True,
+        check=False,
+        env=child_environment(),
+    )
+    if done.returncode:
+        noise = done.stderr.strip().splitlines() or ["it said nothing"]
+        raise ReportError(f"The report could not be made (exit status {done.returncode}): {noise[-1]}")
+    answer: dict[str, str] = json.loads(done.stdout.splitlines()[-1])
+    if "error" in answer:
+        raise ReportError(answer["error"])
+    return Path(answer["page"])
+
+
+def main() -> None:
+    """Writes the report that is asked for on standard input; the last line says {"page": ...} or {"error": ...}."""
+    from pipeline.report.collection import collect  # noqa: PLC0415 (loads TensorFlow)
+    from pipeline.report.writing import write_report  # noqa: PLC0415
+
+    request = json.load(sys.stdin)
+    try:
+        runs = read_runs(request["root"])
+        report = collect(
+            [find_run(runs, run_id) for run_id in request["run_ids"]],
+            [Path(file) for file in request["photos"]],
+            request["command"],
+        )
+        answer = {"page": str(write_report(report, Path(request["output"])))}
+    except ReportError as error:
+        answer = {"error": str(error)}
+    except OSError as error:
+        answer = {"error": f"{request['output']} cannot be written: {error.strerror}. Choose another --output."}
+    print(json.dumps(answer))
+
+
+if __name__ == "__main__":
+    main()

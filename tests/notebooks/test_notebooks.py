@@ -1,0 +1,80 @@
+"""The notebooks, executed on few images."""
+
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+ROOT = Path(__file__).parents[2]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+
+
+def read(path):
+    return nbformat.read(path, as_version=4)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_outputs_are_stripped(path):
+    notebook = read(path)
+
+    nbformat.validate(notebook)
+    for cell in notebook.cells:
+        assert not cell.get("outputs")
+        assert cell.get("execution_count") is None
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_the_first_cell_installs_in_colab_and_the_second_has_the_settings(path):
+    install, settings = [cell for cell in read(path).cells if cell.cell_type == "code"][:2]
+
+    assert "google.colab" in install.source
+    assert "%pip install" in install.source
+    assert settings.metadata.tags == ["parameters"]
+
+
+@pytest.fixture
+def execute():
+    """Runs a notebook from its folder with other settings; returns all that its cells showed."""
+
+    def execute(name, **settings):
+        notebook = read(ROOT / "notebooks" / f"{name}.ipynb")
+        position = next(n for n, cell in enumerate(notebook.cells) if "parameters" in cell.metadata.get("tags", []))
+        lines = [f"import sys; sys.path.insert(0, {str(ROOT)!r})", "from pathlib import Path"]
+        lines += [f"{key} = {value!r}".replace("PosixPath", "Path") for key, value in settings.items()]
+        notebook.cells[position] = nbformat.v4.new_code_cell("\n".join(lines))
+        NotebookClient(
+            notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": str(ROOT / "notebooks")}}
+        ).execute()
+        return "\n".join(
+            str(output.get("data") or output.get("text"))
+            for cell in notebook.cells
+            for output in cell.get("outputs", [])
+        )
+
+    return execute
+
+
+def test_models_are_compared(execute, tiny_run):
+    shown = execute("compare_models", ROOT=Path(tiny_run.config.root), RUNS=[tiny_run.summary.run_id])
+
+    assert "MyModel, 2 epochs" in shown
+    assert "<iframe srcdoc=" in shown
+    assert f"{tiny_run.summary.evaluation.accuracy:.4f}"[:5] in shown
+
+
+def test_data_are_explored(execute, tiny_mnist):
+    shown = execute("explore_data", DATA=tiny_mnist)
+
+    assert "(1000, 28, 28)" in shown
+    assert "{'train': [], 'eval': [], 'test': []}" in shown
+    assert "image/png" in shown
+
+
+def test_photos_are_read(execute, tiny_run):
+    shown = execute("read_photos", PHOTO=ROOT / "docs" / "sample" / "digit.jpg", PUSH_DIR=tiny_run.config.push_dir)
+
+    assert len(re.findall(r"Box\(", shown)) == 4
+    assert shown.count("image/png") == 3
+    assert re.search(r"\d{4} \(\d+\.\d%\)", shown)

@@ -1,0 +1,159 @@
+import json
+import re
+from dataclasses import replace
+
+import hand_made_report
+import pytest
+from hand_made_report import four_models, model
+
+from pipeline.report.contents import Photos
+from pipeline.report.writing import render_html, render_markdown, write_report
+
+
+@pytest.fixture(scope="module")
+def report():
+    models = four_models()
+    models[2] = replace(models[2], photos=Photos("photos.json", 0.9512, 400), version=1763800000, blessed=True)
+    return hand_made_report.report(models)
+
+
+@pytest.fixture(scope="module")
+def html(report):
+    return render_html(report)
+
+
+@pytest.fixture(scope="module")
+def markdown(report):
+    return render_markdown(report)
+
+
+def test_the_conclusions_come_first(html, markdown):
+    assert html.index("MyModel beats LeNet.") < html.index("<h2")
+    assert "* **MyModel beats LeNet.**\n* **10 and 40 epochs cannot be told apart.**\n" in markdown
+
+
+def cells(markdown, name):
+    (row,) = re.findall(rf"^\| {re.escape(name)} \|(.*)\|$", markdown, re.MULTILINE)
+    return [cell.strip().replace("\N{NO-BREAK SPACE}", " ") for cell in row.split("|")]
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("Accuracy", ["94.00 %", "94.40 %", "98.80 %", "**98.90 %**"]),
+        ("95 % interval", ["92.35 to 95.31 %", "92.80 to 95.66 %", "97.91 to 99.31 %", "98.04 to 99.38 %"]),
+        ("Predecessor's", ["97.17 %", "97.53 %", "99.25 %", "99.24 %"]),
+        ("Misread", ["60 of 1,000", "56 of 1,000", "12 of 1,000", "11 of 1,000"]),
+        ("Loss", ["0.0700", "0.0660", "0.0220", "**0.0210**"]),
+        ("Calibration error", ["0.0020"] * 4),
+        ("Photos", ["–", "–", "95.12 % of 400", "–"]),
+        ("Parameters", ["**61,706**", "**61,706**", "121,994", "121,994"]),
+        ("LiteRT", ["254 KiB"] * 4),
+        ("Latency", ["0.123 ms"] * 4),
+        ("Training", ["**2.1 min**", "8.3 min", "**2.1 min**", "8.3 min"]),
+        ("Seed", ["1"] * 4),
+        ("Verdict", ["–", "–", "blessed", "–"]),
+        ("Pushed", ["–", "–", "version 1763800000", "–"]),
+        ("Machine", ["2 CPUs, Some Processor, Linux"] * 4),
+    ],
+)
+def test_the_figures_stand_in_tables(html, markdown, name, shown):
+    assert cells(markdown, name) == shown
+    for value in shown:
+        assert value.strip("*") in html.replace("\N{NO-BREAK SPACE}", " ")
+
+
+def test_each_digit_has_a_row(markdown):
+    assert [cells(markdown, str(digit))[0] for digit in range(10)] == ["94.00 %"] * 10
+
+
+def test_every_pair_is_compared(html, markdown):
+    for text in (html, markdown):
+        assert text.count("read right only by the former") == 6
+        assert "after Holm's adjustment for 6 comparisons" in text.replace("&#39;", "'")
+
+
+def test_there_is_a_drawing_of_all_that_is_drawn(html):
+    names = re.findall(r'<svg [^>]*aria-label="([^"]*)"', html)
+
+    assert len([name for name in names if name.startswith("Confusion matrix")]) == 4
+    assert len([name for name in names if name.startswith("Architecture")]) == 2
+    assert {"Error over epochs", "Loss over epochs", "Test accuracy of each model with its 95 % interval"} <= {*names}
+
+
+def test_every_misread_image_is_shown_with_all_that_was_given(report, html):
+    assert html.count('src="data:image/png;base64,') == len(report.misread) == 63
+    assert html.count("true: <b>") == 63
+    assert len(re.findall(r"<div>LeNet, 10 epochs: <b>\d</b>, 80 %</div>", html)) == 60
+    assert html.index("The other 15") > html.index("true: <b>")
+
+
+def test_the_page_needs_nothing_but_itself(html):
+    plain = re.sub(r"base64,[A-Za-z0-9+/=]+", "", html)
+
+    assert not re.search(r"https?:|<script|<link|@import|url\(|//[a-z]", plain)
+    assert all(address.startswith(("data:", "#")) for address in re.findall(r'(?:src|href)="([^"]*)', html))
+
+
+def test_the_json_has_the_same(report, tmp_path):
+    page = write_report(report, tmp_path / "new" / "folder")
+
+    content = json.loads((page.parent / "report.json").read_text(encoding="utf-8"))
+    assert content["conclusions"] == list(report.conclusions)
+    assert content["models"][3]["evaluation"]["accuracy"] == 0.989
+    assert len(content["models"][0]["evaluation"]["misread"]) == 60
+    assert len(content["comparisons"]) == 6
+    assert sorted(path.name for path in page.parent.iterdir()) == ["report.html", "report.json", "report.md"]
+
+
+def test_one_model_has_a_page_of_its_own():
+    text = render_html(hand_made_report.report([model()]))
+
+    assert "given: <b>8</b>, 80 %" in text
+    assert "Pair by pair" not in text
+    assert 'class="conclusion"' not in text
+
+
+def test_seeds_are_summed_up():
+    models = [replace(model(seed=seed, misread=range(10 * seed)), label=f"seed {seed}") for seed in (1, 2, 3)]
+    report = hand_made_report.report(models)
+    recipe = replace(report.recipes[0], label="MyModel", models=("a", "b", "c"), seeds=(3, 2, 1))
+    recipe = replace(recipe, accuracies=(0.97, 0.98, 0.99))
+
+    text = render_markdown(replace(report, recipes=(recipe,), comparisons=()))
+
+    assert "| MyModel | 1, 2, 3 | 98.00 % | 97.00 % | 99.00 % |" in text.replace("\N{NO-BREAK SPACE}", " ")
+
+
+def test_what_an_older_run_did_not_note_is_left_out():
+    old = model()
+    old = replace(old, card={key: value for key, value in old.card.items() if key not in ("layers", "machine")})
+    old = replace(old, curves=(), latency_ms=None)
+
+    text = render_html(hand_made_report.report([old]))
+
+    assert "does not list its layers" in text
+    assert "There are no logs of the training" in text
+    assert "Machine" not in text
+    assert "Latency</th>" not in text
+    assert "does not list its layers" in render_markdown(hand_made_report.report([old])).replace("its card ", "")
+
+
+def test_models_without_a_mistake_have_a_page():
+    assert "<p>None.</p>" in render_html(hand_made_report.report([model(misread=())]))
+
+
+def test_a_training_that_was_resumed_is_named():
+    one = model()
+    one = replace(one, curves=tuple(replace(curve, points=curve.points[4:]) for curve in one.curves))
+
+    assert "begins later: MyModel, 10 epochs." in render_html(hand_made_report.report([one]))
+
+
+def test_what_is_shown_is_escaped():
+    report = replace(hand_made_report.report([model()]), title="<b>bold", command="digits report '<i>'")
+
+    text = render_html(report)
+
+    assert "&lt;b&gt;bold" in text
+    assert "<i>'" not in text

@@ -1,0 +1,130 @@
+"""What is produced, read back by Beam's own parsers and validators."""
+
+from pathlib import Path
+
+import pytest
+from apache_beam.options.pipeline_options import (
+    DirectOptions,
+    FlinkRunnerOptions,
+    GoogleCloudOptions,
+    PipelineOptions,
+    PortableOptions,
+    SetupOptions,
+    SparkRunnerOptions,
+    StandardOptions,
+    TypeOptions,
+    WorkerOptions,
+)
+from apache_beam.options.pipeline_options_validator import PipelineOptionsValidator
+from apache_beam.runners import create_runner
+
+from pipeline.beam_options import BeamOptionsError, beam_args
+from pipeline.config import PipelineConfig
+
+ROOT = "gs://bucket/digits"
+DATAFLOW = ("--project=some-project", "--region=europe-west4")
+
+
+def parsed(arguments):
+    """Beam's view of the arguments, after it has said that it knows every one of them."""
+    options = PipelineOptions(list(arguments))
+    assert options.get_all_options(retain_unknown_options=True).keys() == options.get_all_options().keys()
+    return options
+
+
+def test_alone_the_direct_runner_stays_in_this_process_as_the_configuration_has_it():
+    arguments = beam_args("direct", "/runs")
+    options = parsed(arguments)
+
+    assert set(arguments) == set(PipelineConfig.beam_args)
+    assert options.view_as(DirectOptions).direct_running_mode == "in_memory"
+    assert options.view_as(DirectOptions).direct_num_workers == 1
+    assert not options.view_as(TypeOptions).pipeline_type_check
+
+
+def test_with_several_workers_it_takes_processes():
+    options = parsed(beam_args("direct", "/runs", workers=3)).view_as(DirectOptions)
+
+    assert (options.direct_running_mode, options.direct_num_workers) == ("multi_processing", 3)
+
+
+@pytest.mark.parametrize("image", [None, "europe-docker.pkg.dev/some/digits:1"])
+def test_dataflow_finds_nothing_missing(image, monkeypatch):
+    monkeypatch.setattr(GoogleCloudOptions, "_warn_if_soft_delete_policy_enabled", lambda *_: None)  # asks the bucket
+    options = parsed(beam_args("dataflow", ROOT, workers=40, image=image, extra=DATAFLOW))
+
+    assert options.view_as(StandardOptions).runner == "DataflowRunner"
+    assert PipelineOptionsValidator(options, create_runner("DataflowRunner")).validate() == []
+    cloud = options.view_as(GoogleCloudOptions)
+    assert (cloud.project, cloud.region) == ("some-project", "europe-west4")
+    assert cloud.temp_location.startswith(ROOT)
+    assert cloud.staging_location.startswith(ROOT)
+    workers = options.view_as(WorkerOptions)
+    assert (workers.max_num_workers, workers.sdk_container_image) == (40, image)
+    setup = options.view_as(SetupOptions)
+    if image:
+        assert setup.setup_file is None
+        assert setup.sdk_location == "container"
+    else:
+        assert "digits-pipeline" in Path(setup.setup_file).read_text(encoding="utf-8")
+
+
+def test_flink_runs_python_in_the_image():
+    options = parsed(
+        beam_args("flink", "s3://bucket/digits", workers=8, image="digits:1", extra=["--flink_master=flink:8081"])
+    )
+
+    assert options.view_as(StandardOptions).runner == "FlinkRunner"
+    flink, portable = options.view_as(FlinkRunnerOptions), options.view_as(PortableOptions)
+    assert (flink.flink_master, flink.parallelism) == ("flink:8081", 8)
+    assert (portable.environment_type, portable.environment_config) == ("DOCKER", "digits:1")
+
+
+def test_spark_runs_python_in_the_image():
+    options = parsed(beam_args("spark", ROOT, image="digits:1", extra=["--spark_master_url=spark://master:7077"]))
+
+    assert options.view_as(StandardOptions).runner == "SparkRunner"
+    assert options.view_as(SparkRunnerOptions).spark_master_url == "spark://master:7077"
+    assert options.view_as(PortableOptions).environment_config == "digits:1"
+
+
+def test_what_the_user_gives_wins():
+    options = parsed(beam_args("dataflow", ROOT, extra=[*DATAFLOW, "--temp_location=gs://other/temp"]))
+
+    assert options.view_as(GoogleCloudOptions).temp_location == "gs://other/temp"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (("dataflow", ROOT), "--beam-arg=--project=... and --beam-arg=--region=..."),
+        (("dataflow", "/runs"), "--root"),
+        (("flink", ROOT), "--beam-arg=--flink_master=HOST:PORT"),
+        (("spark", ROOT), "--beam-arg=--spark_master_url=HOST:PORT"),
+    ],
+)
+def test_what_an_engine_lacks_is_a_sentence(arguments, named):
+    with pytest.raises(BeamOptionsError, match=named.replace(".", r"\.")):
+        beam_args(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("extra", "named"),
+    [
+        (["--projekt=a"], "no option --projekt"),
+        (["project=a"], "not 'project=a'"),
+        (["--direct_num_workers=many"], "invalid int value"),
+    ],
+)
+def test_an_option_that_beam_would_leave_aside_is_refused(extra, named):
+    with pytest.raises(BeamOptionsError, match=named):
+        beam_args("direct", "/runs", extra=extra)
+
+
+def test_an_image_for_nobody_and_workers_that_cannot_be_set_are_refused():
+    with pytest.raises(BeamOptionsError, match="--beam-image"):
+        beam_args("direct", "/runs", image="digits:1")
+    with pytest.raises(BeamOptionsError, match="--beam-workers"):
+        beam_args("spark", ROOT, workers=2, image="digits:1", extra=["--spark_master_url=spark://m:7077"])
+    with pytest.raises(BeamOptionsError, match="--beam-image"):
+        beam_args("flink", ROOT, extra=["--flink_master=flink:8081"])

@@ -1,0 +1,244 @@
+"""A comparison, with small programs in the place of the pipeline's and the report's processes."""
+
+import io
+import json
+import sys
+import textwrap
+from dataclasses import replace
+
+import pytest
+from rich.console import Console
+
+from models.parameters import TrainingParameters
+from pipeline.comparison import combine, compare_locally, describe_report
+from pipeline.comparison_view import ComparisonView, describe_duration
+from pipeline.config import PipelineConfig
+
+SUMMARY = {
+    "event": "summary",
+    "evaluation": {"accuracy": 0.99, "misread": [1, 2, 3], "examples": 300},
+    "seconds": {"Trainer": 20.0},
+}
+REPORT = {
+    "conclusions": ["MyModel beats LeNet."],
+    "models": [
+        {
+            "label": "LeNet, 10 epochs",
+            "evaluation": {"accuracy": 0.98, "loss": 0.06, "accuracy_by_digit": {"0": 0.99, "8": 0.95}},
+            "interval": [0.977, 0.983],
+            "published_accuracy": 0.9717,
+            "card": {"training_seconds": 120.4},
+        }
+    ],
+}
+
+
+def parameters(model="lenet", epochs=10, seed=1):
+    return TrainingParameters(model, epochs, 128, 3e-3, augment=True, outliers=0, seed=seed, source="")
+
+
+@pytest.fixture
+def configs(tmp_path):
+    return [
+        PipelineConfig(
+            data=str(tmp_path / "data"),
+            root=str(tmp_path / "runs"),
+            push_dir="",
+            training=parameters(model, epochs),
+            thresholds=None,
+            baseline="none",
+        )
+        for model in ("lenet", "my_model")
+        for epochs in (10, 40)
+    ]
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """Compares with a child that does what the program says; returns the exit code and what the screen shows.
+
+    The program has `name`, what it is to train, `tell`, which sends an event, and `summarise`, which sends the last.
+    """
+
+    def run(configs, program):
+        child = tmp_path / "child"
+        lines = [
+            f"#!{sys.executable}",
+            "import json, os, signal, sys",
+            "if sys.argv[2] == 'pipeline.report.process':",
+            "    request = json.load(sys.stdin)",
+            "    os.makedirs(request['output'])",
+            f"    open(request['output'] + '/report.json', 'w').write(json.dumps({REPORT!r}))",
+            "    open(request['output'] + '/request.json', 'w').write(json.dumps(request))",
+            "    print(json.dumps({'page': request['output'] + '/report.html'}))",
+            "    sys.exit()",
+            "training = json.load(sys.stdin)['training']",
+            "events = os.fdopen(int(sys.argv[3]), 'w', buffering=1)",
+            "tell = lambda event: events.write(json.dumps(event) + '\\n')",
+            "name = f\"{training['model']}-{training['epochs']}\"",
+            f"open({str(tmp_path / 'ran')!r}, 'a').write(name + '\\n')",
+            f"summarise = lambda: tell({{**{SUMMARY!r}, 'run_id': name}})",
+            textwrap.dedent(program),
+        ]
+        child.write_text("\n".join(lines))
+        child.chmod(0o755)
+        monkeypatch.setattr("pipeline.supervisor.sys.executable", str(child))
+        screen = io.StringIO()
+        status = compare_locally(
+            combine(configs), Console(file=screen, width=120), tmp_path / "out", photos=[], command="digits compare"
+        )
+        return status, screen.getvalue(), (tmp_path / "ran").read_text().split()
+
+    return run
+
+
+def test_every_combination_is_run_and_reported_on(run, configs, tmp_path):
+    status, screen, ran = run(configs, "summarise()")
+
+    assert status == 0
+    assert ran == ["lenet-10", "lenet-40", "my_model-10", "my_model-40"]
+    assert "[2/4] LeNet, 40 epochs" in screen
+    assert "MyModel, 40 epochs: 99.00%, 3 of 300 misread, 0:0" in screen
+    request = json.loads((tmp_path / "out" / "request.json").read_text())
+    assert request["run_ids"] == ran
+    assert request["command"] == "digits compare"
+    assert "MyModel beats LeNet." in screen
+    assert screen.endswith(f"Report: {tmp_path / 'out' / 'report.html'}\n")
+
+
+def test_a_run_that_fails_while_training_does_not_keep_the_others(run, configs, tmp_path):
+    status, screen, ran = run(
+        configs,
+        """
+        tell({"event": "plan", "components": ["Trainer"]})
+        tell({"event": "start", "component": "Trainer"})
+        if name == "lenet-40":
+            os.kill(os.getpid(), signal.SIGKILL)
+        summarise()
+        """,
+    )
+
+    assert status == 1
+    assert len(ran) == 4
+    assert "LeNet, 40 epochs: failed" in screen
+    assert "SIGKILL" in screen
+    assert "the same command goes on from here" in screen
+    assert json.loads((tmp_path / "out" / "request.json").read_text())["run_ids"] == [ran[0], *ran[2:]]
+
+
+def test_a_run_that_fails_before_its_training_ends_the_comparison(run, configs, tmp_path):
+    status, screen, ran = run(configs, "tell({'event': 'error', 'component': 'AnomalyGate', 'message': 'bad data'})")
+
+    assert status == 1
+    assert ran == ["lenet-10"]
+    assert "AnomalyGate failed: bad data" in screen
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_interrupt_ends_the_comparison(run, configs, monkeypatch):
+    def interrupt(view, event):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pipeline.comparison_view.CombinationView.show", interrupt)
+    status, screen, ran = run(configs, "tell({'event': 'start'}); signal.pause()")
+
+    assert status == 130
+    assert len(ran) == 1
+    assert "the same command goes on from here" in screen.replace("\n", " ").lower()
+
+
+def test_no_push_folder_is_made(run, configs, tmp_path):
+    run([replace(config, push_dir=str(tmp_path / "pushed")) for config in configs], "summarise()")
+
+    assert not (tmp_path / "pushed").exists()
+
+
+def test_labels_name_the_seed_where_there_are_several(configs):
+    assert [combination.label for combination in combine(configs)][1] == "LeNet, 40 epochs"
+    seeds = [replace(configs[0], training=parameters(epochs=1, seed=seed)) for seed in (1, 2)]
+    assert [combination.label for combination in combine(seeds)] == ["LeNet, 1 epoch, seed 1", "LeNet, 1 epoch, seed 2"]
+
+
+def test_the_last_table_has_the_figures(capsys):
+    Console(width=120).print(describe_report(REPORT))
+
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "LeNet, 10 epochs 98.00% 97.70% to 98.30% 97.17% 0.0600 8: 95.00% 120 s" in shown
+    assert "MyModel beats LeNet." in shown
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr("pipeline.comparison_view.time.monotonic", clock)
+    monkeypatch.setattr("pipeline.run_view.time.monotonic", clock)
+    return clock
+
+
+def matrix(known=(), trained=()):
+    combinations = {"a": parameters(epochs=10), "b": parameters(epochs=40), "c": parameters("my_model", 10)}
+    return ComparisonView(
+        Console(file=io.StringIO(), force_terminal=True),
+        combinations,
+        seconds_per_epoch=dict(known),
+        trained=trained,
+    )
+
+
+def test_nothing_is_forecast_from_nothing(clock):
+    assert matrix().seconds_left() is None
+
+
+def test_the_forecast_comes_from_earlier_trainings(clock):
+    assert matrix({"lenet": 2, "my_model": 5}).seconds_left() == 10 * 2 + 40 * 2 + 10 * 5
+    assert matrix({"lenet": 2}).seconds_left() == 10 * 2 + 40 * 2 + 10 * 2, "an unknown network counts like the others"
+    assert matrix({"lenet": 2, "my_model": 5}, trained=["b"]).seconds_left() == 10 * 2 + 10 * 5
+
+
+def test_the_forecast_learns_from_what_was_run(clock):
+    view = matrix()
+    view.begin("a")
+    clock.now = 50.0
+    view.end("a", {**SUMMARY, "seconds": {"Trainer": 30.0}})
+
+    assert view.seconds_left() == 20 + 40 * 3 + 20 + 10 * 3
+
+
+def test_the_forecast_follows_the_training_at_work(clock):
+    view = matrix({"lenet": 2, "my_model": 5}, trained=["c"])
+    running = view.begin("a")
+    running.show({"event": "plan", "components": ["Trainer"]})
+    running.show({"event": "start", "component": "Trainer"})
+    progress = {"event": "progress", "epochs": 10, "steps": 10, "loss": 1.0, "accuracy": 0.5}
+    running.show({**progress, "epoch": 1, "step": 10})
+    clock.now = 9.0
+    running.show({**progress, "epoch": 4, "step": 10})
+
+    assert view.seconds_left() == pytest.approx(6 * 3 + 40 * 2), "3 s an epoch, 6 epochs to go"
+
+
+def test_the_matrix_shows_states_results_and_time_left(clock):
+    view = matrix({"lenet": 60, "my_model": 60}, trained=["c"])
+    view.begin("a")
+    view.end("a", SUMMARY)
+    view.begin("b")
+    screen = io.StringIO()
+    Console(file=screen, width=100).print(view)
+
+    shown = screen.getvalue()
+    assert "99.00%, 3 of 300 misread" in shown
+    assert "trained already" in shown
+    assert "About " in shown
+    assert shown.index("✓") < shown.index("▶") < shown.index("·")
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(3, "0:03"), (62.4, "1:02"), (3723, "1:02:03")])
+def test_durations(seconds, text):
+    assert describe_duration(seconds) == text
