@@ -172,7 +172,8 @@ def _light(rng: Rng, height: int, width: int) -> Plane:
     if rng.random() < 0.5:  # the shadow of a hand or a phone
         angle = rng.uniform(0, 2 * np.pi)
         edge = (x - 0.5) * np.cos(angle) + (y - 0.5) * np.sin(angle) - rng.uniform(-0.3, 0.3)
-        light = light * (1 - rng.uniform(0.1, 0.45) / (1 + np.exp(-edge / rng.uniform(0.01, 0.08))))
+        depth, softness = rng.uniform(0.1, 0.45), rng.uniform(0.01, 0.08)
+        light = light * (1 - depth / (1 + np.exp(np.minimum(-edge / softness, 80))))
     return np.asarray(light, np.float32)
 
 

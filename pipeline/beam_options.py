@@ -47,7 +47,9 @@ def beam_args(
             )
         # Without a mode of its own Beam 2.65 and newer may reach for a runner that it would have to download.
         mode = "multi_processing" if workers and workers > 1 else "in_memory"
+        # For workers elsewhere TFX packs itself up, for each component anew, unless they are said to have an image.
         produced += [f"--direct_running_mode={mode}", f"--direct_num_workers={workers or 1}"]
+        produced += ["--sdk_container_image=none"]
     else:
         if "://" not in root:
             raise BeamOptionsError(

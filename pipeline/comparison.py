@@ -126,8 +126,8 @@ def describe_report(report: dict[str, Any]) -> Table:
         report: what report.json holds.
     """
     table = Table(box=None, pad_edge=False, caption="\n".join(report["conclusions"]), caption_justify="left")
-    for name in ("Model", "Accuracy", "95 % interval", "Predecessor's", "Loss", "Worst digit", "Training"):
-        table.add_column(name, justify="left" if name == "Model" else "right")
+    for name in ("Model", "Accuracy", "95 % interval", "Predecessor's", "Worst digit"):
+        table.add_column(name, justify="left" if name == "Model" else "right", no_wrap=True)
     for model in report["models"]:
         evaluation, published = model["evaluation"], model["published_accuracy"]
         by_digit = evaluation["accuracy_by_digit"]
@@ -137,9 +137,7 @@ def describe_report(report: dict[str, Any]) -> Table:
             f"{evaluation['accuracy']:.2%}",
             " to ".join(f"{end:.2%}" for end in model["interval"]),
             f"{published:.2%}" if published else "–",
-            f"{evaluation['loss']:.4f}",
             f"{worst}: {by_digit[worst]:.2%}",
-            f"{model['card']['training_seconds']:.0f} s",
         )
     return table
 

@@ -73,9 +73,11 @@ class PipelineConfig:
     enable_cache: bool = True
     # Without a mode of its own Beam 2.65 and newer may reach for a runner that it would have to download.
     # Types are checked where the graph is built, again and again, for a graph that never changes.
+    # For workers elsewhere TFX packs itself up, for each component anew, unless they are said to have an image.
     beam_args: tuple[str, ...] = (
         "--direct_running_mode=in_memory",
         "--direct_num_workers=1",
+        "--sdk_container_image=none",
         "--no_pipeline_type_check",
     )
 

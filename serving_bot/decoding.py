@@ -52,6 +52,8 @@ _ORIENTATIONS = {
 }
 _HEIC_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
 
+_DAMAGED = "The picture is damaged or incomplete; send it again."
+
 
 class UnreadablePictureError(Exception):
     """The bytes are no picture this reader can open; the message is one sentence for the person who sent it."""
@@ -112,11 +114,13 @@ def decode(data: bytes) -> Picture:
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise TooLargePictureError("The picture has too many pixels; send a smaller one.") from error
     except UnidentifiedImageError as error:
+        if heic:
+            raise DamagedPictureError(_DAMAGED) from error
         raise UnknownFormatError("This is not a JPEG, PNG, WebP, GIF or BMP picture; send one of these.") from error
     except MemoryError as error:
         raise TooLargePictureError("The picture does not fit into memory; send a smaller one.") from error
     except Exception as error:  # a damaged file makes Pillow's plugins raise almost anything
-        raise DamagedPictureError("The picture is damaged or incomplete; send it again.") from error
+        raise DamagedPictureError(_DAMAGED) from error
 
 
 def _decode(image: Image.Image) -> Picture:

@@ -32,6 +32,15 @@ THICKEST_RULE = 0.018
 FEWEST_RULES = 3
 """Fewer straight lines than this may be strokes."""
 
+RULE_STEP = 4
+"""Pixels along a printed line that are averaged before it is looked for."""
+
+LEAST_COVERED = 0.4
+"""A printed line is seen along at least this share of itself, and of its first and last quarter."""
+
+MOST_LINES = 600
+"""More straight lines than this are not looked at."""
+
 RULE_TILT = np.deg2rad(12)
 """Printed lines are level or upright to this angle."""
 
@@ -41,6 +50,7 @@ MIN_HEIGHT = 0.3
 MAX_PIECES = 80
 """More separate pieces of ink than this are texture and not writing."""
 
+Pixels = npt.NDArray[np.uint8]
 Plane = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.uint8]
 
@@ -93,7 +103,7 @@ class Found:
     ink: Plane
 
 
-def find(pixels: npt.NDArray[np.uint8]) -> list[Found]:
+def find(pixels: Pixels) -> list[Found]:
     """Finds what may be digits in an RGB picture.
 
     Args:
@@ -110,39 +120,46 @@ def find(pixels: npt.NDArray[np.uint8]) -> list[Found]:
     if levels is None:
         return []
     faint, strong = levels
-    mask = (contrast > faint).astype(np.uint8)
+    mask = _above(contrast, faint)
     if zoom == 1:
-        mask = _drop_rules(mask)
+        mask = _drop_rules(mask, contrast, faint)
     labels, groups = _strokes(mask, contrast, strong)
     groups = _join(groups)
     return [_cut(contrast, labels, group, strong, zoom) for group in _reading_order(groups)]
 
 
+def _above(plane: Mask, level: float) -> Mask:
+    """1 where a uint8 plane is above a level, 0 elsewhere."""
+    return np.asarray(cv2.threshold(plane, level, 1, cv2.THRESH_BINARY)[1], np.uint8)
+
+
 def _is_dark_on_light(grey: Mask) -> bool:
-    """Whether ink is darker than its ground: the ground is the border where that has one brightness (a canvas, a scan),
-    otherwise what most of any large window is."""
+    """Whether ink is darker than its ground: the ground is the border where that has one brightness (a canvas, a scan);
+    otherwise ink is what stands out more sharply, valleys or ridges, from its blurred surroundings."""
     border = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
     threshold, _ = cv2.threshold(grey, 0, 255, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
     light_border = float(np.mean(border > threshold)) > 0.5
     low, high = np.quantile(border, (0.1, 0.9))
     if high - low < 12:
         return light_border
-    window = int(min(grey.shape) * 0.5) | 1
-    difference = grey.astype(np.float32) - cv2.medianBlur(grey, window)
-    dark = float(np.square(np.maximum(-difference - 6, 0)).sum())
-    light = float(np.square(np.maximum(difference - 6, 0)).sum())
-    if max(dark, light) > 4 * min(dark, light):
-        return dark > light
-    return light_border
+    fine = grey.astype(np.float32)
+    difference = fine - cv2.GaussianBlur(fine, (0, 0), max(grey.shape) / 20)
+    dark = float(np.square(np.maximum(-difference - 4, 0)).sum())
+    light = float(np.square(np.maximum(difference - 4, 0)).sum())
+    # (strokes that fill the picture are too wide for this: they stand out both ways)
+    return dark > light if max(dark, light) > 1.7 * min(dark, light) else light_border
 
 
-def _flat_ground(small: npt.NDArray[np.uint8], dark: bool, zoom: int) -> npt.NDArray[np.uint8] | None:
+def _flat_ground(small: Pixels, dark: bool, zoom: int) -> npt.NDArray[np.uint8] | None:
     """The ground's one colour, uint8 [3], where it is even (a canvas, a scan); None under uneven light."""
     grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
     threshold, _ = cv2.threshold(grey, 0, 255, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
     of_ground = grey > threshold if dark else grey <= threshold
     if not of_ground.any() or of_ground.all():
         return None
+    half = max(3, min(grey.shape) // 2)
+    if cv2.erode((~of_ground).astype(np.uint8), np.ones((half, half), np.uint8)).any():
+        return None  # so large a thing is no stroke but a shadow or the table
     # The soft edges of strokes say nothing about the ground.
     side = 4 * zoom + 1
     near_ink = cv2.dilate((~of_ground).astype(np.uint8), np.ones((side, side), np.uint8)) > 0
@@ -154,8 +171,9 @@ def _flat_ground(small: npt.NDArray[np.uint8], dark: bool, zoom: int) -> npt.NDA
     return np.asarray(np.median(small[of_ground], axis=0), np.uint8)
 
 
-def _contrast(pixels: npt.NDArray[np.uint8], zoom: int) -> Plane:
-    """How far each pixel differs from its ground towards the ink's colour: float32 [height, width], 0 on the ground."""
+def _contrast(pixels: Pixels, zoom: int) -> Mask:
+    """How far each pixel differs from its ground towards the ink's colour, as it would in even light: uint8 [height,
+    width], 0 on the ground."""
     height, width = pixels.shape[:2]
     scale = GROUND_SIDE / max(height, width)
     small = pixels
@@ -168,85 +186,120 @@ def _contrast(pixels: npt.NDArray[np.uint8], zoom: int) -> Plane:
         ground = np.broadcast_to(colour, small.shape).copy()
     else:
         side = max(3, int(min(small.shape[:2]) * WIDEST_STROKE) | 1)
-        kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
+        kernel = np.ones((side, side), np.uint8)
         ground = cv2.morphologyEx(small, cv2.MORPH_CLOSE if dark else cv2.MORPH_OPEN, kernel)
         ground = cv2.blur(cv2.blur(ground, (side // 2, side // 2)), (side // 2, side // 2))
     difference = cv2.subtract(ground, small) if dark else cv2.subtract(small, ground)
     # The ink's own colour is the direction in which the strongest pixels differ: it favours ink over tinted rules.
-    total = difference.sum(axis=2, dtype=np.float32)
-    strongest = total >= max(float(np.quantile(total, 0.99)), 1.0)
+    total = difference.sum(axis=2, dtype=np.uint16).ravel()
+    rank = int(0.99 * (total.size - 1))
+    strongest = total >= max(int(np.partition(total, rank)[rank]), 1)
     if not strongest.any():
-        return np.zeros((height, width), np.float32)
-    direction = difference[strongest].mean(axis=0)
-    weights = (direction / direction.sum()).astype(np.float32)[np.newaxis]
-    ground = cv2.resize(cv2.transform(ground, weights), (width, height), interpolation=cv2.INTER_LINEAR)
-    plane = cv2.transform(pixels, weights)
-    contrast = cv2.subtract(ground, plane) if dark else cv2.subtract(plane, ground)
-    return np.asarray(np.maximum(contrast.astype(np.float32) - np.median(contrast[::4, ::4]), 0), np.float32)
+        return np.zeros((height, width), np.uint8)
+    direction = difference.reshape(-1, 3)[strongest].mean(axis=0)
+    weights = direction / direction.sum()
+    ground, plane = _mix(ground, weights), _mix(pixels, weights)
+    level = float(np.median(ground))
+    ground = cv2.resize(ground, (width, height), interpolation=cv2.INTER_LINEAR)
+    # In a shadow ink and paper are darker by the same factor.
+    reflected = cv2.divide(plane, ground, scale=level) if dark else None
+    contrast = cv2.subtract(plane, ground) if reflected is None else cv2.subtract(level, reflected)
+    offset = float(np.median(contrast[::4, ::4]))
+    return np.asarray(cv2.subtract(contrast, offset) if offset else contrast, np.uint8)
 
 
-def _levels(contrast: Plane) -> tuple[float, float] | None:
+def _mix(pixels: Pixels, weights: npt.NDArray[np.float64]) -> Mask:
+    """The weighted sum of the channels: uint8 [height, width]."""
+    red, green, blue = cv2.split(pixels)
+    mixed = cv2.addWeighted(red, float(weights[0]), green, float(weights[1]), 0.0)
+    return np.asarray(cv2.addWeighted(mixed, 1.0, blue, float(weights[2]), 0.0), np.uint8)
+
+
+def _levels(contrast: Mask) -> tuple[float, float] | None:
     """The contrasts above which a pixel may be ink and certainly is ink; None where nothing stands out."""
     sample = contrast[:: max(1, contrast.shape[0] // 320), :: max(1, contrast.shape[1] // 320)]
-    ground = sample[sample < MIN_CONTRAST]
-    grain = float(np.sqrt(np.mean(np.square(ground)))) if ground.size else 0.0
+    ground = cv2.calcHist([np.ascontiguousarray(sample)], [0], None, [int(MIN_CONTRAST)], [0, int(MIN_CONTRAST)])[:, 0]
+    grain = float(np.sqrt((ground @ np.arange(len(ground)) ** 2) / max(float(ground.sum()), 1.0)))
     floor = max(MIN_CONTRAST, NOISE_FACTOR * grain)
     above = sample[sample > floor]
     if above.size == 0:
         return None
-    values = np.clip(np.rint(above), 0, 255).astype(np.uint8)[:, np.newaxis]
-    strong, _ = cv2.threshold(values, 0, 255, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
+    strong, _ = cv2.threshold(above[:, np.newaxis], 0, 255, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
     return max(floor, 0.5 * strong), max(floor, float(strong))
 
 
-def _drop_rules(mask: Mask) -> Mask:
-    """Takes printed lines out of a mask: thin, straight, nearly level or upright, across half the picture, and several.
+def _drop_rules(mask: Mask, contrast: Mask, faint: float) -> Mask:
+    """Takes printed lines out of a mask: thin, straight, nearly level or upright, from border to border, and several.
 
-    Where a line crosses a stroke as thin as itself, the stroke is closed again.
+    Only what is thin across a line is taken, so a stroke that crosses it stays whole.
     """
-    height, width = mask.shape
+    for upright in (False, True):
+        if upright:
+            mask, contrast = mask.T, contrast.T
+        rules = _find_rules(np.ascontiguousarray(contrast), faint)
+        if rules is not None:
+            band, thickness = rules
+            tall = np.ones((2 * thickness + 1, 1), np.uint8)
+            stroke = cv2.dilate(cv2.morphologyEx(mask, cv2.MORPH_OPEN, tall), np.ones((1, 3), np.uint8))
+            removed = mask & band & ~stroke
+            rest = mask & ~removed
+            mask = rest | (cv2.morphologyEx(rest, cv2.MORPH_CLOSE, tall) & removed)
+        if upright:
+            mask = mask.T
+    return np.ascontiguousarray(mask)
+
+
+def _find_rules(contrast: Mask, faint: float) -> tuple[Mask, int] | None:
+    """Printed lines that run nearly level: where they may be, uint8 [height, width], and how thick they are in pixels.
+
+    Lines may be fainter than ink, so they are looked for at half the level in a copy that is averaged along the rows,
+    in which grain vanishes. None where there are fewer than `FEWEST_RULES`.
+    """
+    height, width = contrast.shape
     side = max(3, int(THICKEST_RULE * min(height, width)) | 1)
-    kernel = np.ones((side, side), np.uint8)
-    thin = mask & ~cv2.dilate(cv2.morphologyEx(mask, cv2.MORPH_OPEN, kernel), kernel)
-    if np.count_nonzero(thin) < FEWEST_RULES * min(height, width) // 2:
-        return mask
-    rules = np.zeros_like(mask)
-    near = cv2.dilate(thin, np.ones((3, 3), np.uint8))
-    places = set()
-    for low, high, upright in (
-        (np.pi / 2 - RULE_TILT, np.pi / 2 + RULE_TILT, False),
-        (0.0, RULE_TILT, True),
-        (np.pi - RULE_TILT, np.pi, True),
-    ):
-        length = height if upright else width
-        lines = cv2.HoughLines(thin, 2, np.pi / 360, int(0.5 * length), min_theta=low, max_theta=high)
-        for rho, theta in [] if lines is None else lines[:150].reshape(-1, 2).astype(float):
-            along = np.arange(length)
-            across = (rho - along * (np.sin(theta) if upright else np.cos(theta))) / (
-                np.cos(theta) if upright else np.sin(theta)
-            )
-            inside = (across >= 0) & (across <= (width if upright else height) - 1)
-            along, across = along[inside], np.rint(across[inside]).astype(int)
-            covered = near[along, across] if upright else near[across, along]
-            quarter = len(covered) // 4
-            if not quarter or min(covered[:quarter].mean(), covered[-quarter:].mean(), covered.mean()) < 0.4:
-                continue  # a stroke does not run from border to border
-            places.add((upright, round(abs(rho) / (3 * side))))
-            ends = [(int(a), int(b)) for a, b in ((along[0], across[0]), (along[-1], across[-1]))]
-            first, last = [(b, a) if upright else (a, b) for a, b in ends]
-            cv2.line(rules, first, last, 1, side)
-    if len(places) < FEWEST_RULES:
-        return mask
-    removed = thin & rules
-    rest = mask & ~removed
-    return np.asarray(rest | (cv2.morphologyEx(rest, cv2.MORPH_CLOSE, kernel) & removed), np.uint8)
+    steps = width // RULE_STEP
+    if steps < 2:
+        return None
+    narrow = cv2.resize(contrast, (steps, height), interpolation=cv2.INTER_AREA)
+    wide = cv2.morphologyEx(narrow, cv2.MORPH_OPEN, np.ones((side + 2, 1), np.uint8))
+    thin = _above(cv2.subtract(narrow, wide), 0.5 * faint)
+    if np.count_nonzero(thin) < FEWEST_RULES * steps // 2:
+        return None
+    tilt = np.arctan(RULE_STEP * np.tan(RULE_TILT))
+    lines = cv2.HoughLines(
+        thin, 1, np.pi / 180, int(0.5 * steps), min_theta=np.pi / 2 - tilt, max_theta=np.pi / 2 + tilt
+    )
+    if lines is None:
+        return None
+    rho, theta = lines[:MOST_LINES].reshape(-1, 2).astype(np.float32).T
+    along = np.arange(steps, dtype=np.float32)
+    across = np.rint((rho[:, np.newaxis] - along * np.cos(theta)[:, np.newaxis]) / np.sin(theta)[:, np.newaxis])
+    inside = (across >= 0) & (across < height)
+    near = cv2.dilate(thin, np.ones((3, 1), np.uint8))
+    covered = inside & (near[np.clip(across, 0, height - 1).astype(np.int32), np.arange(steps)] > 0)
+    # A stroke does not run from border to border: a line is seen in its first and in its last quarter, too.
+    length = inside.sum(axis=1, keepdims=True)
+    place = inside.cumsum(axis=1)
+    parts = (inside, inside & (4 * place <= length), inside & (4 * place > 3 * length))
+    shares = [(covered & part).sum(axis=1) / np.maximum(part.sum(axis=1), 1) for part in parts]
+    across = across[np.min(shares, axis=0) >= LEAST_COVERED]
+    middles = np.sort(across[:, steps // 2])
+    count = np.count_nonzero(np.diff(middles) > side) + 1 if middles.size else 0
+    if count < FEWEST_RULES:
+        return None
+    band = np.zeros_like(thin)
+    for first, last in across[:, [0, -1]].astype(int).tolist():
+        cv2.line(band, (0, first), (steps - 1, last), 1, 3)
+    thickness = np.count_nonzero(thin & band) / max(1, steps * count)
+    band = cv2.dilate(band, np.ones((3, 1), np.uint8))
+    return cv2.resize(band, (width, height), interpolation=cv2.INTER_NEAREST), max(1, round(thickness))
 
 
-def _strokes(mask: Mask, contrast: Plane, strong: float) -> tuple[npt.NDArray[np.int32], list[tuple[Box, list[int]]]]:
+def _strokes(mask: Mask, contrast: Mask, strong: float) -> tuple[npt.NDArray[np.int32], list[tuple[Box, list[int]]]]:
     """Connected pieces of ink that hold a strong pixel and are no specks."""
     count, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8, ltype=cv2.CV_32S)
     certain = np.zeros(count, bool)
-    certain[labels[contrast > strong]] = True
+    certain[labels[(contrast > strong) & (mask > 0)]] = True
     certain[0] = False
     least = max(3.0, 0.02 * min(labels.shape))
     large = np.flatnonzero(certain & (stats[:, 2:4].max(axis=1) >= least)).tolist()
@@ -297,9 +350,11 @@ def _belong(a: Box, b: Box) -> bool:
     if across > 0 and down > 0:
         return True
     low, high = sorted((a, b), key=lambda box: box.height)
+    bar = low.width > 1.8 * low.height and low.height < 0.45 * high.height
+    if bar and low.bottom <= high.top + 0.2 * high.height and across > -0.1 * tall and -down < 0.3 * tall:
+        return True  # the bar of a 5 or a 7 that its hook does not reach
     if across < 0.5 * min(a.width, b.width):
         return False
-    bar = low.width > 1.8 * low.height and low.height < 0.45 * high.height
     return -down < (0.6 if bar else 0.15) * tall and low.height < 0.7 * tall
 
 
@@ -317,14 +372,15 @@ def _reading_order(groups: list[tuple[Box, list[int]]]) -> list[tuple[Box, list[
 
 
 def _cut(
-    contrast: Plane, labels: npt.NDArray[np.int32], group: tuple[Box, list[int]], strong: float, zoom: int
+    contrast: Mask, labels: npt.NDArray[np.int32], group: tuple[Box, list[int]], strong: float, zoom: int
 ) -> Found:
     box, members = group
     view = (slice(max(box.top - 1, 0), box.bottom + 1), slice(max(box.left - 1, 0), box.right + 1))
-    own = np.isin(labels[view], members).astype(np.uint8)
+    pieces = labels[view]
+    own = np.logical_or.reduce([pieces == member for member in members]).astype(np.uint8)
     # One pixel more keeps the soft edge; the rest of the neighbourhood is not this digit's.
     values = contrast[view] * cv2.dilate(own, np.ones((3, 3), np.uint8))
     full = float(np.median(values[values > strong]))
-    ink = np.asarray(np.clip(values / full, 0, 1), np.float32)
+    ink = np.minimum(values * np.float32(1 / full), np.float32(1))
     left, top = box.left // zoom, box.top // zoom
     return Found(Box(left, top, -(-box.right // zoom) - left, -(-box.bottom // zoom) - top), ink)

@@ -12,7 +12,7 @@ from pipeline.config import PIPELINE_NAME, SCHEMA_FILE, PipelineConfig, Threshol
 from pipeline.vertex_job import IMAGE_SCHEMA_FILE, JobConfig
 from pipeline.vertex_runner import compile_job
 from serving_bot.classifier import Classifier
-from serving_bot.pushed_models import newest_version
+from serving_bot.push_folder import newest_version
 
 pytestmark = [pytest.mark.job, pytest.mark.timeout(3600)]
 

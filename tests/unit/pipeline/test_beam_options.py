@@ -17,6 +17,7 @@ from apache_beam.options.pipeline_options import (
 )
 from apache_beam.options.pipeline_options_validator import PipelineOptionsValidator
 from apache_beam.runners import create_runner
+from tfx.utils import dependency_utils
 
 from pipeline.beam_options import BeamOptionsError, beam_args
 from pipeline.config import PipelineConfig
@@ -40,6 +41,14 @@ def test_alone_the_direct_runner_stays_in_this_process_as_the_configuration_has_
     assert options.view_as(DirectOptions).direct_running_mode == "in_memory"
     assert options.view_as(DirectOptions).direct_num_workers == 1
     assert not options.view_as(TypeOptions).pipeline_type_check
+
+
+@pytest.mark.parametrize("workers", [None, 3])
+def test_tfx_does_not_pack_itself_up_for_workers_on_this_machine(monkeypatch, workers):
+    monkeypatch.setattr(dependency_utils, "build_ephemeral_package", lambda: pytest.fail("TFX packs itself up"))
+    arguments = list(beam_args("direct", "/runs", workers=workers))
+
+    assert dependency_utils.make_beam_dependency_flags(arguments) == arguments
 
 
 def test_with_several_workers_it_takes_processes():

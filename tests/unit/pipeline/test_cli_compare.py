@@ -29,7 +29,7 @@ def digits(*options):
 def compared(monkeypatch):
     """Calls `digits compare` without running anything; returns the configurations, the folder and the photos."""
     calls = []
-    monkeypatch.setattr("pipeline.mnist.fetch_if_absent", lambda folder, console: None)
+    monkeypatch.setattr("pipeline.data_store.fetch_if_absent", lambda folder, console: None)
 
     def compare_locally(combinations, console, output, *, photos, command, prepare, verbose):
         prepare()
@@ -102,7 +102,7 @@ def test_data_that_cannot_be_had_are_one_sentence(monkeypatch, compared):
     def fail(folder, console):
         raise DataError("No mirror answered.")
 
-    monkeypatch.setattr("pipeline.mnist.fetch_if_absent", fail)
+    monkeypatch.setattr("pipeline.data_store.fetch_if_absent", fail)
     done = digits("compare")
 
     assert done.exit_code == 1

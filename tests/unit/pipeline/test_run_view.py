@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 from rich.console import Console
+from tiny_model import push
 
 from models.parameters import TrainingParameters
 from pipeline import run_view
@@ -229,3 +230,42 @@ def test_an_export_that_cannot_be_served_is_named():
 
 def test_brackets_in_a_path_are_no_markup():
     assert "/[red]x/1" in shown(describe_summary({**SUMMARY, "path": "/[red]x/1"}, CONFIG))
+
+
+@pytest.fixture
+def repeated(tmp_path):
+    """What the end of a run says of its version 1763800000, which an earlier run had pushed, beside a newer one."""
+    pushed = [push(tmp_path, version) for version in (1763800000, 1763800100)]
+
+    def repeated(**changes):
+        summary = {**SUMMARY, "path": str(pushed[0]), "run_id": "again", **changes}
+        text = shown(describe_summary(summary, replace(CONFIG, push_dir=str(tmp_path))), width=300)
+        return {
+            line.split("  ")[0].strip(): line.split("  ", 1)[1].strip() for line in text.splitlines() if "  " in line
+        }
+
+    return repeated
+
+
+def test_a_repeated_run_says_that_a_newer_version_is_live(repeated):
+    rows = repeated()
+
+    assert rows["Pushed"].endswith("1763800000 (since run run-1763800000)")
+    assert rows["Live"] == (
+        "version 1763800100 (Ten templates), which is the newest. To serve this run's: digits models promote 1763800000"
+    )
+
+
+def test_a_run_says_that_a_pinned_version_is_live(repeated, tmp_path):
+    (tmp_path / "pin").write_text("1763800000")
+    newer = repeated(version="1763800100", path=str(tmp_path / "1763800100"), run_id="run-1763800100")
+    assert newer["Pushed"] == f"version 1763800100, {tmp_path}/1763800100"
+    assert newer["Live"].startswith("version 1763800000 (Ten templates), which is pinned. To serve this run's: digits")
+    assert repeated()["Live"] == "version 1763800000, pinned"
+
+    (tmp_path / "pin").write_text("7")
+    assert repeated()["Live"].startswith("nothing. ")
+
+
+def test_a_refused_run_says_what_stays_live(repeated):
+    assert repeated(version=None, path=None)["Live"] == "version 1763800100 (Ten templates), which is the newest"

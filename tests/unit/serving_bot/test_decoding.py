@@ -4,7 +4,7 @@ import zlib
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from serving_bot import decoding
 from serving_bot.decoding import DamagedPictureError, TooLargePictureError, UnknownFormatError, decode
@@ -57,8 +57,6 @@ def test_gif_gives_the_first_frame() -> None:
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_exif_rotation_is_that_of_pillow(orientation: int) -> None:
-    from PIL import ImageOps  # noqa: PLC0415
-
     image = corner()
     exif = image.getexif()
     exif[0x0112] = orientation
@@ -164,3 +162,23 @@ def test_heic_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(decoding, "pillow_heif", None)
     with pytest.raises(UnknownFormatError, match=r"digits-pipeline\[heic\]"):
         decode(b"\0\0\0\x18ftypheic" + bytes(40))
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_heic(orientation: int) -> None:
+    image = corner()
+    exif = image.getexif()
+    exif[0x0112] = orientation
+    picture = decode(save(image, "HEIF", quality=90, exif=exif.tobytes()))
+    upright = np.asarray(ImageOps.exif_transpose(image))
+    assert picture.pixels.shape == upright.shape
+    assert abs(picture.pixels.astype(int) - upright).mean() < 5
+
+
+def test_heic_is_held_to_the_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = save(corner(), "HEIF")
+    with pytest.raises(DamagedPictureError):
+        decode(data[: len(data) // 2])
+    monkeypatch.setattr(decoding, "MAX_PIXELS", 5_000)
+    with pytest.raises(TooLargePictureError):
+        decode(data)

@@ -131,3 +131,42 @@ def test_box() -> None:
     assert a.union(b) == Box(1, 0, 11, 6)
     assert a.scaled(2) == Box(2, 4, 6, 8)
     assert (a.right, a.bottom, a.side) == (4, 6, 4)
+
+
+def test_a_bar_beside_the_hook_of_a_five_belongs_to_it() -> None:
+    pixels = sheet()
+    cv2.line(pixels, (190, 90), (240, 84), (30, 30, 30), 7)
+    cv2.ellipse(pixels, (175, 160), (40, 50), 0, -90, 140, (30, 30, 30), 7)
+    assert len(find(pixels)) == 1
+
+
+def test_digits_in_a_deep_shadow_are_found_beside_those_in_the_light() -> None:
+    pixels = sheet(235, 300, 600)
+    write(pixels, "2026", 60, 200, 110, scale=3.5)
+    light = np.ones(600)
+    light[300:] = 0.5
+    shaded = pixels * np.convolve(np.pad(light, 20, mode="edge"), np.ones(41) / 41, "valid")[np.newaxis, :, np.newaxis]
+    assert len(find(shaded.astype(np.uint8))) == 4
+
+
+def test_a_shadow_does_not_turn_dark_ink_light() -> None:
+    pixels = sheet(200)
+    write(pixels, "2", 60, 150, 110)
+    y, x = np.mgrid[0:300, 0:400]
+    light = 1 - 0.45 / (1 + np.exp(-(y - 190 + 0.3 * (x - 200)) / 12))
+    (found,) = find((pixels * light[..., np.newaxis]).astype(np.uint8))
+    assert found.box.height == pytest.approx(66, abs=12)
+    assert found.box.left == pytest.approx(66, abs=12)
+
+
+@pytest.mark.parametrize("upright", [False, True])
+def test_lines_fainter_than_the_ink_leave_nothing_behind(upright: bool) -> None:
+    """Lines that a threshold for ink sees in part only, tilted, in grain."""
+    pixels = sheet(225, 480, 640).astype(np.float32)
+    for y in range(-200, 700, 24):
+        cv2.line(pixels, (0, y), (640, y + 60), (190, 190, 190), 1, cv2.LINE_AA)
+    cv2.putText(pixels, "6", (250, 320), cv2.FONT_HERSHEY_SIMPLEX, 6, (110,) * 3, 16, cv2.LINE_AA)
+    pixels += np.random.default_rng(0).normal(0, 4, pixels.shape)
+    seen = np.clip(pixels, 0, 255).astype(np.uint8)
+    (found,) = find(np.ascontiguousarray(np.rot90(seen)) if upright else seen)
+    assert found.box.side == pytest.approx(140, abs=14)
