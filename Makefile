@@ -52,7 +52,7 @@ bench: $(INSTALLED) ## Measure what docs/benchmarks.md claims about pipeline and
 	$(BIN)/python -m benchmarks.pipeline accuracy --root $(BENCH)
 	$(BIN)/python -m benchmarks.reader --push-dir $(BENCH)/serving_model --data $(BENCH)/runs/data
 
-test-job: $(INSTALLED) ## Execute a compiled Vertex AI job, container by container (a minute or two).
+test-job: $(INSTALLED) ## Execute a compiled Vertex AI job, container by container (some minutes).
 	$(BIN)/python -m pytest -m job $(PYTEST_ARGS)
 
 REVISION = $(shell git describe --always --dirty)

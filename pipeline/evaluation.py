@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tensorflow_model_analysis as tfma
-from tensorflow_model_analysis.proto.config_pb2 import PerSliceMetricThreshold  # tfma itself lacks it from 0.48 on
+from tensorflow_model_analysis.proto.config_pb2 import Options, PerSliceMetricThreshold  # tfma lacks them from 0.48 on
 
 from components.digit_metrics import DigitMetrics
 from models.features import LABEL_KEY
@@ -27,7 +27,7 @@ def create_eval_config(thresholds: Thresholds | None) -> tfma.EvalConfig:
         ],
         slicing_specs=[everything, each_digit],
         metrics_specs=[tfma.MetricsSpec(metrics=[metrics])],
-        options=tfma.Options(disabled_outputs={"values": ["attributions"]}),  # there are none to write
+        options=Options(disabled_outputs={"values": ["attributions"]}),  # there are none to write
     )
 
 

@@ -71,6 +71,13 @@ def compile(  # noqa: A001 (the command's name)
     min_digit_accuracy: options.MinDigitAccuracy = 0.90,
     max_drop: options.MaxDrop = 0.002,
     baseline: options.Baseline = "latest",
+    train_memory: options.TrainMemory = 1024,
+    mixed_precision: options.MixedPrecision = None,
+    xla: options.Xla = None,
+    beam_runner: options.BeamRunner = "direct",
+    beam_workers: options.BeamWorkers = None,
+    beam_image: options.BeamImage = None,
+    beam_arg: options.BeamArg = None,
     schema_file: Annotated[
         str | None,
         typer.Option(help="The reviewed schema, where the containers see it.", show_default="the image's"),
@@ -104,6 +111,7 @@ def compile(  # noqa: A001 (the command's name)
 
     Model, training, thresholds, data and push folder are the job's defaults: `digits vertex submit --set` changes them.
     """
+    from pipeline.beam_options import BeamOptionsError, beam_args
     from pipeline.config import PipelineConfig, Thresholds
     from pipeline.vertex_job import IMAGE_SCHEMA_FILE, JobConfig, VertexError, compile_in_child
 
@@ -115,15 +123,24 @@ def compile(  # noqa: A001 (the command's name)
     if output.suffix in _YAML and baseline == "latest":
         stop("Kubeflow Pipelines' own engine cannot look up a baseline: add --baseline none for a YAML file.")
     root = root.rstrip("/")
+    if beam_runner != "direct":
+        beam_image = beam_image or image  # it holds what the engine's workers need
+    try:
+        engine = beam_args(beam_runner, root, workers=beam_workers, image=beam_image, extra=beam_arg or ())
+    except BeamOptionsError as error:
+        stop(str(error))
     config = PipelineConfig(
         data=_remote(data or f"{root}/data", "--data"),
         root=root,
         push_dir=_remote(push_dir or f"{root}/serving_model", "--push-dir"),
-        training=training_parameters(model, epochs, batch_size, learning_rate, augment, seed),
+        training=training_parameters(
+            model, epochs, batch_size, learning_rate, augment, seed, train_memory, mixed_precision, xla
+        ),
         thresholds=Thresholds(min_accuracy, min_digit_accuracy, max_drop),
         baseline=baseline,
         schema_file=schema_file or IMAGE_SCHEMA_FILE,
         enable_cache=not no_cache,
+        beam_args=engine,
     )
     job = JobConfig(
         image=image,

@@ -66,6 +66,18 @@ def test_compile_writes_a_job_from_its_options(here, compiled):
     assert (job.trainer_image, job.labels) == ("place/cuda:1", {"team": "digits"})
 
 
+def test_beams_workers_elsewhere_run_in_the_jobs_image(compiled):
+    project = ["--beam-arg", "--project=proj", "--beam-arg", "--region=europe-west4"]
+
+    done = call("compile", *IMAGE, "--beam-runner", "dataflow", *project, "--xla", "--train-memory", "64")
+
+    assert done.exit_code == 0, done.output
+    ((config, _),) = compiled
+    assert "--runner=DataflowRunner" in config.beam_args
+    assert "--sdk_container_image=place/digits:1" in config.beam_args
+    assert (config.training.xla, config.training.memory_mib) == (True, 64)
+
+
 def test_yaml_is_the_pipeline_alone_as_kubeflow_pipelines_reads_it(here, compiled):
     assert call("compile", *IMAGE, "--baseline", "none", "--output", "deep/job.yaml").exit_code == 0
     assert yaml.safe_load((here / "deep/job.yaml").read_text()) == JOB["pipelineSpec"]
@@ -87,6 +99,7 @@ def test_the_compilers_refusal_is_the_commands(monkeypatch):
         (["compile"], 1, "Error: No image. "),
         (["compile", "--image", "i"], 1, "Error: The containers see no folder of this machine: give --root "),
         (["compile", *IMAGE, "--output", "job.yaml"], 1, "Error: Kubeflow Pipelines' own engine cannot look up"),
+        (["compile", *IMAGE, "--beam-arg", "--no_such_option=1"], 1, "no_such_option"),
         (["compile", *IMAGE, "--data", "data"], 1, "Error: The containers see no folder of this machine: give --data "),
         (["compile", *IMAGE, "--accelerator", "NVIDIA_T4:1"], 2, "Vertex AI has no NVIDIA_T4"),
         (["compile", *IMAGE, "--accelerator", "TPU_V2:8"], 2, "Vertex AI has no TPU_V2"),

@@ -4,6 +4,7 @@ from dataclasses import asdict
 import pytest
 from google.cloud.aiplatform_v1.types import AcceleratorType
 
+from models.parameters import TrainingParameters
 from models.registry import ARCHITECTURES
 from pipeline.config import SCHEMA_FILE
 from pipeline.vertex_job import (
@@ -17,19 +18,7 @@ from pipeline.vertex_job import (
     parameter_values,
 )
 
-TRAINING = {
-    "model": "my_model",
-    "epochs": 3,
-    "batch_size": 128,
-    "learning_rate": 0.003,
-    "augment": True,
-    "outliers": 16,
-    "seed": 1,
-    "source": "abc",
-    "memory_mib": 1024,
-    "mixed_precision": None,
-    "xla": None,
-}
+TRAINING = asdict(TrainingParameters("my_model", 3, 128, 0.003, True, 16, 1, "abc"))
 
 
 @pytest.fixture
