@@ -6,6 +6,7 @@ from typing import Any
 
 import ml_metadata as mlmd
 from tfx.dsl.components.common import resolver
+from tfx.dsl.io import fileio
 
 CURRENT_MODEL_ID = "current_model_id"
 """Property of a ModelBlessing: the id of the Model that was judged."""
@@ -13,6 +14,8 @@ CURRENT_MODEL_ID = "current_model_id"
 
 class OlderBlessedModelStrategy(resolver.ResolverStrategy):  # type: ignore[misc]
     """Resolves `model` to the latest blessed Model with an id below the candidate's, `model_blessing` to its blessing.
+
+    Models whose files were deleted are passed over.
 
     TFX's LatestBlessedModelStrategy would find the candidate itself when a run is repeated: the Evaluator's inputs
     would change, and what is cached would be evaluated again, against itself.
@@ -30,6 +33,7 @@ class OlderBlessedModelStrategy(resolver.ResolverStrategy):  # type: ignore[misc
             model
             for model in input_dict["model"]
             if model.id in blessings and candidate is not None and model.id < candidate
+            if fileio.exists(model.uri)  # somebody may have made room
         ]
         if not older:
             return {"candidate": input_dict["candidate"], "model": [], "model_blessing": []}

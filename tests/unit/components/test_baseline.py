@@ -1,13 +1,18 @@
+from pathlib import Path
+
 import pytest
 from tfx.components.evaluator import constants
 from tfx.types.standard_artifacts import Model, ModelBlessing
 
 from components.baseline import CURRENT_MODEL_ID, OlderBlessedModelStrategy
 
+HERE = str(Path(__file__).parent)
 
-def model(number):
+
+def model(number, uri=HERE):
     artifact = Model()
     artifact.id = number
+    artifact.uri = uri
     return artifact
 
 
@@ -68,3 +73,8 @@ def test_a_model_blessed_against_one_baseline_and_not_against_another_stays_bles
 
 def test_without_a_candidate_there_is_no_baseline():
     assert resolve([], [model(4)], [blessing(4)]) == []
+
+
+def test_a_model_whose_files_were_deleted_is_passed_over(tmp_path):
+    models = [model(2), model(4, str(tmp_path / "deleted")), model(7)]
+    assert resolve([model(7)], models, [blessing(2), blessing(4)]) == [(2, 1002)]
