@@ -14,6 +14,7 @@ from tfx.utils import proto_utils
 from components.mnist_example_gen import executor
 from components.mnist_example_gen.component import MnistExampleGen
 from components.mnist_example_gen.executor import Executor, MissingDataError
+from pipeline.config import PipelineConfig
 
 
 def generate(folder, output, eval_size=200):
@@ -25,7 +26,7 @@ def generate(folder, output, eval_size=200):
     }
     examples = standard_artifacts.Examples()
     examples.uri = str(output)
-    context = BaseBeamExecutor.Context(beam_pipeline_args=["--direct_running_mode=in_memory"])
+    context = BaseBeamExecutor.Context(beam_pipeline_args=list(PipelineConfig.beam_args))
     Executor(context).Do({}, {"examples": [examples]}, properties)
     return examples
 
