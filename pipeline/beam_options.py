@@ -17,6 +17,23 @@ class BeamOptionsError(ValueError):
     """The options do not fit together; the message says what to do."""
 
 
+# Types are checked where the graph is built, again and again, for a graph that never changes.
+_UNCHECKED = "--no_pipeline_type_check"
+
+
+def local_beam_args(workers: int = 1) -> tuple[str, ...]:
+    """Beam pipeline options of the direct runner: in this process, or with several workers in as many."""
+    # Without a mode of its own Beam 2.65 and newer may reach for a runner that it would have to download.
+    mode = "multi_processing" if workers > 1 else "in_memory"
+    return (
+        f"--direct_running_mode={mode}",
+        f"--direct_num_workers={workers}",
+        # For workers elsewhere TFX packs itself up, for each component anew, unless they are said to have an image.
+        "--sdk_container_image=none",
+        _UNCHECKED,
+    )
+
+
 def beam_args(
     runner: BeamRunner,
     root: str,
@@ -45,11 +62,7 @@ def beam_args(
             raise BeamOptionsError(
                 "--beam-image is for workers elsewhere: the direct runner works in this environment."
             )
-        # Without a mode of its own Beam 2.65 and newer may reach for a runner that it would have to download.
-        mode = "multi_processing" if workers and workers > 1 else "in_memory"
-        # For workers elsewhere TFX packs itself up, for each component anew, unless they are said to have an image.
-        produced += [f"--direct_running_mode={mode}", f"--direct_num_workers={workers or 1}"]
-        produced += ["--sdk_container_image=none"]
+        produced += local_beam_args(workers or 1)
     else:
         if "://" not in root:
             raise BeamOptionsError(
@@ -59,8 +72,7 @@ def beam_args(
         produced += [f"--runner={_ENGINES[runner]}"]
         produced += _dataflow(root, workers, image, given) if runner == "dataflow" else []
         produced += _portable(runner, workers, image, given) if runner in _MASTERS else []
-    # Types are checked where the graph is built, again and again, for a graph that never changes.
-    produced.append("--no_pipeline_type_check")
+        produced.append(_UNCHECKED)
     return tuple(option for option in produced if _name(option) not in given) + tuple(extra)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from models.parameters import TrainingParameters
+from pipeline.beam_options import local_beam_args
 
 PIPELINE_NAME = "digits"
 """One name for all models: runs share their data components, and a baseline may be of another architecture."""
@@ -71,15 +72,7 @@ class PipelineConfig:
     serving_images: int = 500
     schema_file: str = str(SCHEMA_FILE)
     enable_cache: bool = True
-    # Without a mode of its own Beam 2.65 and newer may reach for a runner that it would have to download.
-    # Types are checked where the graph is built, again and again, for a graph that never changes.
-    # For workers elsewhere TFX packs itself up, for each component anew, unless they are said to have an image.
-    beam_args: tuple[str, ...] = (
-        "--direct_running_mode=in_memory",
-        "--direct_num_workers=1",
-        "--sdk_container_image=none",
-        "--no_pipeline_type_check",
-    )
+    beam_args: tuple[str, ...] = local_beam_args()
 
     @property
     def state_folder(self) -> Path:

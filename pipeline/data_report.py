@@ -9,19 +9,19 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import subprocess
 import sys
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import jinja2
 from rich.console import Console
 
 from models.features import CLASS_NAMES, IMAGE_KEY, LABEL_KEY
-from pipeline.config import SCHEMA_FILE, PipelineConfig, child_environment
+from pipeline.answering_child import ask
+from pipeline.config import SCHEMA_FILE, PipelineConfig
 from pipeline.mnist import MNIST, DataError, read_source
 
 if TYPE_CHECKING:
@@ -174,19 +174,7 @@ def _describe_split(name: str, frame: pd.DataFrame, schema: schema_pb2.Schema) -
 
 
 def _describe_in_child(folder: Path) -> DataDescription:
-    done = subprocess.run(
-        [sys.executable, "-m", "pipeline.data_report", str(folder)],
-        capture_output=True,
-        text=True,
-        check=False,
-        env=child_environment(),
-    )
-    if done.returncode:
-        noise = done.stderr.strip().splitlines() or ["it said nothing"]
-        raise DataError(f"The statistics could not be computed (exit status {done.returncode}): {noise[-1]}")
-    answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    if "error" in answer:
-        raise DataError(answer["error"])
+    answer = ask("pipeline.data_report", str(folder), error=DataError, failure="The statistics could not be computed")
     return DataDescription([SplitDescription(**split) for split in answer["splits"]], answer["samples"])
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import math
-import subprocess
-import sys
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,7 +14,8 @@ from typing import Any
 
 from models.parameters import TrainingParameters
 from models.registry import ARCHITECTURES
-from pipeline.config import PIPELINE_NAME, ROUNDING, PipelineConfig, child_environment
+from pipeline.answering_child import ask
+from pipeline.config import PIPELINE_NAME, ROUNDING, PipelineConfig
 
 IMAGE_SCHEMA_FILE = "/opt/digits/schema.pbtxt"
 """Where the image (Dockerfile) holds the reviewed schema."""
@@ -89,21 +88,10 @@ def compile_in_child(config: PipelineConfig, job: JobConfig) -> dict[str, Any]:
     Raises:
         VertexError: the job names a component that there is not, or the compiler failed.
     """
-    done = subprocess.run(
-        [sys.executable, "-m", "pipeline.vertex_runner"],
-        input=json.dumps({"config": config.to_dict(), "job": asdict(job)}),
-        capture_output=True,
-        text=True,
-        check=False,
-        env=child_environment(),
+    request = {"config": config.to_dict(), "job": asdict(job)}
+    return ask(
+        "pipeline.vertex_runner", request=request, error=VertexError, failure="The pipeline could not be compiled"
     )
-    if done.returncode:
-        noise = done.stderr.strip().splitlines() or ["it said nothing"]
-        raise VertexError(f"The pipeline could not be compiled (exit status {done.returncode}): {noise[-1]}")
-    answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    if "error" in answer:
-        raise VertexError(answer["error"])
-    return answer
 
 
 def load_job(path: Path) -> dict[str, Any]:

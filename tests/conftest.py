@@ -15,9 +15,8 @@ from tfx.orchestration.metadata import sqlite_metadata_connection_config
 from tfx.types import Artifact
 
 from components.mnist_example_gen.idx import IMAGES_MAGIC, LABELS_MAGIC, IdxReader
-from models.parameters import TrainingParameters, source_fingerprint
-from models.registry import ARCHITECTURES
 from pipeline import mnist
+from pipeline.cli.options import training_parameters
 from pipeline.config import PipelineConfig, Thresholds
 
 Images = npt.NDArray[np.uint8]
@@ -107,21 +106,11 @@ def tiny_run(tmp_path_factory: pytest.TempPathFactory, tiny_mnist: Path) -> Tiny
     from pipeline.local_runner import run  # noqa: PLC0415 (loads TensorFlow and TFX: only for tests that need them)
 
     folder = tmp_path_factory.mktemp("tiny_run")
-    recipe = ARCHITECTURES["my_model"]
     config = PipelineConfig(
         data=str(tiny_mnist),
         root=str(folder / "runs"),
         push_dir=str(folder / "serving_model"),
-        training=TrainingParameters(
-            model="my_model",
-            epochs=2,
-            batch_size=recipe.batch_size,
-            learning_rate=recipe.learning_rate,
-            augment=recipe.augment,
-            outliers=recipe.outliers,
-            seed=1,
-            source=source_fingerprint(),
-        ),
+        training=training_parameters("my_model", epochs=2),
         thresholds=Thresholds(min_accuracy=0, min_digit_accuracy=0, max_drop=1),
     )
     return TinyRun(config, run(config))

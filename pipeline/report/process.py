@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.config import child_environment
+from pipeline.answering_child import ask
 from pipeline.history import find_run, read_runs
 from pipeline.report import ReportError
 
@@ -38,20 +37,7 @@ def write_report_in_child(
         "photos": [str(file) for file in photos],
         "command": command,
     }
-    done = subprocess.run(
-        [sys.executable, "-m", "pipeline.report.process"],
-        input=json.dumps(request),
-        capture_output=True,
-        text=True,
-        check=False,
-        env=child_environment(),
-    )
-    if done.returncode:
-        noise = done.stderr.strip().splitlines() or ["it said nothing"]
-        raise ReportError(f"The report could not be made (exit status {done.returncode}): {noise[-1]}")
-    answer: dict[str, str] = json.loads(done.stdout.splitlines()[-1])
-    if "error" in answer:
-        raise ReportError(answer["error"])
+    answer = ask("pipeline.report.process", request=request, error=ReportError, failure="The report could not be made")
     return Path(answer["page"])
 
 

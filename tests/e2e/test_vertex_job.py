@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 from vertex_stand_in import VertexStandIn
 
-from models.parameters import TrainingParameters, source_fingerprint
-from models.registry import ARCHITECTURES
+from pipeline.cli.options import training_parameters
 from pipeline.config import PIPELINE_NAME, SCHEMA_FILE, PipelineConfig, Thresholds
 from pipeline.vertex_job import IMAGE_SCHEMA_FILE, JobConfig
 from pipeline.vertex_runner import compile_job
@@ -20,21 +19,11 @@ RESOLVERS = {"Baseline-model-blessing-resolver", "Baseline-model-resolver"}
 
 
 def test_the_compiled_job_goes_from_data_to_a_pushed_model(tmp_path, tiny_mnist):
-    recipe = ARCHITECTURES["lenet"]
     config = PipelineConfig(
         data="not given yet",
         root=str(tmp_path / "root"),
         push_dir="not given yet",
-        training=TrainingParameters(
-            model="lenet",
-            epochs=2,
-            batch_size=recipe.batch_size,
-            learning_rate=recipe.learning_rate,
-            augment=recipe.augment,
-            outliers=recipe.outliers,
-            seed=1,
-            source=source_fingerprint(),
-        ),
+        training=training_parameters("lenet", epochs=2),
         thresholds=Thresholds(min_accuracy=0, min_digit_accuracy=0, max_drop=1),
         schema_file=IMAGE_SCHEMA_FILE,
     )
