@@ -25,8 +25,10 @@ run: $(INSTALLED) ## Fetch MNIST, train, evaluate and push a model, read a sampl
 	$(BIN)/digits run --model $(MODEL) --epochs $(EPOCHS)
 	$(BIN)/digits predict $(SAMPLE)
 
+# Most tests wait for one process at a time. A worker takes whole files, because fixtures of a session are dear.
+WORKERS := --numprocesses=logical --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
 test: $(INSTALLED) ## Run the tests (PYTEST_ARGS="tests/unit -k mnist" for some of them).
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest $(WORKERS) $(PYTEST_ARGS)
 
 test-browser: $(INSTALLED) ## Look at the report's page in headless Chromium, which has to be there.
 	$(BIN)/python -m pytest -m browser tests/browser

@@ -57,6 +57,7 @@ DEV = [
     "psutil",
     "pytest",
     "pytest-timeout",
+    "pytest-xdist",
     "ruff",
 ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -21,7 +22,7 @@ from tfx.utils import io_utils
 
 from models.features import IMAGE_KEY, RAW_SIZE
 from models.preprocessing import preprocess_images
-from serving_bot.push_folder import CARD_FILE, MODEL_FILE
+from serving_bot.push_folder import CARD_FILE, MODEL_CHECKSUM, MODEL_FILE
 
 
 class ConversionError(RuntimeError):
@@ -40,7 +41,7 @@ def export_model(
     Args:
         model: float32 [N, 32, 32, 1] to logits float32 [N, 10].
         transform_output: the transform graph that serialised tf.Examples go through.
-        card: what is known of the model, JSON-serialisable.
+        card: what is known of the model, JSON-serialisable; the flatbuffer's SHA-256 is added to it.
         converter: not used yet.
         path: folder to make.
 
@@ -51,6 +52,7 @@ def export_model(
         saved_model, flatbuffer = os.path.join(work, "saved_model"), os.path.join(work, "model.tflite")
         write_saved_model(model, transform_output, saved_model)
         converter.convert(saved_model, flatbuffer)
+        card = {**card, MODEL_CHECKSUM: hashlib.sha256(Path(flatbuffer).read_bytes()).hexdigest()}
         io_utils.copy_dir(saved_model, path)
         fileio.makedirs(os.path.dirname(os.path.join(path, CARD_FILE)))
         io_utils.copy_file(flatbuffer, os.path.join(path, MODEL_FILE), overwrite=True)

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from ai_edge_litert.interpreter import Interpreter
 
-from serving_bot.push_folder import CARD_FILE, MODEL_FILE
+from serving_bot.push_folder import CARD_FILE, MODEL_FILE, is_as_exported
 
 SIGNATURE = "serving_images"
 
@@ -40,22 +40,24 @@ class Classifier:
         """Loads one version folder, local or any path fsspec opens (``gs://`` with gcsfs installed).
 
         Raises:
-            BrokenModelError: a file is missing or unreadable, or the signature is not
-                uint8 [N, 28, 28, 1] -> {"probabilities": float32 [N, 10], "class": int64 [N]}.
+            BrokenModelError: a file is missing or unreadable, the flatbuffer is not the one that was exported, or
+                the signature is not uint8 [N, 28, 28, 1] -> {"probabilities": float32 [N, 10], "class": int64 [N]}.
         """
         try:
             with fsspec.open(os.path.join(version_dir, CARD_FILE), "rb") as file:
                 card = json.loads(file.read())
             with fsspec.open(os.path.join(version_dir, MODEL_FILE), "rb") as file:
                 content = file.read()
+            if not isinstance(card, dict) or is_as_exported(card, content) is False:
+                raise ValueError(f"{MODEL_FILE} and {CARD_FILE} do not belong together: one of them was altered")
             interpreter = Interpreter(model_content=content, num_threads=1)
             runner = interpreter.get_signature_runner(SIGNATURE)
             classifier = cls(card=card, _runner=runner, _interpreter=interpreter)
             shape = classifier.predict(np.zeros((1, 28, 28), np.uint8)).shape
         except (OSError, ValueError, KeyError, RuntimeError) as error:
             raise BrokenModelError(f"{version_dir}: {error}") from error
-        if not isinstance(card, dict) or shape != (1, 10):
-            raise BrokenModelError(f"{version_dir}: the card or the output shape {shape} is not this bot's")
+        if shape != (1, 10):
+            raise BrokenModelError(f"{version_dir}: the output shape {shape} is not this bot's")
         return classifier
 
     def predict(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:

@@ -8,11 +8,13 @@ Other names are ignored.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from typing import Any
 
 import fsspec
 
@@ -20,6 +22,8 @@ COMPLETE_MARK = "saved_model.pb"
 PIN_FILE = "pin"
 MODEL_FILE = os.path.join("assets.extra", "model.tflite")
 CARD_FILE = os.path.join("assets.extra", "card.json")
+MODEL_CHECKSUM = "model_sha256"
+"""Key of the card: SHA-256 of MODEL_FILE as it was exported, hexadecimal. Older cards have none."""
 
 
 class NoPushedModelError(Exception):
@@ -59,6 +63,12 @@ def is_complete(version: Version) -> bool:
     """Whether everything was copied."""
     filesystem, path = fsspec.core.url_to_fs(version.path)
     return bool(filesystem.exists(f"{path}/{COMPLETE_MARK}"))
+
+
+def is_as_exported(card: dict[str, Any], flatbuffer: bytes) -> bool | None:
+    """Whether this is the MODEL_FILE that the card was written for; None for a card that does not say."""
+    expected = card.get(MODEL_CHECKSUM)
+    return None if expected is None else hashlib.sha256(flatbuffer).hexdigest() == expected
 
 
 def complete_versions(push_dir: str) -> Iterator[Version]:

@@ -1,6 +1,7 @@
 """Data that tests share: real MNIST images, few of them."""
 
 import gzip
+import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,9 @@ from components.mnist_example_gen.idx import IMAGES_MAGIC, LABELS_MAGIC, IdxRead
 from pipeline import mnist
 from pipeline.cli.options import training_parameters
 from pipeline.config import PipelineConfig, Thresholds
+
+# A shell that starts the tests in its background has SIGINT ignored; the programs that they start would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 Images = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.uint8]

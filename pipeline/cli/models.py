@@ -67,7 +67,7 @@ def show(
     push_dir: PushDir = "serving_model",
     as_json: AsJson = False,
 ) -> None:
-    """Show what is known of a version; here each has to answer the bot's canary digits."""
+    """Show what is known of a version; for this it has to answer the bot's canary digits."""
     from rich.table import Table
     from rich.text import Text
 
@@ -79,8 +79,7 @@ def show(
             stop(registry.problem or f"No version in {push_dir} can be served. `digits models list` says why.")
         chosen = registry.live if version is None else registry[version]
         assert chosen is not None  # stop() does not return
-        if chosen != registry.live:
-            chosen = replace(chosen, problem=find_problem(chosen))
+        chosen = replace(chosen, problem=find_problem(chosen))
     if as_json:
         typer.echo(json.dumps({**_as_json(chosen, registry), "card": chosen.card}, indent=2))
         return

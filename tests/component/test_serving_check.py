@@ -1,5 +1,7 @@
 """ServingCheck's comparison on a real export, whole and broken."""
 
+import hashlib
+import json
 import shutil
 from pathlib import Path
 
@@ -59,7 +61,11 @@ def test_a_flatbuffer_of_other_weights_disagrees(export, serialised, tmp_path):
     module = Uniform()
     tf.saved_model.save(module, str(tmp_path / "uniform"), {"serving_images": module.answer})
     converter = tf.lite.TFLiteConverter.from_saved_model(str(tmp_path / "uniform"), signature_keys=["serving_images"])
-    (export / "assets.extra" / "model.tflite").write_bytes(converter.convert())
+    content = converter.convert()
+    (export / "assets.extra" / "model.tflite").write_bytes(content)
+    card = json.loads((export / "assets.extra" / "card.json").read_text())
+    card["model_sha256"] = hashlib.sha256(content).hexdigest()
+    (export / "assets.extra" / "card.json").write_text(json.dumps(card))
     report = check_export(str(export), serialised)
     assert "disagree" in report["problem"]
     assert report["largest_difference"] > 1e-3

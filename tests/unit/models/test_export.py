@@ -1,14 +1,16 @@
+import hashlib
 import json
+import shutil
 import subprocess
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from models.export import ConversionError, LitertConverter, fit_temperature, git_revision, write_saved_model
+from models.export import ConversionError, LitertConverter, export_model, fit_temperature, git_revision
 from models.preprocessing import preprocess_images, preprocessing_fn
 from models.registry import ARCHITECTURES
-from serving_bot.classifier import Classifier
+from serving_bot.classifier import BrokenModelError, Classifier
 
 
 class TransformGraph:
@@ -23,15 +25,25 @@ class TransformGraph:
 
 @pytest.fixture(scope="module", params=sorted(ARCHITECTURES))
 def exported(request, tmp_path_factory):
-    """A model with its weights as they were drawn, and its SavedModel with the flatbuffer in place."""
+    """A model with its weights as they were drawn, and its export."""
     folder = tmp_path_factory.mktemp(request.param) / "1"
     model = ARCHITECTURES[request.param].build()
-    write_saved_model(model, TransformGraph(), str(folder))
-    (folder / "assets.extra").mkdir()
     with LitertConverter() as converter:
-        converter.convert(str(folder), str(folder / "assets.extra" / "model.tflite"))
-    (folder / "assets.extra" / "card.json").write_text(json.dumps({"model": request.param}))
+        export_model(model, TransformGraph(), {"model": request.param}, converter, str(folder))
     return model, folder
+
+
+def test_the_card_says_which_flatbuffer_it_belongs_to(exported, tmp_path):
+    folder = shutil.copytree(exported[1], tmp_path / "copy")
+    card = json.loads((folder / "assets.extra" / "card.json").read_text())
+    flatbuffer = folder / "assets.extra" / "model.tflite"
+    assert card == {"model": card["model"], "model_sha256": hashlib.sha256(flatbuffer.read_bytes()).hexdigest()}
+
+    content = bytearray(flatbuffer.read_bytes())
+    content[len(content) // 2] ^= 1  # one bit of a weight
+    flatbuffer.write_bytes(content)
+    with pytest.raises(BrokenModelError, match="do not belong together"):
+        Classifier.load(str(folder))
 
 
 def test_all_ways_to_ask_give_the_network_s_answer(exported, some_test_images):

@@ -333,6 +333,7 @@ def test_a_portal_in_between_is_not_a_mirror(tmp_path, console, start_mirror, fi
     portal, good = start_mirror(), start_mirror()
     for name in files:
         portal.misbehave[name] = lambda request, content: respond(request, b"<html>Log in</html>")
+    good.misbehave[mnist.TEST_LABELS] = late
 
     mnist.fetch(tmp_path, "mirror", console, mirrors(portal, good))
 

@@ -1,3 +1,4 @@
+import hashlib
 import json
 import stat
 from datetime import datetime, timezone
@@ -104,6 +105,39 @@ def test_one_that_ends_the_process_that_loads_it_is_damaged_and_the_others_are_s
         2: "loading it ended with exit code -6",
         1: None,
     }
+
+
+def note_checksum(folder):
+    """As the exporter does."""
+    card = json.loads((folder / "assets.extra/card.json").read_text())
+    card["model_sha256"] = hashlib.sha256((folder / "assets.extra/model.tflite").read_bytes()).hexdigest()
+    (folder / "assets.extra/card.json").write_text(json.dumps(card))
+
+
+def test_versions_with_a_checksum_are_told_from_altered_ones_without_loading_any(push_dir, monkeypatch):
+    for version in (1, 2, 3):
+        note_checksum(push_dir / str(version))
+    monkeypatch.setattr("serving_bot.registry.subprocess", None)
+    assert [version.state for version in read_registry(str(push_dir)).versions] == ["in order"] * 3
+
+    monkeypatch.undo()
+    flatbuffer_file = push_dir / "3" / "assets.extra/model.tflite"
+    content = bytearray(flatbuffer_file.read_bytes())
+    content[len(content) // 2] ^= 1  # (it can still be loaded, and reads the canaries)
+    flatbuffer_file.write_bytes(content)
+    found = read_registry(str(push_dir))
+
+    assert found[3].state == "damaged"
+    assert "one of them was altered" in found[3].problem
+    assert found.live.number == 2
+
+
+def test_a_checksum_does_not_promote_what_answers_nonsense(push_dir):
+    wrong = flatbuffer([1, 2, 3, 4, 5, 6, 7, 8, 9, 0])
+    (push_dir / "1" / "assets.extra/model.tflite").write_bytes(wrong)
+    note_checksum(push_dir / "1")
+    with pytest.raises(RegistryError, match="Version 1 cannot be served: read 0 of 10 canary digits"):
+        promote(str(push_dir), 1)
 
 
 def test_an_incomplete_version_is_shown_as_incomplete(push_dir):
