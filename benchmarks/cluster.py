@@ -70,11 +70,10 @@ def _train(folder: Path, model: str, epochs: int, seed: int) -> None:
 
     from components.mnist_example_gen.executor import find_parts, read_batches  # noqa: PLC0415
     from models.input_pipeline import Split  # noqa: PLC0415
-    from models.parameters import TrainingParameters  # noqa: PLC0415
     from models.preprocessing import preprocess_images  # noqa: PLC0415
-    from models.registry import ARCHITECTURES  # noqa: PLC0415
     from models.train import train_model  # noqa: PLC0415
     from pipeline import mnist  # noqa: PLC0415
+    from pipeline.cli.options import training_parameters  # noqa: PLC0415
 
     with tempfile.TemporaryDirectory() as data:
         mnist.fetch(Path(data), "bundled", Console(quiet=True))
@@ -82,10 +81,7 @@ def _train(folder: Path, model: str, epochs: int, seed: int) -> None:
         for name, part in find_parts(data, 2000).items():
             images, labels = (np.concatenate(arrays) for arrays in zip(*read_batches(part), strict=True))
             splits[name] = Split(preprocess_images(images[..., np.newaxis]), tf.constant(labels, tf.int64))
-    recipe = ARCHITECTURES[model]
-    parameters = TrainingParameters(
-        model, epochs, recipe.batch_size, recipe.learning_rate, recipe.augment, recipe.outliers, seed, ""
-    )
+    parameters = training_parameters(model, epochs, seed=seed)
     trained, _ = train_model(
         parameters,
         splits["train"],

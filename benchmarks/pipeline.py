@@ -85,16 +85,14 @@ def speed(rounds: int = 3, model: str = "my_model") -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     import keras  # noqa: PLC0415 (loads TensorFlow: only this command does)
 
-    from models.parameters import TrainingParameters  # noqa: PLC0415
     from models.registry import ARCHITECTURES  # noqa: PLC0415
     from models.train import train_model  # noqa: PLC0415
+    from pipeline.cli.options import training_parameters  # noqa: PLC0415
 
     train = _random_split(20_000)
     held_out = _random_split(500)
     recipe = ARCHITECTURES[model]
-    parameters = TrainingParameters(
-        model, 3, recipe.batch_size, recipe.learning_rate, recipe.augment, recipe.outliers, 1, ""
-    )
+    parameters = training_parameters(model, epochs=3)
     bare = recipe.build()
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     bare.compile(optimizer="adam", loss=loss, metrics=["accuracy"], jit_compile=False)

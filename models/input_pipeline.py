@@ -11,6 +11,7 @@ import tensorflow as tf
 import tensorflow_transform as tft
 
 from models.augmentation import augment
+from models.drawn_digits import make_drawn_digits
 from models.features import IMAGE_KEY, INPUT_SIZE, LABEL_KEY
 from models.outliers import make_outliers
 from models.preprocessing import preprocess_images
@@ -21,7 +22,7 @@ OUTLIER = -1
 
 _READ_BATCH = 1024
 _IMAGE_BYTES = 4 * INPUT_SIZE**2
-_MOST_OUTLIERS = 4000
+_MOST_DRAWN = 4000  # of each kind: more would take longer to draw than they are worth
 
 
 @dataclass(frozen=True)
@@ -100,8 +101,14 @@ def _load(patterns: list[str], transform_output: tft.TFTransformOutput, memory: 
 
 def load_outliers(count: int, seed: int) -> Split:
     """Makes at most `count` images that are no digits, with the label OUTLIER."""
-    images = preprocess_images(make_outliers(min(count, _MOST_OUTLIERS), seed)[..., tf.newaxis])
+    images = preprocess_images(make_outliers(min(count, _MOST_DRAWN), seed)[..., tf.newaxis])
     return Split(images, tf.fill([len(images)], tf.constant(OUTLIER, tf.int64)))
+
+
+def load_drawn_digits(count: int, seed: int) -> Split:
+    """Makes at most `count` digits in forms that MNIST hardly has."""
+    images, labels = make_drawn_digits(min(count, _MOST_DRAWN), seed)
+    return Split(preprocess_images(images[..., tf.newaxis]), tf.constant(labels))
 
 
 def training_batches(
@@ -112,10 +119,11 @@ def training_batches(
     *,
     varied: bool,
     outliers: int = 0,
+    drawn_digits: int = 0,
     first_epoch: int = 0,
     share: Share = Share(),
 ) -> tf.data.Dataset:
-    """All batches from `first_epoch` on, (float32 [B, 32, 32, 1], int64 [B]), B = batch_size + outliers.
+    """All batches from `first_epoch` on: float32 [B, 32, 32, 1], int64 [B]; B = batch_size + outliers + drawn_digits.
 
     Each batch depends on the seed and its own number only, so a resumed training sees what an uninterrupted one would
     have seen. An epoch has `split.size // (batch_size * share.total)` steps, drawn from a fresh permutation of all
@@ -123,7 +131,11 @@ def training_batches(
     and several programs draw from one permutation: together they see what one would see with batches of that size.
     """
     steps = split.size // (batch_size * share.total)
-    others = load_outliers(outliers * steps * share.total, seed) if outliers else None
+    beside = [
+        (number, load(number * steps * share.total, seed))
+        for number, load in ((outliers, load_outliers), (drawn_digits, load_drawn_digits))
+        if number
+    ]
 
     def numbers(element: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Epoch of a batch, and which of the epoch's batches it is."""
@@ -142,11 +154,12 @@ def training_batches(
         return draw(split, number * batch_size, batch_size, tf.stack([tf.constant(seed, tf.int64), epoch]))
 
     def complete(element: tf.Tensor, images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Outliers beside the digits, and everything varied."""
+        """What was drawn beside the digits, and everything varied."""
         epoch, number = numbers(element)
-        if others:
-            odd, marks = draw(others, number * outliers, outliers, tf.stack([tf.constant(seed, tf.int64), -epoch - 1]))
-            images, labels = tf.concat([images, odd], axis=0), tf.concat([labels, marks], axis=0)
+        for count, drawn in beside:
+            draws = tf.stack([tf.constant(seed, tf.int64), -epoch - 1])
+            more, marks = draw(drawn, number * count, count, draws)
+            images, labels = tf.concat([images, more], axis=0), tf.concat([labels, marks], axis=0)
         if varied:
             draws = epoch * steps * share.total + number
             images = augment(images, tf.stack([tf.constant(seed, tf.int64), draws]))

@@ -18,6 +18,7 @@ class TrainingParameters:
         learning_rate: peak of the schedule, for Adam.
         augment: whether training images are varied.
         outliers: images that are no digits beside each full batch, of which the network learns to doubt.
+        drawn_digits: digits in forms that MNIST hardly has, drawn, beside each full batch.
         seed: of weights, order and variation.
         source: fingerprint of the source code, so that TFX's cache sees an edit.
         memory_mib: what training images may take; larger sets are streamed and shuffled within a window of that size.
@@ -31,6 +32,7 @@ class TrainingParameters:
     learning_rate: float
     augment: bool
     outliers: int
+    drawn_digits: int
     seed: int
     source: str
     memory_mib: int = 1024

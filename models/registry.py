@@ -21,6 +21,7 @@ class Architecture:
         batch_size: images per step.
         augment: whether training images are varied (models/augmentation.py).
         outliers: images that are no digits beside each batch (models/outliers.py).
+        drawn_digits: digits in forms that MNIST hardly has beside each batch (models/drawn_digits.py).
     """
 
     module: str
@@ -29,6 +30,7 @@ class Architecture:
     batch_size: int
     augment: bool
     outliers: int
+    drawn_digits: int
 
     def build(self) -> keras.Model:
         """Builds the network with fresh weights."""
@@ -36,8 +38,10 @@ class Architecture:
 
 
 ARCHITECTURES = {
-    "lenet": Architecture("models.lenet", "LeNet", learning_rate=6e-3, batch_size=128, augment=False, outliers=0),
+    "lenet": Architecture(
+        "models.lenet", "LeNet", learning_rate=6e-3, batch_size=128, augment=False, outliers=0, drawn_digits=0
+    ),
     "my_model": Architecture(
-        "models.my_model", "MyModel", learning_rate=3e-3, batch_size=128, augment=True, outliers=16
+        "models.my_model", "MyModel", learning_rate=3e-3, batch_size=128, augment=True, outliers=24, drawn_digits=16
     ),
 }

@@ -112,8 +112,10 @@ def train_model(
     # One program draws whole batches, which Keras divides; of several each draws those of its own replicas.
     parts = 1 if distribution.share is None else distribution.replicas
     batch_size = max(1, min(parameters.batch_size, train.size) // parts)
-    # (a batch that a small training set makes smaller has fewer outliers beside it)
-    outliers = parameters.outliers * batch_size // parameters.batch_size
+    # (a batch that a small training set makes smaller has fewer images beside it)
+    outliers, drawn_digits = (
+        number * batch_size // parameters.batch_size for number in (parameters.outliers, parameters.drawn_digits)
+    )
     steps = train.size // (batch_size * parts)
     architecture = ARCHITECTURES[parameters.model]
     with _precision_for(distribution, parameters.mixed_precision), distribution.strategy.scope():
@@ -133,7 +135,7 @@ def train_model(
         )
     distribution.prepare(model, evaluation.images[:1], evaluation.labels[:1])
     validation = tf.data.Dataset.from_tensor_slices((evaluation.images, evaluation.labels)).batch(_EVAL_BATCH)
-    progress = _Progress(parameters.epochs, steps, (batch_size + outliers) * parts)
+    progress = _Progress(parameters.epochs, steps, (batch_size + outliers + drawn_digits) * parts)
     callbacks = [progress]
     with _state_of(checkpoint, distribution) as state:
         first_epoch = _epochs_done(state)
@@ -150,6 +152,7 @@ def train_model(
                     parameters.seed,
                     varied=parameters.augment,
                     outliers=outliers,
+                    drawn_digits=drawn_digits,
                     first_epoch=first_epoch,
                     share=share,
                 )

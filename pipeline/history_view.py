@@ -215,6 +215,7 @@ def _facts(run: Run) -> dict[str, Any]:
         "Learning rate": parameters.get("learning_rate"),
         "Augment": parameters.get("augment"),
         "Outliers": parameters.get("outliers"),
+        "Drawn digits": parameters.get("drawn_digits"),
         "Code": run.card.get("git_revision"),
         "Source fingerprint": parameters.get("source"),
         "Data folder": step.parameters.get("input_base") if step else None,

@@ -143,7 +143,7 @@ def _changed_training(training: dict[str, Any], settings: Mapping[str, str]) -> 
         if model not in ARCHITECTURES:
             raise VertexError(f"There is no model {model!r}; there are {', '.join(ARCHITECTURES)}.")
         recipe = asdict(ARCHITECTURES[model])
-        training |= {name: recipe[name] for name in ("batch_size", "learning_rate", "augment", "outliers")}
+        training |= {name: value for name, value in recipe.items() if name in training}
         training["model"] = model
     for name, least in _TRAINING.items():
         if name in settings:

@@ -150,6 +150,7 @@ def training_parameters(
         learning_rate=learning_rate or recipe.learning_rate,
         augment=recipe.augment if augment is None else augment,
         outliers=recipe.outliers,
+        drawn_digits=recipe.drawn_digits,
         seed=seed,
         source=source_fingerprint(),
         memory_mib=memory_mib,

@@ -33,8 +33,9 @@ def test_images_stay_with_their_labels(split):
 
 @pytest.mark.parametrize("varied", [False, True])
 def test_a_resumed_training_sees_what_an_uninterrupted_one_would_have_seen(split, varied):
-    whole = list(training_batches(split, 8, epochs=3, seed=5, varied=varied, outliers=2))
-    rest = list(training_batches(split, 8, epochs=3, seed=5, varied=varied, outliers=2, first_epoch=2))
+    options = {"varied": varied, "outliers": 2, "drawn_digits": 3}
+    whole = list(training_batches(split, 8, epochs=3, seed=5, **options))
+    rest = list(training_batches(split, 8, epochs=3, seed=5, first_epoch=2, **options))
     assert len(rest) == 6
     for (images, labels), (other_images, other_labels) in zip(whole[12:], rest, strict=True):
         np.testing.assert_array_equal(images, other_images)
@@ -46,10 +47,11 @@ def test_another_seed_is_another_order(split):
     assert first != second
 
 
-def test_outliers_stand_beside_the_digits(split):
-    for images, labels in training_batches(split, 8, epochs=2, seed=1, varied=False, outliers=3):
+def test_outliers_and_drawn_digits_stand_beside_the_digits(split):
+    for images, labels in training_batches(split, 8, epochs=2, seed=1, varied=False, outliers=3, drawn_digits=4):
         assert (labels[:8].numpy() >= 0).all()
-        assert labels[8:].numpy().tolist() == [OUTLIER] * 3
-        assert images.shape == (11, 32, 32, 1)
+        assert labels[8:11].numpy().tolist() == [OUTLIER] * 3
+        assert (labels[11:].numpy() >= 0).all()
+        assert images.shape == (15, 32, 32, 1)
         assert images[8:].numpy().max() <= 1
         assert images[8:].numpy().any(axis=(1, 2, 3)).all()

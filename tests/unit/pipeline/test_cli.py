@@ -129,6 +129,7 @@ def test_run_has_defaults(configured, here):
             learning_rate=3e-3,
             augment=True,
             outliers=ARCHITECTURES["my_model"].outliers,
+            drawn_digits=ARCHITECTURES["my_model"].drawn_digits,
             seed=1,
             source=source_fingerprint(),
         ),

@@ -18,6 +18,7 @@ CONFIG = PipelineConfig(
         learning_rate=1e-3,
         augment=True,
         outliers=5,
+        drawn_digits=6,
         seed=3,
         source="abc",
     ),

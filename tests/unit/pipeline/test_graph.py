@@ -16,6 +16,7 @@ TRAINING = TrainingParameters(
     learning_rate=1e-3,
     augment=False,
     outliers=0,
+    drawn_digits=0,
     seed=3,
     source="fingerprint",
 )

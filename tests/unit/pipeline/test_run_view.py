@@ -22,6 +22,7 @@ CONFIG = PipelineConfig(
         learning_rate=3e-3,
         augment=True,
         outliers=0,
+        drawn_digits=0,
         seed=1,
         source="",
     ),

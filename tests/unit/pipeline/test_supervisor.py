@@ -46,6 +46,7 @@ def config(tmp_path):
         learning_rate=3e-3,
         augment=True,
         outliers=0,
+        drawn_digits=0,
         seed=1,
         source="",
     )
