@@ -1,7 +1,7 @@
 """Digits in forms that MNIST's writers hardly used: drawn, in MNIST's format, to be learnt beside it.
 
-MNIST was written in the United States. Elsewhere a 1 has a flag and perhaps a foot, and a 7 a bar across; a 4 may be open,
-the bar of a 5 may lie apart, and a 9 may stand on a straight stem.
+MNIST was written in the United States. Elsewhere a 1 has a flag and perhaps a foot, and a 7 a bar across; a 4 may be
+open, the bar of a 5 may lie apart, and a 9 may stand on a straight stem.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def _arc(x: float, y: float, width: float, height: float, start: float, end: flo
 
 def _one(rng: Rng) -> list[_Corners]:
     x = rng.uniform(0.4, 0.6)
-    strokes = [[(x - rng.uniform(0.15, 0.5), rng.uniform(0.1, 0.5)), (x, 0.0), (x + rng.uniform(-0.1, 0.1), 1.0)]]
+    strokes = [[(x - rng.uniform(0.15, 0.5), rng.uniform(0.1, 0.65)), (x, 0.0), (x + rng.uniform(-0.1, 0.1), 1.0)]]
     if rng.random() < 0.3:  # a foot
         strokes.append([(x - rng.uniform(0.1, 0.35), 1.0), (x + rng.uniform(0.1, 0.35), 1.0)])
     return strokes
@@ -68,10 +68,12 @@ def _one(rng: Rng) -> list[_Corners]:
 
 def _four(rng: Rng) -> list[_Corners]:
     x, y = rng.uniform(0.55, 0.8), rng.uniform(0.5, 0.75)
-    if rng.random() < 0.5:  # open
-        hook = [(rng.uniform(0.1, 0.4), 0.0), (rng.uniform(0, 0.15), y), (1.0, y + rng.uniform(-0.05, 0.05))]
-        return [hook, [(x, rng.uniform(0, 0.4)), (x + rng.uniform(-0.1, 0.1), 1.0)]]
-    return [[(x + rng.uniform(-0.1, 0.05), 0.0), (0.0, y), (1.0, y)], [(x, rng.uniform(0, 0.5)), (x, 1.0)]]
+    form = rng.choice(["open", "closed", "one stroke"], p=[0.45, 0.4, 0.15])
+    if form == "closed":
+        return [[(x + rng.uniform(-0.1, 0.05), 0.0), (0.0, y), (1.0, y)], [(x, rng.uniform(0, 0.5)), (x, 1.0)]]
+    hook = [(rng.uniform(0.1, 0.4), 0.0), (rng.uniform(0, 0.15), y), (1.0, y + rng.uniform(-0.05, 0.05))]
+    foot = (x + rng.uniform(-0.1, 0.1), 1.0)
+    return [[*hook, foot]] if form == "one stroke" else [hook, [(x, rng.uniform(0, 0.4)), foot]]
 
 
 def _five(rng: Rng) -> list[_Corners]:
@@ -105,7 +107,7 @@ def _seven(rng: Rng) -> list[_Corners]:
 
 
 def _nine(rng: Rng) -> list[_Corners]:
-    y = rng.uniform(0.22, 0.32)
+    y = rng.uniform(0.14, 0.32)
     head = [*_arc(0.5, y, 0.84, 2 * y, -20, 340), (0.9, y)]
     straight = rng.random() < 0.6
     return [
