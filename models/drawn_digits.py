@@ -43,7 +43,8 @@ def _draw(rng: Rng) -> tuple[int, Drawing]:
         digit = int(rng.integers(10))
         return digit, draw_character(str(digit), rng)
     digit = int(rng.choice(list(_FORMS), p=list(_SHARES)))
-    size = np.array([rng.uniform(22, 48), rng.uniform(44, 60)])
+    # (a 4 or 7 that is as narrow as a 1 would be taken for one by people, too)
+    size = np.array([rng.uniform(*((34, 52) if digit in (4, 7) else (22, 48))), rng.uniform(44, 60)])
     strokes = [np.array(corners) * size + (SIDE - size) / 2 for corners in _FORMS[digit](rng)]
     return digit, draw_strokes(strokes, rng.uniform(0.3, 5), rng)
 
@@ -60,7 +61,7 @@ def _arc(x: float, y: float, width: float, height: float, start: float, end: flo
 
 def _one(rng: Rng) -> list[_Corners]:
     x = rng.uniform(0.4, 0.6)
-    strokes = [[(x - rng.uniform(0.15, 0.5), rng.uniform(0.1, 0.65)), (x, 0.0), (x + rng.uniform(-0.1, 0.1), 1.0)]]
+    strokes = [[(x - rng.uniform(0.15, 0.5), rng.uniform(0.1, 0.55)), (x, 0.0), (x + rng.uniform(-0.1, 0.1), 1.0)]]
     if rng.random() < 0.3:  # a foot
         strokes.append([(x - rng.uniform(0.1, 0.35), 1.0), (x + rng.uniform(0.1, 0.35), 1.0)])
     return strokes
@@ -68,7 +69,7 @@ def _one(rng: Rng) -> list[_Corners]:
 
 def _four(rng: Rng) -> list[_Corners]:
     x, y = rng.uniform(0.55, 0.8), rng.uniform(0.5, 0.75)
-    form = rng.choice(["open", "closed", "one stroke"], p=[0.45, 0.4, 0.15])
+    form = rng.choice(["open", "closed", "one stroke"], p=[0.45, 0.5, 0.05])
     if form == "closed":
         return [[(x + rng.uniform(-0.1, 0.05), 0.0), (0.0, y), (1.0, y)], [(x, rng.uniform(0, 0.5)), (x, 1.0)]]
     hook = [(rng.uniform(0.1, 0.4), 0.0), (rng.uniform(0, 0.15), y), (1.0, y + rng.uniform(-0.05, 0.05))]

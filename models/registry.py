@@ -42,6 +42,6 @@ ARCHITECTURES = {
         "models.lenet", "LeNet", learning_rate=6e-3, batch_size=128, augment=False, outliers=0, drawn_digits=0
     ),
     "my_model": Architecture(
-        "models.my_model", "MyModel", learning_rate=3e-3, batch_size=128, augment=True, outliers=16, drawn_digits=16
+        "models.my_model", "MyModel", learning_rate=3e-3, batch_size=128, augment=True, outliers=16, drawn_digits=8
     ),
 }

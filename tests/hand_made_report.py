@@ -61,7 +61,7 @@ def model(
         "learning_rate": 3e-3,
         "augment": True,
         "outliers": 16,
-        "drawn_digits": 16,
+        "drawn_digits": 8,
         "source": "0123456789",
         "parameters": 121_994 if architecture == "my_model" else 61_706,
         "layers": LAYERS,
