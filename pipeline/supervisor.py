@@ -163,8 +163,8 @@ def _cluster_obstacle() -> str | None:
     if machines < 2:
         return None
     return (
-        f"TF_CONFIG names {machines} machines, but a run that starts here trains on this one alone: unset TF_CONFIG, or "
-        "train on several with `digits vertex compile --train-machines` (docs/scaling.md)."
+        f"TF_CONFIG names {machines} machines, but a run that starts here trains on this one alone: unset TF_CONFIG, "
+        "or train on several with `digits vertex compile --train-machines` (docs/scaling.md)."
     )
 
 

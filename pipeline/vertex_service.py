@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.config import PIPELINE_NAME
+from pipeline.training_job import place
 from pipeline.vertex_job import FOLDERS, VertexError, load_job, quiet_clients
 
 if TYPE_CHECKING:
@@ -108,7 +110,7 @@ def submit(
     Args:
         path: the job file.
         target: where it runs.
-        parameters: values of its runtime parameters.
+        parameters: values of its runtime parameters. Where several machines train, they go to the same target.
         enable_caching: for all components, or as compiled where None.
         dry_run: only make the request: no login, no network.
 
@@ -130,6 +132,13 @@ def submit(
                 f"Vertex AI cannot see {folder}: give a folder in a bucket, gs://BUCKET/FOLDER, with {option}."
             )
     _check_region(target.region)
+    training = place(
+        json.loads(parameters["training"]),
+        target.project,
+        target.region,
+        service_account=target.service_account,
+        kms_key=target.encryption_key,
+    )
     credentials = AnonymousCredentials() if dry_run else find_credentials()
     with _refusals(), quiet_clients():
         from google.cloud.aiplatform import PipelineJob  # noqa: PLC0415 (takes seconds)
@@ -140,7 +149,7 @@ def submit(
             display_name=job["displayName"],
             template_path=str(path),
             pipeline_root=root,
-            parameter_values=dict(parameters),
+            parameter_values={**parameters, "training": json.dumps(training)},
             enable_caching=enable_caching,
             encryption_spec_key_name=target.encryption_key,
             labels=job.get("labels"),

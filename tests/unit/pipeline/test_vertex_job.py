@@ -1,5 +1,5 @@
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 from google.cloud.aiplatform_v1.types import AcceleratorType
@@ -10,6 +10,7 @@ from pipeline.config import SCHEMA_FILE
 from pipeline.vertex_job import (
     IMAGE_SCHEMA_FILE,
     SETTINGS,
+    Cluster,
     JobConfig,
     Machine,
     VertexError,
@@ -38,7 +39,9 @@ def training(job, **settings):
 def test_a_job_keeps_its_containers_through_json():
     job = JobConfig("image", "cuda", ("NVIDIA_L4", 1), {"Trainer": Machine(8, 30)}, {"team": "digits"})
 
+    several = replace(job, cluster=Cluster(4, "n1-standard-8", "proj", "europe-west4"))
     assert JobConfig.from_dict(json.loads(json.dumps(asdict(job)))) == job
+    assert JobConfig.from_dict(json.loads(json.dumps(asdict(several)))) == several
     assert JobConfig.from_dict(json.loads(json.dumps(asdict(JobConfig("image"))))) == JobConfig("image")
 
 
@@ -59,6 +62,13 @@ def test_settings_change_what_they_name_and_nothing_else(job):
 
     assert changed == TRAINING | {"epochs": 10, "learning_rate": 0.001, "augment": False, "seed": 7, "batch_size": 64}
     assert parameter_values(job, {"push_dir": "gs://c/d"})["push_dir"] == "gs://c/d"
+
+
+def test_settings_leave_alone_who_trains(job):
+    machines = {"ai_platform_enable_vertex": True, "ai_platform_training_args": {"project": "proj"}}
+    job["runtimeConfig"]["parameterValues"]["training"] = json.dumps(TRAINING | machines)
+
+    assert training(job, epochs="10") == TRAINING | machines | {"epochs": 10}
 
 
 def test_another_model_brings_its_recipe(job):

@@ -14,6 +14,7 @@ from google.cloud.aiplatform_v1.services.pipeline_service import PipelineService
 from google.cloud.aiplatform_v1.types import PipelineJob, PipelineState, PipelineTaskDetail
 
 from pipeline import vertex_service
+from pipeline.training_job import training_job
 from pipeline.vertex_job import VertexError
 from pipeline.vertex_service import LogEntry, Status, Target, Task
 
@@ -125,6 +126,20 @@ def test_a_job_is_submitted_as_its_target_says(job_file, sent):
     assert job.runtime_config.gcs_output_directory == "gs://bucket/root"
     assert dict(job.runtime_config.parameter_values) == changed
     assert not job.pipeline_spec["root"]["dag"]["tasks"]["Trainer"]["cachingOptions"]["enableCache"]
+
+
+def test_several_machines_train_where_and_as_whom_the_job_runs(job_file, sent):
+    machines = training_job("elsewhere", "us-central1", "digits:1", machines=3)
+
+    vertex_service.submit(job_file, TARGET, VALUES | {"training": json.dumps({"epochs": 9, **machines})})
+
+    training = json.loads(sent[0]["pipeline_job"].runtime_config.parameter_values["training"])
+    assert training["epochs"] == 9
+    assert training["ai_platform_vertex_region"] == TARGET.region
+    job = training["ai_platform_training_args"]
+    assert job["project"] == TARGET.project
+    assert job["job_spec"]["service_account"] == TARGET.service_account
+    assert job["encryption_spec"]["kms_key_name"] == TARGET.encryption_key
 
 
 def test_as_compiled_the_cache_stays_on(job_file, sent):
