@@ -143,7 +143,7 @@ def create_pipeline(
     )
 
 
-def _trainer_class(training_job: dict[str, Any] | None) -> type[Trainer]:
+def _trainer_class(training_job: dict[str, Any] | None) -> Any:
     """TFX's Trainer or, for several machines, the one that starts a CustomJob of Vertex AI and waits for it."""
     if training_job is None:
         return Trainer

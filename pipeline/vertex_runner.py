@@ -77,7 +77,9 @@ def _runtime_defaults(pipeline: Pipeline) -> dict[str, str]:
 
 def _training_job(job: JobConfig) -> dict[str, Any] | None:
     cluster = job.cluster
-    return cluster and training_job(
+    if cluster is None:
+        return None
+    return training_job(
         cluster.project,
         cluster.region,
         job.trainer_image or job.image,
