@@ -33,6 +33,9 @@ Job = Annotated[str | None, typer.Argument(metavar="[JOB]", help="Job id; the ne
 
 _YAML = (".yaml", ".yml")
 
+_BUCKET = re.compile("[a-z0-9]+://[^/]")
+"""How an address in an object store begins."""
+
 _LABEL = re.compile(r"([a-z][a-z0-9_-]{0,62})=([a-z0-9_-]{0,63})")
 """What Google Cloud takes as a label: resource-manager/docs/labels-overview."""
 
@@ -139,7 +142,7 @@ def compile(  # noqa: A001 (the command's name)
     _demand_extra()
     if image is None:
         stop("No image. Build and push it (docs/vertex.md), then give its address in --image or DIGITS_IMAGE.")
-    if root is None or "://" not in root:
+    if root is None or not _BUCKET.match(root):
         stop("The containers see no folder of this machine: give --root a folder in a bucket, gs://BUCKET/FOLDER.")
     if output.suffix in _YAML and baseline == "latest":
         stop("Kubeflow Pipelines' own engine cannot look up a baseline: add --baseline none for a YAML file.")
@@ -330,7 +333,7 @@ def _cluster(
 
 
 def _remote(folder: str, option: str) -> str:
-    if "://" not in folder:
+    if not _BUCKET.match(folder):
         stop(f"The containers see no folder of this machine: give {option} a folder in a bucket, gs://BUCKET/FOLDER.")
     return folder
 

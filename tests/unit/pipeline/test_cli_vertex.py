@@ -111,6 +111,7 @@ def test_the_compilers_refusal_is_the_commands(monkeypatch):
     [
         (["compile"], 1, "Error: No image. "),
         (["compile", "--image", "i"], 1, "Error: The containers see no folder of this machine: give --root "),
+        (["compile", "--image", "i", "--root", "gs://"], 1, "folder of this machine: give --root a folder in a bucket"),
         (["compile", *IMAGE, "--output", "job.yaml"], 1, "Error: Kubeflow Pipelines' own engine cannot look up"),
         (["compile", *IMAGE, "--beam-arg", "--no_such_option=1"], 1, "no_such_option"),
         (["compile", *IMAGE, "--data", "data"], 1, "Error: The containers see no folder of this machine: give --data "),
