@@ -147,8 +147,8 @@ def compile(  # noqa: A001 (the command's name)
     if output.suffix in _YAML and baseline == "latest":
         stop("Kubeflow Pipelines' own engine cannot look up a baseline: add --baseline none for a YAML file.")
     root = root.rstrip("/")
-    if beam_runner != "direct":
-        beam_image = beam_image or image  # it holds what the engine's workers need
+    if beam_runner != "direct" and beam_image is None:
+        stop("Beam's workers start in an image of their own: make it (docs/vertex.md), then give it in --beam-image.")
     config = PipelineConfig(
         data=_remote(data or f"{root}/data", "--data"),
         root=root,

@@ -66,15 +66,16 @@ def test_compile_writes_a_job_from_its_options(here, compiled):
     assert (job.trainer_image, job.labels) == ("place/cuda:1", {"team": "digits"})
 
 
-def test_beams_workers_elsewhere_run_in_the_jobs_image(compiled):
-    project = ["--beam-arg", "--project=proj", "--beam-arg", "--region=europe-west4"]
+def test_beams_workers_elsewhere_have_an_image_of_their_own(compiled):
+    dataflow = ["--beam-runner", "dataflow", "--beam-arg", "--project=proj", "--beam-arg", "--region=europe-west4"]
 
-    done = call("compile", *IMAGE, "--beam-runner", "dataflow", *project, "--xla", "--train-memory", "64")
+    assert "give it in --beam-image" in call("compile", *IMAGE, *dataflow).stderr
+    done = call("compile", *IMAGE, *dataflow, "--beam-image", "place/digits:1-beam", "--xla", "--train-memory", "64")
 
     assert done.exit_code == 0, done.output
     ((config, _),) = compiled
     assert "--runner=DataflowRunner" in config.beam_args
-    assert "--sdk_container_image=place/digits:1" in config.beam_args
+    assert "--sdk_container_image=place/digits:1-beam" in config.beam_args
     assert (config.training.xla, config.training.memory_mib) == (True, 64)
 
 

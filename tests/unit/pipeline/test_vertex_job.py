@@ -1,7 +1,9 @@
 import json
+import re
 from dataclasses import asdict, replace
 
 import pytest
+from apache_beam.runners.portability.sdk_container_builder import SDK_CONTAINER_ENTRYPOINT
 from google.cloud.aiplatform_v1.types import AcceleratorType
 
 from models.parameters import TrainingParameters
@@ -128,6 +130,17 @@ def test_a_file_that_is_no_job_is_refused(tmp_path, text, sentence):
 def test_a_missing_file_names_the_command_that_makes_it(tmp_path):
     with pytest.raises(VertexError, match=r"`digits vertex compile` makes it"):
         load_job(tmp_path / "job.json")
+
+
+def test_the_image_of_beams_workers_has_the_launcher_of_its_beam():
+    root = SCHEMA_FILE.parents[1]
+    lock = (root / "requirements/py311plus.txt").read_text(encoding="utf-8")
+    dockerfile = (root / "Dockerfile").read_text(encoding="utf-8")
+
+    (release,) = re.findall(r"^apache-beam==([0-9.]+) ", lock, re.MULTILINE)
+    (python,) = re.findall("PYTHON_IMAGE=python:([0-9.]+)-", dockerfile)
+    assert f"COPY --from=apache/beam_python{python}_sdk:{release} /opt/apache/beam /opt/apache/beam\n" in dockerfile
+    assert f'ENTRYPOINT ["{SDK_CONTAINER_ENTRYPOINT}"]\n' in dockerfile
 
 
 def test_the_image_holds_the_schema_where_jobs_expect_it():
