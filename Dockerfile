@@ -2,6 +2,7 @@
 #
 #     make image                            # digits:<revision>
 #     make image TARGET=cuda                # digits:<revision>-cuda, for the Trainer on GPUs
+#     make image TARGET=beam                # digits:<revision>-beam, for the workers of Dataflow, Flink and Spark
 #
 # `make test-image` tries these steps without a container engine and runs a compiled job with what they made. It reads
 # FROM, ARG, ENV, WORKDIR, COPY, RUN and USER in the plain forms used here.
@@ -47,6 +48,15 @@ FROM runtime AS cuda
 COPY --from=build-cuda /opt/digits /opt/digits
 # Where the driver is mounted on Google Cloud's machines.
 ENV LD_LIBRARY_PATH=/usr/local/nvidia/lib64 NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility
+
+FROM runtime AS beam
+COPY --from=build /opt/digits /opt/digits
+# Beam's workers start with its launcher, which no wheel holds: of the release in requirements/py311plus.txt.
+COPY --from=apache/beam_python3.12_sdk:2.77.0 /opt/apache/beam /opt/apache/beam
+# Else the launcher makes an environment of its own, which would not see /opt/digits. As root, as Beam's own image does.
+ENV RUN_PYTHON_SDK_IN_DEFAULT_ENVIRONMENT=1
+USER root
+ENTRYPOINT ["/opt/apache/beam/boot"]
 
 FROM runtime AS digits
 COPY --from=build /opt/digits /opt/digits

@@ -60,9 +60,9 @@ test-job: $(INSTALLED) ## Execute a compiled Vertex AI job, container by contain
 REVISION = $(shell git describe --always --dirty)
 IMAGE := digits
 TARGET := digits
-image: ## Build the image of the components (IMAGE=registry/path/digits TARGET=cuda).
+image: ## Build the image of the components (IMAGE=registry/path/digits TARGET=cuda|beam).
 	docker build --target $(TARGET) --build-arg REVISION=$(REVISION) \
-	  --tag $(IMAGE):$(REVISION)$(if $(filter cuda,$(TARGET)),-cuda) .
+	  --tag $(IMAGE):$(REVISION)$(patsubst %,-%,$(filter-out digits,$(TARGET))) .
 
 test-image: ## Try the Dockerfile without a container engine and run a job with it (as root; needs debootstrap).
 	python3 tests/image.py

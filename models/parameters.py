@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+PLATFORM_PREFIX = "ai_platform_"
+"""How TFX names what its Trainer for Vertex AI reads from the `custom_config`, beside the training's own parameters."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,11 @@ class TrainingParameters:
     memory_mib: int = 1024
     mixed_precision: bool | None = None
     xla: bool | None = None
+
+    @classmethod
+    def from_custom_config(cls, values: Mapping[str, Any]) -> TrainingParameters:
+        """From a Trainer's `custom_config`, which may also hold what TFX's Trainer for Vertex AI reads."""
+        return cls(**{name: value for name, value in values.items() if not name.startswith(PLATFORM_PREFIX)})
 
 
 def source_fingerprint() -> str:

@@ -47,9 +47,7 @@ def run_fn(fn_args: FnArgs) -> None:
     chief exports and keeps the state; the others return when the export is there.
     """
     distribution = join_devices()  # before anything else: TensorFlow joins a cluster only while it is fresh
-    # (beside ours there may be what TFX's Trainer for Vertex AI's custom training was told)
-    told = {name: value for name, value in fn_args.custom_config.items() if not name.startswith("ai_platform_")}
-    parameters = TrainingParameters(**told)
+    parameters = TrainingParameters.from_custom_config(fn_args.custom_config)
     with ExitStack() as stack:
         converter = stack.enter_context(LitertConverter()) if distribution.is_chief else None
         transform_output = tft.TFTransformOutput(fn_args.transform_output)

@@ -107,6 +107,11 @@ def state_folder(root: str) -> Path:
     return Path("runs", *address.groups()) if address else Path(root)
 
 
+def tf_config() -> str:
+    """TF_CONFIG, which tells TensorFlow of a cluster, as JSON (models/distribution.py); "{}" where it is not set."""
+    return os.environ.get("TF_CONFIG", "{}")
+
+
 def child_environment() -> dict[str, str]:
     """The environment of the pipeline's own process: this one's, with TensorFlow's start-up notes turned down."""
     return {"TF_CPP_MIN_LOG_LEVEL": "1", **os.environ}

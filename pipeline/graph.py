@@ -38,13 +38,19 @@ JOB_NAME = "{{$.pipeline_job_name}}"
 """Kubeflow Pipelines' placeholder (dsl.PIPELINE_JOB_NAME_PLACEHOLDER) for the name of the running job."""
 
 
-def create_pipeline(config: PipelineConfig, platform: Literal["local", "kubeflow"] = "local") -> Pipeline:
+def create_pipeline(
+    config: PipelineConfig,
+    platform: Literal["local", "kubeflow"] = "local",
+    training_job: dict[str, Any] | None = None,
+) -> Pipeline:
     """Connects the components.
 
     Args:
         config: every choice there is.
         platform: "local" for TFX's local runner, "kubeflow" for KubeflowV2DagRunner. There, what changes from run to
             run becomes a runtime parameter, and the baseline is found by the one strategy that runner can compile.
+        training_job: what TFX's Trainer for Vertex AI is told (pipeline/training_job.py) so that several machines
+            train; None for the Trainer that trains where it runs.
 
     Returns:
         The pipeline.
@@ -78,8 +84,8 @@ def create_pipeline(config: PipelineConfig, platform: Literal["local", "kubeflow
     )
     transform.add_upstream_node(anomaly_gate)
 
-    training = asdict(config.training)
-    trainer = Trainer(
+    training = asdict(config.training) | (training_job or {})
+    trainer = _trainer_class(training_job)(
         examples=examples,
         transform_graph=transform.outputs["transform_graph"],
         run_fn="models.train.run_fn",
@@ -135,6 +141,16 @@ def create_pipeline(config: PipelineConfig, platform: Literal["local", "kubeflow
         enable_cache=config.enable_cache,
         beam_pipeline_args=list(config.beam_args),
     )
+
+
+def _trainer_class(training_job: dict[str, Any] | None) -> Any:
+    """TFX's Trainer or, for several machines, the one that starts a CustomJob of Vertex AI and waits for it."""
+    if training_job is None:
+        return Trainer
+    # (Google's client comes with the extra `vertex` only, and takes seconds to load)
+    from tfx.extensions.google_cloud_ai_platform.trainer.component import Trainer as VertexTrainer  # noqa: PLC0415
+
+    return VertexTrainer
 
 
 def _create_baseline(candidate: Channel, on_kubeflow: bool) -> Resolver:

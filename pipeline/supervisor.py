@@ -26,7 +26,7 @@ from typing import IO, Any, Protocol
 from rich.console import Console
 from rich.text import Text
 
-from pipeline.config import LOCK_FILE, PipelineConfig, child_environment
+from pipeline.config import LOCK_FILE, PipelineConfig, child_environment, tf_config
 from pipeline.run_view import RunView, describe_summary
 
 PUSHED, FAILED, NOT_BLESSED, INTERRUPTED = 0, 1, 3, 130
@@ -114,6 +114,10 @@ def follow(
     Returns:
         How it ended; None where it could not start, which was said.
     """
+    obstacle = _cluster_obstacle()
+    if obstacle:
+        console.out(obstacle, style="red", highlight=False)
+        return None
     log_path = config.state_folder / "logs" / f"{datetime.now():%Y%m%d-%H%M%S}.log"
     option, folder = "--root", str(config.state_folder)
     try:
@@ -147,6 +151,21 @@ def follow(
             except _ChildEndedError as error:
                 status = error.status
         return Outcome(last, status, log_path)
+
+
+def _cluster_obstacle() -> str | None:
+    """Why no run can train under this TF_CONFIG; the Trainer would only find out when much is done."""
+    try:
+        cluster = json.loads(tf_config()).get("cluster", {})
+        machines = sum(len(cluster.get(job, ())) for job in ("chief", "worker"))
+    except (ValueError, AttributeError, TypeError):
+        return "TF_CONFIG is no JSON object with a cluster: unset it."
+    if machines < 2:
+        return None
+    return (
+        f"TF_CONFIG names {machines} machines, but a run that starts here trains on this one alone: unset TF_CONFIG, "
+        "or train on several with `digits vertex compile --train-machines` (docs/scaling.md)."
+    )
 
 
 def explain(outcome: Outcome, console: Console) -> int:

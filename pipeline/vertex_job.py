@@ -49,15 +49,33 @@ class Machine:
 
 
 @dataclass(frozen=True)
+class Cluster:
+    """Machines that train one network together, in a CustomJob of Vertex AI that the Trainer starts.
+
+    Attributes:
+        machines: how many, two or more.
+        machine_type: of Compute Engine, such as n1-standard-8.
+        project: Google Cloud project of the CustomJob.
+        region: location of Vertex AI.
+    """
+
+    machines: int
+    machine_type: str
+    project: str
+    region: str
+
+
+@dataclass(frozen=True)
 class JobConfig:
     """The containers of a job.
 
     Attributes:
         image: address of the image of all components.
-        trainer_image: the Trainer's image, if it is another: the one with CUDA.
-        accelerator: kind and number of the Trainer's accelerators, or None.
+        trainer_image: the image that trains, if it is another: the one with CUDA.
+        accelerator: kind and number of the accelerators of each machine that trains, or None.
         machines: machines by component; Vertex AI's default elsewhere.
         labels: labels of the job, for bills and searches.
+        cluster: where several machines train; None for the Trainer's own container.
     """
 
     image: str
@@ -65,13 +83,15 @@ class JobConfig:
     accelerator: tuple[str, int] | None = None
     machines: dict[str, Machine] = field(default_factory=dict)
     labels: dict[str, str] = field(default_factory=dict)
+    cluster: Cluster | None = None
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> JobConfig:
         """From what `dataclasses.asdict` made, by way of JSON."""
         machines = {name: Machine(**machine) for name, machine in values["machines"].items()}
         accelerator = tuple(values["accelerator"]) if values["accelerator"] else None
-        return cls(**{**values, "machines": machines, "accelerator": accelerator})
+        cluster = Cluster(**values["cluster"]) if values["cluster"] else None
+        return cls(**{**values, "machines": machines, "accelerator": accelerator, "cluster": cluster})
 
 
 def known_accelerators() -> list[str]:
@@ -155,7 +175,8 @@ def _changed_training(training: dict[str, Any], settings: Mapping[str, str]) -> 
         if settings["augment"] not in ("true", "false"):
             raise VertexError(f"augment is true or false, not {settings['augment']}.")
         training["augment"] = settings["augment"] == "true"
-    return asdict(TrainingParameters(**training))
+    # (what places the Trainer's machines, if there are several, stays)
+    return training | asdict(TrainingParameters.from_custom_config(training))
 
 
 def _changed_eval_config(text: str, thresholds: Mapping[str, float]) -> str:

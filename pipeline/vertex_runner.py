@@ -18,6 +18,7 @@ from tfx.orchestration.pipeline import Pipeline
 
 from pipeline.config import PipelineConfig
 from pipeline.graph import create_pipeline
+from pipeline.training_job import training_job
 from pipeline.vertex_job import JobConfig
 
 _ResourceSpec = pipeline_spec_pb2.PipelineDeploymentConfig.PipelineContainerSpec.ResourceSpec
@@ -44,7 +45,7 @@ def compile_job(config: PipelineConfig, job: JobConfig) -> dict[str, Any]:
     Raises:
         UnknownComponentError: a machine is given for a component that there is not.
     """
-    pipeline = create_pipeline(config, "kubeflow")
+    pipeline = create_pipeline(config, "kubeflow", _training_job(job))
     defaults = _runtime_defaults(pipeline)
     runner = KubeflowV2DagRunner(KubeflowV2DagRunnerConfig(default_image=job.image, use_pipeline_spec_2_1=True))
     compiled: dict[str, Any] = runner.run(pipeline, parameter_values=defaults, write_out=False)
@@ -63,7 +64,7 @@ def compile_job(config: PipelineConfig, job: JobConfig) -> dict[str, Any]:
         if name not in containers:
             raise UnknownComponentError(f"There is no component {name}; there are {', '.join(sorted(containers))}.")
         containers[name]["resources"] = json_format.MessageToDict(resources)
-    if job.trainer_image:
+    if job.trainer_image and not job.cluster:
         containers[_TRAINER]["image"] = job.trainer_image
     compiled["labels"] = {**compiled.get("labels", {}), **job.labels}
     return compiled
@@ -74,12 +75,27 @@ def _runtime_defaults(pipeline: Pipeline) -> dict[str, str]:
     return {value.name: value.default for value in properties if isinstance(value, RuntimeParameter)}
 
 
+def _training_job(job: JobConfig) -> dict[str, Any] | None:
+    cluster = job.cluster
+    if cluster is None:
+        return None
+    return training_job(
+        cluster.project,
+        cluster.region,
+        job.trainer_image or job.image,
+        machines=cluster.machines,
+        machine_type=cluster.machine_type,
+        accelerator=job.accelerator,
+        labels=job.labels,
+    )
+
+
 def _resources(job: JobConfig) -> dict[str, Any]:
     resources = {
         name: _ResourceSpec(cpu_limit=machine.cpus, memory_limit=machine.memory)
         for name, machine in job.machines.items()
     }
-    if job.accelerator:
+    if job.accelerator and not job.cluster:  # (there the machines of the cluster have them)
         kind, count = job.accelerator
         accelerator = _ResourceSpec.AcceleratorConfig(type=kind, count=count)
         resources.setdefault(_TRAINER, _ResourceSpec()).accelerator.CopyFrom(accelerator)

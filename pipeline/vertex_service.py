@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.config import PIPELINE_NAME
+from pipeline.training_job import place
 from pipeline.vertex_job import FOLDERS, VertexError, load_job, quiet_clients
 
 if TYPE_CHECKING:
@@ -19,6 +22,7 @@ LOGGING_API = "https://logging.googleapis.com"
 
 _SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 _LOG_PAGE = 1000
+_LOGIN = "Log in with `gcloud auth application-default login`"
 
 
 @dataclass(frozen=True)
@@ -108,7 +112,7 @@ def submit(
     Args:
         path: the job file.
         target: where it runs.
-        parameters: values of its runtime parameters.
+        parameters: values of its runtime parameters. Where several machines train, they go to the same target.
         enable_caching: for all components, or as compiled where None.
         dry_run: only make the request: no login, no network.
 
@@ -124,12 +128,19 @@ def submit(
     root = job["runtimeConfig"]["gcsOutputDirectory"]
     folders = {"root": root, **{name: parameters[name] for name in FOLDERS}}
     for name, folder in folders.items():
-        if not folder.startswith("gs://"):
+        if not re.match("gs://[^/]", folder):
             option = "--root of `digits vertex compile`" if name == "root" else f"--set {name}="
             raise VertexError(
                 f"Vertex AI cannot see {folder}: give a folder in a bucket, gs://BUCKET/FOLDER, with {option}."
             )
     _check_region(target.region)
+    training = place(
+        json.loads(parameters["training"]),
+        target.project,
+        target.region,
+        service_account=target.service_account,
+        kms_key=target.encryption_key,
+    )
     credentials = AnonymousCredentials() if dry_run else find_credentials()
     with _refusals(), quiet_clients():
         from google.cloud.aiplatform import PipelineJob  # noqa: PLC0415 (takes seconds)
@@ -140,7 +151,7 @@ def submit(
             display_name=job["displayName"],
             template_path=str(path),
             pipeline_root=root,
-            parameter_values=dict(parameters),
+            parameter_values={**parameters, "training": json.dumps(training)},
             enable_caching=enable_caching,
             encryption_spec_key_name=target.encryption_key,
             labels=job.get("labels"),
@@ -169,18 +180,28 @@ def status(target: Target, job_id: str | None = None) -> Status:
     Raises:
         VertexError: there is no such job, there are no credentials, or Vertex AI refuses.
     """
+    from google.api_core.exceptions import NotFound  # noqa: PLC0415
+
     _check_region(target.region)
     credentials = find_credentials()
     with _refusals(), quiet_clients():
         from google.cloud.aiplatform import PipelineJob  # noqa: PLC0415 (takes seconds)
 
-        place: dict[str, Any] = {"project": target.project, "location": target.region, "credentials": credentials}
+        where: dict[str, Any] = {"project": target.project, "location": target.region, "credentials": credentials}
         if job_id is not None:
-            job = PipelineJob.get(job_id, **place)
+            try:
+                job = PipelineJob.get(job_id, **where)
+            except NotFound as error:
+                raise VertexError(
+                    f"There is no job {job_id} in project {target.project}, region {target.region}: "
+                    "`digits vertex status` without a job shows the newest."
+                ) from error
         else:
-            jobs = PipelineJob.list(filter=f'display_name="{PIPELINE_NAME}"', order_by="create_time desc", **place)
+            jobs = PipelineJob.list(filter=f'display_name="{PIPELINE_NAME}"', order_by="create_time desc", **where)
             if not jobs:
-                raise VertexError(f"No job yet in project {target.project}, region {target.region}.")
+                raise VertexError(
+                    f"No job yet in project {target.project}, region {target.region}: `digits vertex submit` makes one."
+                )
             job = jobs[0]
         return _describe(job, target)
 
@@ -201,6 +222,9 @@ def logs(target: Target, found: Status, component: str | None = None, address: s
     from requests import RequestException  # noqa: PLC0415
 
     tasks = {task.log_id: task.name for task in found.tasks if task.log_id and component in (None, task.name)}
+    names = {task.name for task in found.tasks}
+    if component and names and component not in names:
+        raise VertexError(f"Job {found.job_id} has no component {component} yet; it has {', '.join(sorted(names))}.")
     if not tasks:
         which = f"{component} of job {found.job_id}" if component else f"Job {found.job_id}"
         raise VertexError(f"{which} has run no container yet. Its page: {found.console}")
@@ -212,7 +236,7 @@ def logs(target: Target, found: Status, component: str | None = None, address: s
         "orderBy": "timestamp asc",
         "pageSize": _LOG_PAGE,
     }
-    with AuthorizedSession(find_credentials()) as session:
+    with _refusals(), AuthorizedSession(find_credentials()) as session:
         while True:
             try:
                 response = session.post(f"{address}/v2/entries:list", json=request, timeout=60)
@@ -223,7 +247,7 @@ def logs(target: Target, found: Status, component: str | None = None, address: s
                 ) from error
             if not response.ok:
                 reason = answer.get("error", {}).get("message", response.reason)
-                raise VertexError(f"Cloud Logging refuses: {reason} See {found.console}")
+                raise VertexError(f"Cloud Logging refuses: {reason} The job's page: {found.console}")
             yield from (_log_entry(entry, tasks) for entry in answer.get("entries", ()))
             if not answer.get("nextPageToken"):
                 return
@@ -244,23 +268,42 @@ def find_credentials() -> Credentials:
             return google.auth.default(scopes=[_SCOPE])[0]
     except DefaultCredentialsError as error:
         raise VertexError(
-            "No Google Cloud credentials. Log in with `gcloud auth application-default login`, or name a key file in "
-            "the variable GOOGLE_APPLICATION_CREDENTIALS."
+            f"No Google Cloud credentials ({_reason(error).partition('. ')[0]}). {_LOGIN}, or name a key file in the "
+            "variable GOOGLE_APPLICATION_CREDENTIALS."
         ) from error
 
 
 @contextmanager
 def _refusals() -> Iterator[None]:
     """Turns an error of Google's APIs into a sentence."""
-    from google.api_core.exceptions import GoogleAPIError, NotFound  # noqa: PLC0415
-    from google.auth.exceptions import GoogleAuthError  # noqa: PLC0415
+    from google.api_core.exceptions import (  # noqa: PLC0415
+        Forbidden,
+        GoogleAPIError,
+        RetryError,
+        ServiceUnavailable,
+        Unauthorized,
+    )
+    from google.auth.exceptions import GoogleAuthError, TransportError  # noqa: PLC0415
 
     try:
         yield
-    except NotFound as error:
-        raise VertexError(f"Vertex AI finds no such job: {error.message}") from error
-    except (GoogleAPIError, GoogleAuthError) as error:
-        raise VertexError(f"Google Cloud refuses: {getattr(error, 'message', None) or error}") from error
+    except (RetryError, ServiceUnavailable, TransportError) as error:
+        raise VertexError(
+            f"Google Cloud cannot be reached: {_reason(error)}. Try again when the network is there."
+        ) from error
+    except (GoogleAuthError, Unauthorized) as error:
+        raise VertexError(f"Google Cloud does not take this login: {_reason(error)}. {_LOGIN}.") from error
+    except Forbidden as error:
+        raise VertexError(
+            f"Google Cloud refuses: {_reason(error)}. The roles that are needed stand in docs/vertex.md."
+        ) from error
+    except GoogleAPIError as error:
+        raise VertexError(f"Google Cloud refuses: {_reason(error)}.") from error
+
+
+def _reason(error: Exception) -> str:
+    """What Google's libraries say, without the objects they put beside it and without the full stop."""
+    return str(getattr(error, "message", None) or (error.args or [error])[0]).strip().rstrip(".")
 
 
 def _check_region(region: str) -> None:

@@ -10,6 +10,7 @@ import typer
 
 from models.parameters import TrainingParameters, source_fingerprint
 from models.registry import ARCHITECTURES
+from pipeline import beam_options
 from pipeline.config import state_folder
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ Xla = Annotated[
     typer.Option(envvar="DIGITS_XLA", help="Compile the training step with XLA.", show_default="on one GPU"),
 ]
 BeamRunner = Annotated[
-    Literal["direct", "dataflow", "flink", "spark"],
+    beam_options.BeamRunner,
     typer.Option(envvar="DIGITS_BEAM_RUNNER", help="Beam's engine for everything but training (docs/scaling.md)."),
 ]
 BeamWorkers = Annotated[
@@ -157,6 +158,20 @@ def training_parameters(
         mixed_precision=mixed_precision,
         xla=xla,
     )
+
+
+def beam_engine(
+    runner: beam_options.BeamRunner,
+    root: str,
+    workers: int | None,
+    image: str | None,
+    extra: list[str] | None,
+) -> tuple[str, ...]:
+    """The Beam options that the command line asks for; what does not fit together ends the command."""
+    try:
+        return beam_options.beam_args(runner, root, workers=workers, image=image, extra=extra or ())
+    except beam_options.BeamOptionsError as error:
+        stop(str(error))
 
 
 def absolute(folder: str) -> str:

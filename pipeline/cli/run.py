@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from pipeline.cli import options
-from pipeline.cli.options import absolute, stop, training_parameters
+from pipeline.cli.options import absolute, beam_engine, stop, training_parameters
 
 
 def run(
@@ -39,7 +39,6 @@ def run(
     from rich.console import Console
 
     from pipeline import data_store
-    from pipeline.beam_options import BeamOptionsError, beam_args
     from pipeline.config import PipelineConfig, Thresholds
     from pipeline.mnist import DataError
     from pipeline.supervisor import run_locally
@@ -47,10 +46,6 @@ def run(
     console = Console(highlight=False)
     root = root.rstrip("/") or "/"
     folder = data or f"{root}/data"
-    try:
-        engine = beam_args(beam_runner, root, workers=beam_workers, image=beam_image, extra=beam_arg or ())
-    except BeamOptionsError as error:
-        stop(str(error))
     config = PipelineConfig(
         data=absolute(folder),
         root=absolute(root),
@@ -61,7 +56,7 @@ def run(
         thresholds=Thresholds(min_accuracy, min_digit_accuracy, max_drop),
         baseline=baseline,
         enable_cache=not no_cache,
-        beam_args=engine,
+        beam_args=beam_engine(beam_runner, root, beam_workers, beam_image, beam_arg),
     )
 
     def prepare() -> None:

@@ -5,17 +5,19 @@ from __future__ import annotations
 import importlib.util
 import json
 import re
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pipeline.cli import options
-from pipeline.cli.options import stop, training_parameters
+from pipeline.cli.options import beam_engine, stop, training_parameters
+from pipeline.training_job import DEFAULT_MACHINE_TYPE
 
 if TYPE_CHECKING:
-    from pipeline.vertex_job import Machine
+    from pipeline.vertex_job import Cluster, Machine
     from pipeline.vertex_service import Target
 
 app = typer.Typer(no_args_is_help=True, help="The same pipeline on Google Cloud's Vertex AI (docs/vertex.md).")
@@ -30,6 +32,9 @@ Region = Annotated[
 Job = Annotated[str | None, typer.Argument(metavar="[JOB]", help="Job id; the newest job by default.")]
 
 _YAML = (".yaml", ".yml")
+
+_BUCKET = re.compile("[a-z0-9]+://[^/]")
+"""How an address in an object store begins."""
 
 _LABEL = re.compile(r"([a-z][a-z0-9_-]{0,62})=([a-z0-9_-]{0,63})")
 """What Google Cloud takes as a label: resource-manager/docs/labels-overview."""
@@ -84,11 +89,31 @@ def compile(  # noqa: A001 (the command's name)
     ] = None,
     accelerator: Annotated[
         str | None,
-        typer.Option(metavar="TYPE:COUNT", help="GPUs of the Trainer, such as NVIDIA_TESLA_T4:1.", show_default=False),
+        typer.Option(
+            metavar="TYPE:COUNT",
+            help="GPUs of each machine that trains, such as NVIDIA_TESLA_T4:1.",
+            show_default=False,
+        ),
     ] = None,
     trainer_image: Annotated[
-        str | None, typer.Option(help="The Trainer's image, the one with CUDA.", show_default="--image")
+        str | None, typer.Option(help="The image that trains, the one with CUDA.", show_default="--image")
     ] = None,
+    train_machines: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            help="Machines that train one network together. With 2 or more the Trainer starts a custom training job of "
+            "Vertex AI in --project and --region, and waits for it.",
+        ),
+    ] = 1,
+    train_machine_type: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TYPE", help="Type of each of several --train-machines.", show_default=DEFAULT_MACHINE_TYPE
+        ),
+    ] = None,
+    project: Project = None,
+    region: Region = None,
     machine: Annotated[
         list[str] | None,
         typer.Option(
@@ -111,24 +136,19 @@ def compile(  # noqa: A001 (the command's name)
 
     Model, training, thresholds, data and push folder are the job's defaults: `digits vertex submit --set` changes them.
     """
-    from pipeline.beam_options import BeamOptionsError, beam_args
     from pipeline.config import PipelineConfig, Thresholds
     from pipeline.vertex_job import IMAGE_SCHEMA_FILE, JobConfig, VertexError, compile_in_child
 
     _demand_extra()
     if image is None:
         stop("No image. Build and push it (docs/vertex.md), then give its address in --image or DIGITS_IMAGE.")
-    if root is None or "://" not in root:
+    if root is None or not _BUCKET.match(root):
         stop("The containers see no folder of this machine: give --root a folder in a bucket, gs://BUCKET/FOLDER.")
     if output.suffix in _YAML and baseline == "latest":
         stop("Kubeflow Pipelines' own engine cannot look up a baseline: add --baseline none for a YAML file.")
     root = root.rstrip("/")
-    if beam_runner != "direct":
-        beam_image = beam_image or image  # it holds what the engine's workers need
-    try:
-        engine = beam_args(beam_runner, root, workers=beam_workers, image=beam_image, extra=beam_arg or ())
-    except BeamOptionsError as error:
-        stop(str(error))
+    if beam_runner != "direct" and beam_image is None:
+        stop("Beam's workers start in an image of their own: make it (docs/vertex.md), then give it in --beam-image.")
     config = PipelineConfig(
         data=_remote(data or f"{root}/data", "--data"),
         root=root,
@@ -140,7 +160,7 @@ def compile(  # noqa: A001 (the command's name)
         baseline=baseline,
         schema_file=schema_file or IMAGE_SCHEMA_FILE,
         enable_cache=not no_cache,
-        beam_args=engine,
+        beam_args=beam_engine(beam_runner, root, beam_workers, beam_image, beam_arg),
     )
     job = JobConfig(
         image=image,
@@ -149,6 +169,10 @@ def compile(  # noqa: A001 (the command's name)
         machines=dict(map(_machine, machine or ())),
         labels=dict(map(_label, label or ())),
     )
+    if train_machines > 1:
+        job = replace(job, cluster=_cluster(train_machines, train_machine_type, project, region, job.machines))
+    elif train_machine_type:
+        stop("--train-machine-type is for several --train-machines: give one machine's size as --machine Trainer=8,30.")
     try:
         compiled = compile_in_child(config, job)
     except VertexError as error:
@@ -283,15 +307,33 @@ def _target(
 ) -> Target:
     from pipeline.vertex_service import Target
 
+    return Target(*_place(project, region), service_account, encryption_key)
+
+
+def _place(project: str | None, region: str | None) -> tuple[str, str]:
     if not project:
         stop("No project. Give one in --project or GOOGLE_CLOUD_PROJECT.")
     if not region:
         stop("No region. Give one in --region or GOOGLE_CLOUD_REGION, such as europe-west4.")
-    return Target(project, region, service_account, encryption_key)
+    return project, region
+
+
+def _cluster(
+    machines: int,
+    machine_type: str | None,
+    project: str | None,
+    region: str | None,
+    sizes: Mapping[str, Machine],
+) -> Cluster:
+    from pipeline.vertex_job import Cluster
+
+    if "Trainer" in sizes:
+        stop("Several --train-machines are sized by --train-machine-type: leave --machine Trainer=... out.")
+    return Cluster(machines, machine_type or DEFAULT_MACHINE_TYPE, *_place(project, region))
 
 
 def _remote(folder: str, option: str) -> str:
-    if "://" not in folder:
+    if not _BUCKET.match(folder):
         stop(f"The containers see no folder of this machine: give {option} a folder in a bucket, gs://BUCKET/FOLDER.")
     return folder
 

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from pipeline import vertex_job, vertex_service
 from pipeline.cli import app
-from pipeline.vertex_job import Machine, VertexError
+from pipeline.vertex_job import Cluster, Machine, VertexError
 from pipeline.vertex_service import LogEntry, Status, Target, Task
 
 PLACE = ["--project", "proj", "--region", "europe-west4"]
@@ -66,16 +66,30 @@ def test_compile_writes_a_job_from_its_options(here, compiled):
     assert (job.trainer_image, job.labels) == ("place/cuda:1", {"team": "digits"})
 
 
-def test_beams_workers_elsewhere_run_in_the_jobs_image(compiled):
-    project = ["--beam-arg", "--project=proj", "--beam-arg", "--region=europe-west4"]
+def test_beams_workers_elsewhere_have_an_image_of_their_own(compiled):
+    dataflow = ["--beam-runner", "dataflow", "--beam-arg", "--project=proj", "--beam-arg", "--region=europe-west4"]
 
-    done = call("compile", *IMAGE, "--beam-runner", "dataflow", *project, "--xla", "--train-memory", "64")
+    assert "give it in --beam-image" in call("compile", *IMAGE, *dataflow).stderr
+    done = call("compile", *IMAGE, *dataflow, "--beam-image", "place/digits:1-beam", "--xla", "--train-memory", "64")
 
     assert done.exit_code == 0, done.output
     ((config, _),) = compiled
     assert "--runner=DataflowRunner" in config.beam_args
-    assert "--sdk_container_image=place/digits:1" in config.beam_args
+    assert "--sdk_container_image=place/digits:1-beam" in config.beam_args
     assert (config.training.xla, config.training.memory_mib) == (True, 64)
+
+
+def test_several_machines_train_in_one_place(compiled):
+    done = call("compile", *IMAGE, *PLACE, "--train-machines", "4", "--accelerator", "NVIDIA_TESLA_T4:2")
+
+    assert done.exit_code == 0, done.output
+    assert call("compile", *IMAGE, *PLACE, "--train-machines=2", "--train-machine-type=g2-standard-8").exit_code == 0
+    assert call("compile", *IMAGE, *PLACE).exit_code == 0
+    (_, four), (_, two), (_, one) = compiled
+    assert four.cluster == Cluster(4, "n1-standard-8", "proj", "europe-west4")
+    assert four.accelerator == ("NVIDIA_TESLA_T4", 2)
+    assert two.cluster == Cluster(2, "g2-standard-8", "proj", "europe-west4")
+    assert one.cluster is None
 
 
 def test_yaml_is_the_pipeline_alone_as_kubeflow_pipelines_reads_it(here, compiled):
@@ -98,6 +112,7 @@ def test_the_compilers_refusal_is_the_commands(monkeypatch):
     [
         (["compile"], 1, "Error: No image. "),
         (["compile", "--image", "i"], 1, "Error: The containers see no folder of this machine: give --root "),
+        (["compile", "--image", "i", "--root", "gs://"], 1, "folder of this machine: give --root a folder in a bucket"),
         (["compile", *IMAGE, "--output", "job.yaml"], 1, "Error: Kubeflow Pipelines' own engine cannot look up"),
         (["compile", *IMAGE, "--beam-arg", "--no_such_option=1"], 1, "no_such_option"),
         (["compile", *IMAGE, "--data", "data"], 1, "Error: The containers see no folder of this machine: give --data "),
@@ -108,6 +123,11 @@ def test_the_compilers_refusal_is_the_commands(monkeypatch):
         (["compile", *IMAGE, "--machine", "Trainer=0,8"], 2, "is not COMPONENT=CPUS,GB"),
         (["compile", *IMAGE, "--machine", "Trainer=1.2.3,8"], 2, "is not COMPONENT=CPUS,GB"),
         (["compile", *IMAGE, "--label", "Team=Digits"], 2, "is not KEY=VALUE"),
+        (["compile", *IMAGE, "--train-machines", "2"], 1, "Error: No project. "),
+        (["compile", *IMAGE, "--train-machines", "2", "--project", "p"], 1, "Error: No region. "),
+        (["compile", *IMAGE, "--train-machines", "0"], 2, "--train-machines"),
+        (["compile", *IMAGE, "--train-machine-type", "n1-standard-8"], 1, "is for several --train-machines"),
+        (["compile", *IMAGE, *PLACE, "--train-machines", "2", "--machine", "Trainer=8,30"], 1, "--train-machine-type"),
         (["submit"], 1, "Error: No project. "),
         (["submit", "--project", "p"], 1, "Error: No region. "),
         (["submit", *PLACE], 1, "Error: job.json cannot be read (No such file or directory). `digits vertex compile`"),

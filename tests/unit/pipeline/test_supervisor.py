@@ -230,3 +230,35 @@ def test_a_root_that_cannot_be_used_is_one_sentence(run, config):
 
     assert status == 1
     assert screen == f"{config.root} cannot be used (Not a directory). Put that right, or choose another --root.\n"
+
+
+CLUSTER = {"chief": ["10.0.0.1:2222"], "worker": ["10.0.0.2:2222", "10.0.0.3:2222"]}
+
+
+@pytest.mark.parametrize(
+    ("tf_config", "sentence"),
+    [
+        (json.dumps({"cluster": CLUSTER, "task": {"type": "chief", "index": 0}}), "TF_CONFIG names 3 machines, but"),
+        ("", "TF_CONFIG is no JSON object with a cluster: unset it."),
+        ('["chief"]', "TF_CONFIG is no JSON object with a cluster: unset it."),
+        ('{"cluster": {"worker": 2}}', "TF_CONFIG is no JSON object with a cluster: unset it."),
+    ],
+)
+def test_a_cluster_that_cannot_be_joined_is_said_before_anything_is_done(
+    run, config, tmp_path, monkeypatch, tf_config, sentence
+):
+    monkeypatch.setenv("TF_CONFIG", tf_config)
+    status, screen = run(f"tell({SUMMARY!r})")
+
+    assert status == 1
+    assert screen.startswith(sentence)
+    assert screen.count("\n") == 1
+    assert not Path(config.root).exists()
+    assert not Path(config.push_dir).exists()
+
+
+@pytest.mark.parametrize("cluster", [{}, {"worker": ["localhost:2222"]}, {"chief": ["a:1"], "evaluator": ["b:1"]}])
+def test_a_cluster_of_one_runs(run, monkeypatch, cluster):
+    monkeypatch.setenv("TF_CONFIG", json.dumps({"cluster": cluster}))
+
+    assert run(f"tell({SUMMARY!r})")[0] == 0

@@ -1,7 +1,9 @@
 import json
-from dataclasses import asdict
+import re
+from dataclasses import asdict, replace
 
 import pytest
+from apache_beam.runners.portability.sdk_container_builder import SDK_CONTAINER_ENTRYPOINT
 from google.cloud.aiplatform_v1.types import AcceleratorType
 
 from models.parameters import TrainingParameters
@@ -10,6 +12,7 @@ from pipeline.config import SCHEMA_FILE
 from pipeline.vertex_job import (
     IMAGE_SCHEMA_FILE,
     SETTINGS,
+    Cluster,
     JobConfig,
     Machine,
     VertexError,
@@ -38,7 +41,9 @@ def training(job, **settings):
 def test_a_job_keeps_its_containers_through_json():
     job = JobConfig("image", "cuda", ("NVIDIA_L4", 1), {"Trainer": Machine(8, 30)}, {"team": "digits"})
 
+    several = replace(job, cluster=Cluster(4, "n1-standard-8", "proj", "europe-west4"))
     assert JobConfig.from_dict(json.loads(json.dumps(asdict(job)))) == job
+    assert JobConfig.from_dict(json.loads(json.dumps(asdict(several)))) == several
     assert JobConfig.from_dict(json.loads(json.dumps(asdict(JobConfig("image"))))) == JobConfig("image")
 
 
@@ -59,6 +64,13 @@ def test_settings_change_what_they_name_and_nothing_else(job):
 
     assert changed == TRAINING | {"epochs": 10, "learning_rate": 0.001, "augment": False, "seed": 7, "batch_size": 64}
     assert parameter_values(job, {"push_dir": "gs://c/d"})["push_dir"] == "gs://c/d"
+
+
+def test_settings_leave_alone_who_trains(job):
+    machines = {"ai_platform_enable_vertex": True, "ai_platform_training_args": {"project": "proj"}}
+    job["runtimeConfig"]["parameterValues"]["training"] = json.dumps(TRAINING | machines)
+
+    assert training(job, epochs="10") == TRAINING | machines | {"epochs": 10}
 
 
 def test_another_model_brings_its_recipe(job):
@@ -118,6 +130,17 @@ def test_a_file_that_is_no_job_is_refused(tmp_path, text, sentence):
 def test_a_missing_file_names_the_command_that_makes_it(tmp_path):
     with pytest.raises(VertexError, match=r"`digits vertex compile` makes it"):
         load_job(tmp_path / "job.json")
+
+
+def test_the_image_of_beams_workers_has_the_launcher_of_its_beam():
+    root = SCHEMA_FILE.parents[1]
+    lock = (root / "requirements/py311plus.txt").read_text(encoding="utf-8")
+    dockerfile = (root / "Dockerfile").read_text(encoding="utf-8")
+
+    (release,) = re.findall(r"^apache-beam==([0-9.]+) ", lock, re.MULTILINE)
+    (python,) = re.findall("PYTHON_IMAGE=python:([0-9.]+)-", dockerfile)
+    assert f"COPY --from=apache/beam_python{python}_sdk:{release} /opt/apache/beam /opt/apache/beam\n" in dockerfile
+    assert f'ENTRYPOINT ["{SDK_CONTAINER_ENTRYPOINT}"]\n' in dockerfile
 
 
 def test_the_image_holds_the_schema_where_jobs_expect_it():

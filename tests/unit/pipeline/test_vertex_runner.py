@@ -3,14 +3,22 @@
 import json
 from dataclasses import asdict, replace
 
+import absl.logging
+import google.auth
 import pytest
+from google.auth.credentials import AnonymousCredentials
+from google.cloud.aiplatform_v1.services.job_service import JobServiceClient
+from google.cloud.aiplatform_v1.types import CustomJob, JobState
 from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2
+from tfx.components.util import udf_utils
+from tfx.orchestration.kubeflow.v2.container import kubeflow_v2_run_executor
+from tfx.scripts import run_executor
 
 from models.parameters import TrainingParameters
 from pipeline.config import PIPELINE_NAME, PipelineConfig, Thresholds
 from pipeline.graph import JOB_NAME
-from pipeline.vertex_job import JobConfig, Machine, parameter_values
+from pipeline.vertex_job import Cluster, JobConfig, Machine, parameter_values
 from pipeline.vertex_runner import UnknownComponentError, compile_job
 
 CONFIG = PipelineConfig(
@@ -148,6 +156,94 @@ def test_containers_run_our_executors(containers):
     assert executors["AnomalyGate"] == "components.anomaly_gate.AnomalyGate_Executor"
     assert executors["VersionedPusher"] == "components.versioned_pusher.Executor"
     assert containers["MnistExampleGen"].lifecycle.pre_cache_check.command
+
+
+def test_several_machines_train_what_the_job_is_told_when_it_is_submitted(tmp_path, monkeypatch):
+    cluster = Cluster(3, "n1-standard-8", "proj", "europe-west4")
+    job = compile_job(CONFIG, replace(JOB, machines={}, cluster=cluster))
+    container = job["pipelineSpec"]["deploymentSpec"]["executors"]["Trainer_executor"]["container"]
+    values = parameter_values(job, {"epochs": "20", "learning_rate": "0.5", "push_dir": "gs://bucket/elsewhere"})
+    sent, trained = [], []
+
+    def create(client, *, parent, custom_job):
+        sent.append((client.api_endpoint, parent, CustomJob(custom_job)))
+        return CustomJob(name="projects/1/locations/here/customJobs/7")
+
+    def train(fn_args):
+        (tmp_path / "model/Format-Serving").mkdir(parents=True)
+        trained.append(fn_args)
+
+    monkeypatch.setattr(google.auth, "default", lambda **options: (AnonymousCredentials(), "proj"))
+    monkeypatch.setattr(JobServiceClient, "create_custom_job", create)
+    ended = CustomJob(state=JobState.JOB_STATE_SUCCEEDED)
+    monkeypatch.setattr(JobServiceClient, "get_custom_job", lambda client, **options: ended)
+    monkeypatch.setattr(absl.logging, "set_verbosity", lambda level: None)
+    # (TFX loads the module of a run_fn anew for each call)
+    monkeypatch.setattr(udf_utils, "get_fn", lambda properties, name: {"models.train.run_fn": train}[properties[name]])
+
+    # In the Trainer's container: its own arguments, with what Vertex AI fills in.
+    executor_input = _executor_input(job["pipelineSpec"], values, tmp_path)
+    arguments = [json.dumps(executor_input) if argument == "{{$}}" else argument for argument in container["args"]]
+    assert container["command"] == ["python", "-m", kubeflow_v2_run_executor.__name__]
+    kubeflow_v2_run_executor.main(kubeflow_v2_run_executor._parse_flags(arguments))
+
+    ((endpoint, parent, custom_job),) = sent
+    assert (endpoint, parent) == ("europe-west4-aiplatform.googleapis.com", "projects/proj/locations/europe-west4")
+    chief, others = custom_job.job_spec.worker_pool_specs
+    assert (chief.replica_count, others.replica_count) == (1, 2)
+    assert chief.machine_spec == others.machine_spec
+    assert (chief.machine_spec.accelerator_type.name, chief.machine_spec.accelerator_count) == JOB.accelerator
+    assert chief.container_spec.image_uri == others.container_spec.image_uri == JOB.trainer_image
+    assert custom_job.labels["team"] == "digits"
+    assert container["image"] == JOB.image, "who waits needs no GPU"
+    assert "accelerator" not in container.get("resources", {})
+    assert not trained
+
+    # On each machine: the CustomJob's own command.
+    command = list(others.container_spec.command)
+    assert command[:3] == ["python", "-m", run_executor.__name__]
+    run_executor.main(run_executor.parse_flags(command[3:]))
+
+    (fn_args,) = trained
+    told = TrainingParameters.from_custom_config(fn_args.custom_config)
+    assert told == replace(CONFIG.training, epochs=20, learning_rate=0.5)
+    assert fn_args.train_files == [str(tmp_path / "examples/Split-train/*")]
+    assert fn_args.serving_model_dir == str(tmp_path / "model/Format-Serving")
+
+
+def _executor_input(spec, values, folder):
+    """What Vertex AI fills in for the Trainer's container: ExecutorInput of pipeline_spec.proto."""
+    task, component = spec["root"]["dag"]["tasks"]["Trainer"], spec["components"]["Trainer"]
+    parameters = {
+        name: values[source["componentInputParameter"]]
+        if "componentInputParameter" in source
+        else source["runtimeValue"]["constant"]
+        for name, source in task["inputs"]["parameters"].items()
+    }
+
+    def artifacts(definitions):
+        facts = {"split_names": '["train", "eval"]'}
+        return {
+            name: {
+                "artifacts": [
+                    {
+                        "name": f"projects/1/locations/here/metadataStores/default/artifacts/{number}",
+                        "uri": str(folder / name),
+                        "type": definition["artifactType"],
+                        "metadata": facts if name == "examples" else {},
+                    }
+                ]
+            }
+            for number, (name, definition) in enumerate(definitions["artifacts"].items())
+        }
+
+    return {
+        "inputs": {"parameterValues": parameters, "artifacts": artifacts(component["inputDefinitions"])},
+        "outputs": {
+            "artifacts": artifacts(component["outputDefinitions"]),
+            "outputFile": str(folder / "executor_output.json"),
+        },
+    }
 
 
 def test_changed_thresholds_are_those_compiled_in(job):

@@ -1,19 +1,31 @@
 """Google's own clients up to the calls that would leave this machine; those are answered here."""
 
 import json
+import re
 import threading
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import google.auth
 import pytest
-from google.api_core.exceptions import Forbidden, NotFound, PermissionDenied
+from google.api_core.exceptions import (
+    Forbidden,
+    NotFound,
+    PermissionDenied,
+    RetryError,
+    ServiceUnavailable,
+    Unauthenticated,
+)
 from google.auth.credentials import AnonymousCredentials
+from google.auth.exceptions import RefreshError, TransportError
+from google.auth.transport.requests import AuthorizedSession
 from google.cloud import storage
 from google.cloud.aiplatform_v1.services.pipeline_service import PipelineServiceClient
 from google.cloud.aiplatform_v1.types import PipelineJob, PipelineState, PipelineTaskDetail
 
 from pipeline import vertex_service
+from pipeline.training_job import training_job
 from pipeline.vertex_job import VertexError
 from pipeline.vertex_service import LogEntry, Status, Target, Task
 
@@ -127,6 +139,20 @@ def test_a_job_is_submitted_as_its_target_says(job_file, sent):
     assert not job.pipeline_spec["root"]["dag"]["tasks"]["Trainer"]["cachingOptions"]["enableCache"]
 
 
+def test_several_machines_train_where_and_as_whom_the_job_runs(job_file, sent):
+    machines = training_job("elsewhere", "us-central1", "digits:1", machines=3)
+
+    vertex_service.submit(job_file, TARGET, VALUES | {"training": json.dumps({"epochs": 9, **machines})})
+
+    training = json.loads(sent[0]["pipeline_job"].runtime_config.parameter_values["training"])
+    assert training["epochs"] == 9
+    assert training["ai_platform_vertex_region"] == TARGET.region
+    job = training["ai_platform_training_args"]
+    assert job["project"] == TARGET.project
+    assert job["job_spec"]["service_account"] == TARGET.service_account
+    assert job["encryption_spec"]["kms_key_name"] == TARGET.encryption_key
+
+
 def test_as_compiled_the_cache_stays_on(job_file, sent):
     vertex_service.submit(job_file, TARGET, VALUES)
 
@@ -163,6 +189,12 @@ def test_a_missing_bucket_is_said_before_anything_is_sent(job_file, sent, monkey
     assert not sent
 
 
+def test_an_address_without_a_bucket_is_refused(job_file, sent):
+    with pytest.raises(VertexError, match=r"Vertex AI cannot see gs://: .* with --set data="):
+        vertex_service.submit(job_file, TARGET, VALUES | {"data": "gs://"})
+    assert not sent
+
+
 def test_a_local_folder_is_refused(job_file, sent):
     with pytest.raises(VertexError, match=r"Vertex AI cannot see runs/data: .* with --set data="):
         vertex_service.submit(job_file, TARGET, VALUES | {"data": "runs/data"})
@@ -174,8 +206,22 @@ def test_without_credentials_the_next_step_is_named(job_file, tmp_path, monkeypa
     monkeypatch.setenv("NO_GCE_CHECK", "true")  # else it asks for a metadata server
     monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS", raising=False)
 
-    with pytest.raises(VertexError, match=r"No Google Cloud credentials. .*gcloud auth application-default login"):
+    with pytest.raises(VertexError, match=r"No Google Cloud credentials .*gcloud auth application-default login"):
         vertex_service.submit(job_file, TARGET, VALUES)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [(None, r"\(File .*key.json was not found\)"), ("not json", r"\(File .*key.json is not a valid json file\)")],
+)
+def test_a_key_file_that_does_not_serve_is_named(tmp_path, monkeypatch, text, reason):
+    key = tmp_path / "key.json"
+    if text:
+        key.write_text(text)
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(key))
+
+    with pytest.raises(VertexError, match=reason):
+        vertex_service.find_credentials()
 
 
 def test_an_unknown_region_is_refused(job_file):
@@ -189,7 +235,33 @@ def test_a_refusal_is_a_sentence(job_file, sent, monkeypatch):
 
     monkeypatch.setattr(PipelineServiceClient, "create_pipeline_job", refuse)
 
-    with pytest.raises(VertexError, match=r"refuses: Permission 'aiplatform.pipelineJobs.create' denied."):
+    with pytest.raises(
+        VertexError, match=r"refuses: Permission 'aiplatform.pipelineJobs.create' denied. The roles .* docs"
+    ):
+        vertex_service.submit(job_file, TARGET, VALUES)
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (ServiceUnavailable("failed to connect"), "Google Cloud cannot be reached: failed to connect. Try again"),
+        (RetryError("Timeout of 120 s", None), "Google Cloud cannot be reached: Timeout of 120 s. Try again"),
+        (TransportError("no route", "more"), "Google Cloud cannot be reached: no route. Try again"),
+        (
+            RefreshError("invalid_grant: Bad Request", {}),
+            "does not take this login: invalid_grant: Bad Request. Log in",
+        ),
+        (Unauthenticated("Invalid token."), "does not take this login: Invalid token. Log in with `gcloud auth"),
+        (NotFound("Project 'proj' not found."), "Google Cloud refuses: Project 'proj' not found."),
+    ],
+)
+def test_what_goes_wrong_on_the_way_says_what_to_do(job_file, sent, monkeypatch, error, sentence):
+    def fail(client, **request):
+        raise error
+
+    monkeypatch.setattr(PipelineServiceClient, "create_pipeline_job", fail)
+
+    with pytest.raises(VertexError, match=re.escape(sentence)):
         vertex_service.submit(job_file, TARGET, VALUES)
 
 
@@ -212,7 +284,7 @@ def test_a_job_that_is_not_there_is_said(found, monkeypatch):
 
     monkeypatch.setattr(PipelineServiceClient, "get_pipeline_job", missing)
 
-    with pytest.raises(VertexError, match="finds no such job"):
+    with pytest.raises(VertexError, match=r"no job digits-0 in project proj, region europe-west4: .* without a job"):
         vertex_service.status(TARGET, "digits-0")
 
 
@@ -296,10 +368,27 @@ def test_refused_logs_lead_to_the_jobs_page(login, logging_api):
     address, _, answers = logging_api
     answers += [(403, {"error": {"message": "Permission 'logging.logEntries.list' denied."}})]
 
-    with pytest.raises(VertexError, match=r"Permission 'logging.logEntries.list' denied. See https://page"):
+    with pytest.raises(VertexError, match=r"Permission 'logging.logEntries.list' denied. The job's page: https://page"):
         list(vertex_service.logs(TARGET, STATUS, address=address))
 
 
 def test_logs_of_what_did_not_run(login):
+    waiting = replace(STATUS, tasks=(*STATUS.tasks, Task("Evaluator", "pending", None, "", "")))
+
     with pytest.raises(VertexError, match="Evaluator of job digits-1 has run no container yet"):
-        list(vertex_service.logs(TARGET, STATUS, "Evaluator"))
+        list(vertex_service.logs(TARGET, waiting, "Evaluator"))
+
+
+def test_logs_of_what_there_is_not(login):
+    with pytest.raises(VertexError, match=r"has no component Trainr yet; it has MnistExampleGen, Trainer\."):
+        list(vertex_service.logs(TARGET, STATUS, "Trainr"))
+
+
+def test_logs_after_a_login_ran_out(login, monkeypatch):
+    def refuse(session, *arguments, **options):
+        raise RefreshError("Reauthentication is needed.", {})
+
+    monkeypatch.setattr(AuthorizedSession, "post", refuse)
+
+    with pytest.raises(VertexError, match=r"does not take this login: Reauthentication is needed\. Log in with"):
+        list(vertex_service.logs(TARGET, STATUS))
