@@ -27,6 +27,7 @@ from rich.console import Console
 from rich.text import Text
 
 from pipeline.config import LOCK_FILE, PipelineConfig, child_environment
+from pipeline.history import HistoryError, check_database
 from pipeline.run_view import RunView, describe_summary
 
 PUSHED, FAILED, NOT_BLESSED, INTERRUPTED = 0, 1, 3, 130
@@ -140,6 +141,7 @@ def follow(
         with closing(_events(config, log_path, verbose)) as events:
             try:
                 next(events)
+                check_database(config.state_folder)
                 prepare()
                 with view:
                     for event in events:
@@ -147,6 +149,9 @@ def follow(
                         view.show(event)
             except KeyboardInterrupt:
                 status = INTERRUPTED
+            except HistoryError as error:
+                console.out(str(error), style="red", highlight=False)
+                return None
             except _ChildEndedError as error:
                 status = error.status
         return Outcome(last, status, log_path)
