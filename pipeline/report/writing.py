@@ -283,8 +283,8 @@ def _explain_test(comparisons: int, seeds: bool) -> str:
         text += f", after Holm's adjustment for {comparisons} comparisons"
     if seeds:
         text += (
-            ". Of several seeds the one with the median accuracy is compared, of an even number the lower of the two in "
-            "the middle: the test is about these models, and the range over the seeds shows how much another seed changes"
+            ". Of several seeds the one with the median accuracy is compared, of an even number the lower of the two "
+            "in the middle: the test is about these models; the range over the seeds shows what another seed does"
         )
     return f"{text}."
 
