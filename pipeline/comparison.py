@@ -13,8 +13,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, Group, RenderableType
 from rich.table import Table
+from rich.text import Text
 
 from models.registry import ARCHITECTURES
 from pipeline.comparison_view import ComparisonView
@@ -22,7 +23,7 @@ from pipeline.config import PipelineConfig
 from pipeline.history import HistoryError, Run, read_runs
 from pipeline.report import ReportError
 from pipeline.report.process import write_report_in_child
-from pipeline.supervisor import FAILED, explain, follow
+from pipeline.supervisor import FAILED, INTERRUPTED, explain, follow
 
 COMPARED = 0
 
@@ -99,12 +100,18 @@ def compare_locally(
                 verbose=verbose,
             )
             summary = outcome.summary if outcome else None
-            view.end(combination.label, summary)
+            interrupted = outcome is not None and outcome.status == INTERRUPTED
+            view.end(combination.label, summary, interrupted=interrupted)
             if summary:
                 run_ids.append(summary["run_id"])
                 continue
+            ends = interrupted or not run_view.trainer_started
+            if ends:
+                view.close()
+            elif console.is_terminal:
+                console.out(f"{combination.label}:", highlight=False)
             status = explain(outcome, console) if outcome else FAILED
-            if status != FAILED or not run_view.trainer_started:
+            if ends:
                 return status
     if not run_ids:
         return FAILED
@@ -114,18 +121,21 @@ def compare_locally(
     except ReportError as error:
         console.out(f"Error: {error}", style="red", highlight=False)
         return FAILED
-    console.print(describe_report(json.loads(page.with_suffix(".json").read_text(encoding="utf-8"))))
+    except KeyboardInterrupt:
+        console.out("Interrupted. The same command writes the report: the models are kept.", highlight=False)
+        return INTERRUPTED
+    console.print("", describe_report(json.loads(page.with_suffix(".json").read_text(encoding="utf-8"))), "", sep="\n")
     console.out(f"Report: {page}", highlight=False)
     return status
 
 
-def describe_report(report: dict[str, Any]) -> Table:
+def describe_report(report: dict[str, Any]) -> RenderableType:
     """The table at the end of a comparison, and its conclusions.
 
     Args:
         report: what report.json holds.
     """
-    table = Table(box=None, pad_edge=False, caption="\n".join(report["conclusions"]), caption_justify="left")
+    table = Table(box=None, pad_edge=False)
     for name in ("Model", "Accuracy", "95 % interval", "Predecessor's", "Worst digit"):
         table.add_column(name, justify="left" if name == "Model" else "right", no_wrap=True)
     for model in report["models"]:
@@ -139,7 +149,7 @@ def describe_report(report: dict[str, Any]) -> Table:
             f"{published:.2%}" if published else "–",
             f"{worst}: {by_digit[worst]:.2%}",
         )
-    return table
+    return Group(table, "", *map(Text, report["conclusions"])) if report["conclusions"] else table
 
 
 def is_trained(config: PipelineConfig, runs: Iterable[Run]) -> bool:

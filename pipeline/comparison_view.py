@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Mapping
+from pathlib import Path
 from statistics import mean
 from types import TracebackType
 from typing import Any
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.live import Live
+from rich.segment import Segment, Segments
 from rich.table import Table
 from rich.text import Text
 
@@ -22,9 +24,16 @@ class CombinationView(RunView):
 
     def __init__(self, console: Console):
         super().__init__(console, nested=True)
+        self.log: Path | None = None
         self.trainer_started = False
         self.trained_since: float | None = None  # when training began, or nothing was left to train
         self.training_seconds = 0.0
+
+    def show_log(self, path: Path) -> None:
+        """Takes where the libraries' output is; on a terminal it is part of the view, not a line for each run."""
+        self.log = path
+        if not self._quiet:
+            super().show_log(path)
 
     def show(self, event: dict[str, Any]) -> None:
         """Takes one event."""
@@ -65,6 +74,7 @@ class ComparisonView:
         self._seconds: dict[str, float] = {}
         self._beside_training: list[float] = []
         self._at_work: tuple[str, CombinationView] | None = None
+        self._closed = False
         self._live = Live(self, console=console, refresh_per_second=4) if console.is_terminal else None
 
     def __enter__(self) -> ComparisonView:
@@ -77,7 +87,12 @@ class ComparisonView:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Leaves the last state on the screen."""
+        self.close()
+
+    def close(self) -> None:
+        """The comparison is over: leaves the matrix on the screen; what is said from now on stands below it."""
         self._at_work = None
+        self._closed = True
         if self._live:
             self._live.stop()
 
@@ -92,17 +107,18 @@ class ComparisonView:
             self._say(f"[{position}/{len(self._combinations)}] {label}{self._describe_left(' (about {} left in all)')}")
         return view
 
-    def end(self, label: str, summary: dict[str, Any] | None) -> None:
+    def end(self, label: str, summary: dict[str, Any] | None, *, interrupted: bool = False) -> None:
         """A run ended.
 
         Args:
             label: whose.
             summary: pipeline.summary.Summary as a dict, None where the run failed.
+            interrupted: whether it did not fail but was interrupted.
         """
         self._seconds[label] = time.monotonic() - self._started[label]
         if self._at_work:
             self._learn(self._at_work[1], label, summary)
-        self._states[label] = "done" if summary else "failed"
+        self._states[label] = "done" if summary else "interrupted" if interrupted else "failed"
         if summary:
             self._trained.add(label)
             evaluation = summary["evaluation"]
@@ -112,12 +128,31 @@ class ComparisonView:
         self._at_work = None
         if not self._live:
             took = describe_duration(self._seconds[label])
-            self._say(f"{label}: {self._results.get(label, 'failed')}, {took}")
+            self._say(f"{label}: {self._results.get(label, self._states[label])}, {took}")
 
-    def __rich__(self) -> RenderableType:
-        """The matrix as it stands, the components of the run at work, and the time left."""
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """The matrix as it stands, the components of the run at work, the time left and where the log is.
+
+        A window that is too low for that gets one component and, if need be, the part of the matrix around the run at
+        work: what does not fit would be cut off from below, and with it how far the training is.
+        """
+        if self._closed:
+            yield self._matrix(range(len(self._states)))
+            return
+        below = self._below(console, options, whole=True)
+        if len(self._states) + len(below) > options.max_height:
+            below = self._below(console, options, whole=False)
+        yield self._matrix(self._part(options.max_height - len(below)))
+        yield from (Segments([*line, Segment.line()]) for line in below)
+
+    def _matrix(self, part: range) -> Table:
+        """These of its lines, and how many there are above and below them."""
+        labels = list(self._states)
         table = Table.grid(padding=(0, 2))
-        for label, state in self._states.items():
+        if part.start:
+            table.add_row("", Text(f"{part.start} more above", style="dim"))
+        for label in labels[part.start : part.stop]:
+            state = self._states[label]
             sign, style = SIGNS[state]
             seconds = self._seconds.get(label)
             if state == "running":
@@ -129,12 +164,32 @@ class ComparisonView:
                 Text(describe_duration(seconds) if seconds is not None else waiting, style="dim"),
                 self._results.get(label, ""),
             )
-        parts: list[RenderableType] = [table]
+        if part.stop < len(labels):
+            table.add_row("", Text(f"{len(labels) - part.stop} more below", style="dim"))
+        return table
+
+    def _part(self, room: int) -> range:
+        """The lines of the matrix that there is room for, the run at work in their middle."""
+        number = len(self._states)
+        if number <= room:
+            return range(number)
+        room = max(1, room - 2)  # it says how many are left out
+        at = list(self._states).index(self._at_work[0]) if self._at_work else 0
+        start = min(max(0, at - room // 2), number - room)
+        return range(start, start + room)
+
+    def _below(self, console: Console, options: ConsoleOptions, *, whole: bool) -> list[list[Segment]]:
+        """What stands below the matrix, in lines."""
+        parts: list[RenderableType] = []
         if self._at_work:
-            parts += [Text(""), self._at_work[1]]
+            view = self._at_work[1]
+            parts += [Text(""), view if whole else view.describe_component_at_work()]
+        parts.append(Text(""))
         if left := self._describe_left("About {} left"):
-            parts += [Text(""), Text(left, style="cyan")]
-        return Group(*parts)
+            parts.append(Text(left, style="cyan"))
+        if self._at_work and (log := self._at_work[1].log):
+            parts.append(Text(f"Log: {log}", style="dim", overflow="fold"))
+        return console.render_lines(Group(*parts), options.update(height=None), pad=False)
 
     def seconds_left(self) -> float | None:
         """The forecast for all that is not done, None as long as it is not known how long an epoch takes."""

@@ -25,6 +25,9 @@ ERROR_PROPERTY = "error_message"
 FIGURES_PROPERTY = "figures"
 """Custom property of a ModelEvaluation artifact: its figures as JSON, for whoever must not load TensorFlow."""
 
+_NAMED = 5
+"""Runs that are named where the beginning of an id is that of several."""
+
 StepState = Literal["done", "cached", "failed", "interrupted"]
 RunState = Literal["pushed", "not blessed", "evaluated", "failed", "running", "interrupted"]
 Value = str | int | float
@@ -265,6 +268,20 @@ def read_runs(root: str | Path) -> list[Run]:
     return runs
 
 
+def check_database(root: str | Path) -> None:
+    """Looks whether a run can write to a root's metadata; TFX would put its tables into another program's database.
+
+    Raises:
+        HistoryError: there is a database, and it is broken or another program's.
+    """
+    path = Path(root) / METADATA_FILE
+    try:
+        if path.is_file() and path.stat().st_size:
+            _open(path).get_context_types()
+    except RuntimeError as error:  # as in read_runs
+        raise HistoryError(_explain(path, str(error))) from error
+
+
 def read_run(root: str | Path, run_id: str) -> Run:
     """One run, also while it goes: "interrupted" until it has ended.
 
@@ -295,7 +312,8 @@ def find_run(runs: list[Run], name: str) -> Run:
     """
     found = runs[:1] if name == "latest" else [run for run in runs if run.run_id.startswith(name)]
     if len(found) > 1:
-        raise HistoryError(f"{name} may be any of {', '.join(run.run_id for run in found)}: write more of it.")
+        some = [run.run_id for run in found[:_NAMED]] + ["others"] * (len(found) > _NAMED)
+        raise HistoryError(f"{name} may be any of {', '.join(some)}: write more of it.")
     if not found:
         raise HistoryError(f"There is no run {name}. `digits runs list` shows those there are.")
     return found[0]
@@ -422,7 +440,7 @@ def _explain(path: Path, reason: str) -> str:
     if "locked" in reason:
         return f"{path} is in use. Try again in a moment."
     if "readonly database" in reason or "not a database" in reason:
-        return f"{path} is no database of ML Metadata. Name the folder of a run with --root."
+        return f"{path} is no database of ML Metadata. Name another folder with --root."
     what = reason.removeprefix("Error when executing query: ").partition(" query:")[0]
     return f"{path} cannot be read ({what}). Put back a copy of it, or name another --root."
 

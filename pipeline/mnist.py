@@ -124,7 +124,7 @@ def read_source(dest: Path) -> Source | None:
     """What `fetch` noted in `dest`, or None where it did not fill that folder."""
     try:
         noted = Source(**json.loads((dest / SOURCE_FILE).read_text(encoding="utf-8")))
-    except (FileNotFoundError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError):  # where it can not be read at all, `fetch` says so
         return None
     return noted if isinstance(noted.counts, dict) and isinstance(noted.sha256, dict) else None
 
@@ -152,7 +152,7 @@ def fetch(dest: Path, source: SourceName, console: Console, mirrors: Mirrors = M
     except OSError as error:
         raise DataError(
             f"The data folder {dest} cannot be used ({error.strerror or error}). Put that right, or "
-            f"choose another one with --dest."
+            f"choose another one with --dest (`digits data`) or --data (`digits run`, `digits compare`)."
         ) from error
 
 

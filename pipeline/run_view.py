@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -22,7 +24,11 @@ SIGNS = {
     "done": ("✓", "green"),
     "cached": ("✓", "green"),
     "failed": ("✗", "red"),
+    "interrupted": ("–", "yellow"),
 }
+
+_WIDE = 110
+"""Columns in which a line of the live table has room for all that is known of a training."""
 
 
 class RunView:
@@ -39,6 +45,7 @@ class RunView:
         self._started: dict[str, float] = {}
         self._seconds: dict[str, float] = {}
         self._training: dict[str, Any] = {}
+        self._validation: float | None = None  # the latest: most events of an epoch have none
         self._training_since: tuple[float, int] | None = None  # when, and how many steps were done then
         self._live = Live(self, console=console, refresh_per_second=4) if self._quiet and not nested else None
 
@@ -60,6 +67,10 @@ class RunView:
                 self._seconds[component] = time.monotonic() - self._started[component]
         if self._live:
             self._live.stop()
+
+    def show_log(self, path: Path) -> None:
+        """Says where the libraries' output is."""
+        self._console.out(f"Log: {path}", highlight=False)
 
     def show(self, event: dict[str, Any]) -> None:
         """Takes one event."""
@@ -86,19 +97,31 @@ class RunView:
         if self._training_since is None:
             self._training_since = (time.monotonic(), done)
         self._training = event
+        self._validation = event.get("val_accuracy", self._validation)
         if not self._quiet and "val_loss" in event:
-            self._say(f"Trainer: {self._describe_training()}")
+            self._say(f"Trainer: {'  '.join(filter(None, self._describe_training()))}")
 
     def __rich__(self) -> RenderableType:
         """The table as it stands."""
+        return self._draw({component: component for component in self._states})
+
+    def describe_component_at_work(self) -> RenderableType:
+        """One line of the table, for a window that has no room for all of it."""
+        names = list(self._states)
+        begun = [number for number, name in enumerate(names) if self._states[name] != "waiting"]
+        at = begun[-1] if begun else 0
+        return self._draw({name: f"{name}, {at + 1} of {len(names)}" for name in names[at : at + 1]})
+
+    def _draw(self, titles: Mapping[str, str]) -> RenderableType:
         if not self._states:
             return Text("Loading TensorFlow and TFX ...", style="dim")
         table = Table.grid(padding=(0, 2))
-        for component, state in self._states.items():
+        for component, title in titles.items():
+            state = self._states[component]
             sign, style = SIGNS[state]
             table.add_row(
                 Text(sign, style=style),
-                Text(component, style="dim" if state == "waiting" else ""),
+                Text(title, style="dim" if state == "waiting" else ""),
                 Text(self._time_of(component), style="dim"),
                 self._detail_of(component),
             )
@@ -114,15 +137,17 @@ class RunView:
         return f"{seconds:.1f} s"
 
     def _detail_of(self, component: str) -> str:
-        return self._describe_training() if component == "Trainer" and self._training else ""
+        if component != "Trainer" or not self._training:
+            return ""
+        return ("  " if self._console.width >= _WIDE else "\n").join(filter(None, self._describe_training()))
 
-    def _describe_training(self) -> str:
+    def _describe_training(self) -> tuple[str, str]:
+        """Figures of the training, and the latest validation with the time left; that may be empty."""
         now = self._training
-        text = f"epoch {now['epoch']}/{now['epochs']}  loss {now['loss']:.4f}  accuracy {now['accuracy']:.2%}"
-        if "val_accuracy" in now:
-            text += f"  validation {now['val_accuracy']:.2%}"
+        known = f"epoch {now['epoch']}/{now['epochs']}  loss {now['loss']:.4f}  accuracy {now['accuracy']:.2%}"
         left = round(self._seconds_left())
-        return text + (f"  {left // 60}:{left % 60:02} left" if left else "")
+        expected = [f"validation {self._validation:.2%}"] if self._validation is not None else []
+        return known, "  ".join(expected + ([f"{left // 60}:{left % 60:02} left"] if left else []))
 
     @property
     def training_left(self) -> float | None:

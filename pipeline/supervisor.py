@@ -27,6 +27,7 @@ from rich.console import Console
 from rich.text import Text
 
 from pipeline.config import LOCK_FILE, PipelineConfig, child_environment, tf_config
+from pipeline.history import HistoryError, check_database
 from pipeline.run_view import RunView, describe_summary
 
 PUSHED, FAILED, NOT_BLESSED, INTERRUPTED = 0, 1, 3, 130
@@ -42,6 +43,9 @@ class View(Protocol):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Leaves the last state on the screen."""
+
+    def show_log(self, path: Path) -> None:
+        """Takes where the libraries' output is; before it is entered."""
 
     def show(self, event: dict[str, Any]) -> None:
         """Takes one event."""
@@ -106,7 +110,7 @@ def follow(
 
     Args:
         config: what to run.
-        console: where to say what keeps the run from starting, and where its log is.
+        console: where to say what keeps the run from starting.
         view: what shows the events.
         prepare: as run_locally takes it.
         verbose: as run_locally takes it.
@@ -132,15 +136,16 @@ def follow(
         return None
     with _only_run_in(config.state_folder) as alone:
         if not alone:
-            console.print(Text(f"Another run is using {config.root}.", style="red"), end=" ", soft_wrap=True)
-            console.print("Wait for it to end, or give this one another --root.")
+            way_out = " Wait for it to end, or give this one another --root."
+            console.print(Text.assemble((f"Another run is using {config.root}.", "red"), way_out), soft_wrap=True)
             return None
-        console.out(f"Log: {log_path}", highlight=False)
+        view.show_log(log_path)
         last: dict[str, Any] = {}
         status = 0
         with closing(_events(config, log_path, verbose)) as events:
             try:
                 next(events)
+                check_database(config.state_folder)
                 prepare()
                 with view:
                     for event in events:
@@ -148,6 +153,9 @@ def follow(
                         view.show(event)
             except KeyboardInterrupt:
                 status = INTERRUPTED
+            except HistoryError as error:
+                console.out(str(error), style="red", highlight=False)
+                return None
             except _ChildEndedError as error:
                 status = error.status
         return Outcome(last, status, log_path)
@@ -176,8 +184,8 @@ def explain(outcome: Outcome, console: Console) -> int:
         return INTERRUPTED
     if last.get("event") == "error":
         where = f"{last['component']} failed: " if last["component"] else "The pipeline failed: "
-        console.print(f"[red]{where}[/]", end="")
-        console.print(last["message"], markup=False, highlight=False, soft_wrap=True)
+        # (in one go: what a live view is drawn below has to end its line)
+        console.print(Text.assemble((where, "red"), last["message"]), highlight=False, soft_wrap=True)
     else:
         ended = f"by signal {-status} ({signal.Signals(-status).name})" if status < 0 else f"with status {status}"
         console.print(f"[red]The pipeline's process was ended {ended}.[/]")

@@ -87,19 +87,21 @@ class Chromium:
         os.close(self._write)
         os.close(self._read)
 
-    def visit(self, page: Path, width: int, scheme: str) -> Visit:
+    def visit(self, page: Path, width: int, scheme: str, media: str = "screen") -> Visit:
         """Opens a file and waits until it is loaded.
 
         Args:
             page: the file.
             width: of the window in CSS pixels; below 600 a phone is imitated.
             scheme: "light" or "dark".
+            media: "screen" or "print".
         """
         self._open("about:blank")
         self._call(
             "Emulation.setDeviceMetricsOverride", width=width, height=800, deviceScaleFactor=1, mobile=width < 600
         )
-        self._call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+        features = [{"name": "prefers-color-scheme", "value": scheme}]
+        self._call("Emulation.setEmulatedMedia", media=media, features=features)
         self._open(page.resolve().as_uri())
         found = Visit(width, int(self.evaluate("document.documentElement.scrollWidth")))
         found.screenshot = base64.b64decode(

@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw
 
 from components.evaluation_result import EvaluationResult, Misread
 from models.registry import ARCHITECTURES
-from pipeline.report.comparing import PUBLISHED, compare, group_recipes
+from pipeline.report.comparing import PUBLISHED, compare, group_recipes, label_models
 from pipeline.report.contents import Curve, MisreadPicture, ModelReport, Report
 from pipeline.report.statistics import wilson_interval
 from pipeline.report.wording import conclude
@@ -128,9 +128,25 @@ def pictures(models: list[ModelReport]) -> tuple[MisreadPicture, ...]:
     return tuple(sorted(by_digest.values(), key=lambda found: -len(found.answers)))
 
 
+def twelve_models() -> list[ModelReport]:
+    """Three seeds of each of the four: each seed misreads one image more than the one before."""
+    return [
+        model(architecture, epochs, seed, misread=range(first + seed, last + 2 * seed))
+        for architecture, epochs, first, last in (
+            ("lenet", 10, 0, 60),
+            ("lenet", 40, 3, 59),
+            ("my_model", 10, 50, 62),
+            ("my_model", 40, 52, 63),
+        )
+        for seed in (1, 2, 3)
+    ]
+
+
 def report(models: list[ModelReport]) -> Report:
-    """A report on these models, compared as the pipeline does."""
-    recipes = group_recipes(models, [found.label for found in models])
+    """A report on these models, named and compared as the pipeline does."""
+    labels = label_models([found.card for found in models], [found.run_id for found in models])
+    models = [replace(found, label=label) for found, (_, label) in zip(models, labels, strict=True)]
+    recipes = group_recipes(models, [recipe for recipe, _ in labels])
     comparisons = compare(recipes, models)
     return Report(
         title="Hand-made models",

@@ -18,6 +18,8 @@ Photos = Annotated[
     list[Path] | None,
     typer.Option(
         metavar="FILE",
+        exists=True,
+        dir_okay=False,
         help="What `digits evaluate-photos DIR --json` printed for one of the models; may be given several times.",
         show_default=False,
     ),

@@ -9,7 +9,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 SERIES = 8
-"""How many colours the style sheet has for models, as the classes s0 to s7; after that they begin anew."""
+"""How many colours the style sheet has for recipes, as the classes s0 to s7; after that they begin anew."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,7 @@ class Interval:
         low: lower end of its interval.
         high: upper end.
         published: the figure to hold against it, None where there is none.
+        series: number of its colour.
     """
 
     label: str
@@ -29,6 +30,7 @@ class Interval:
     low: float
     high: float
     published: float | None
+    series: int
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ def intervals(rows: Sequence[Interval]) -> str:
     for number, row in enumerate(rows):
         y = top + row_height * number + 27
         shown = f"{row.label}: {row.value:.2%} ({row.low:.2%} to {row.high:.2%})"
-        group = _add(svg, "g", class_=f"s{number % SERIES}")
+        group = _add(svg, "g", class_=f"s{row.series % SERIES}")
         _add(group, "title").text = shown
         _text(group, f"{row.label}: {row.value:.2%}", left, y - 11, "label")
         _add(group, "line", x1=x(row.low), x2=x(row.high), y1=y, y2=y, class_="whisker")

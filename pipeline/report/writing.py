@@ -186,26 +186,39 @@ def _digits(models: Sequence[ModelReport]) -> list[Row]:
 
 
 def _draw_intervals(report: Report) -> str:
+    colours = _colours(report)
     return drawing.intervals(
         [
-            drawing.Interval(model.label, model.evaluation.accuracy, *model.interval, model.published_accuracy)
+            drawing.Interval(
+                model.label,
+                model.evaluation.accuracy,
+                *model.interval,
+                model.published_accuracy,
+                series=colours[model.label],
+            )
             for model in report.models
         ]
     )
 
 
+def _colours(report: Report) -> dict[str, int]:
+    """The number of each model's colour: one for a recipe, so that several seeds are seen as what they are."""
+    return {label: number for number, recipe in enumerate(report.recipes) for label in recipe.models}
+
+
 def _draw_curves(report: Report) -> dict[str, str]:
     """Error and loss over epochs, a drawing for each that there are logs of."""
     drawings = {}
+    colours = _colours(report)
     for name, figure in (("Error", "accuracy"), ("Loss", "loss")):
         lines = [
             drawing.Line(
                 label=f"{model.label}, {curve.split}",
                 points=tuple((x, 1 - y if figure == "accuracy" else y) for x, y in curve.points),
-                series=number,
+                series=colours[model.label],
                 dashed=curve.split == "training",
             )
-            for number, model in enumerate(report.models)
+            for model in report.models
             for curve in model.curves
             if curve.figure == figure and curve.points
         ]
@@ -268,7 +281,12 @@ def _explain_test(comparisons: int, seeds: bool) -> str:
     )
     if comparisons > 1:
         text += f", after Holm's adjustment for {comparisons} comparisons"
-    return text + (". Of several seeds the one with the median accuracy is compared." if seeds else ".")
+    if seeds:
+        text += (
+            ". Of several seeds the one with the median accuracy is compared, of an even number the lower of the two "
+            "in the middle: the test is about these models; the range over the seeds shows what another seed does"
+        )
+    return f"{text}."
 
 
 def _not_compared(report: Report) -> str:

@@ -54,6 +54,13 @@ def assert_is_drawn(screenshot: bytes, width: int, scheme: str, folder: Path):
     assert len(colours) > 32
 
 
+def test_the_tables_of_twelve_models_fit_on_paper(browser, tmp_path):
+    page = write_report(hand_made_report.report(hand_made_report.twelve_models()), tmp_path)
+    a4 = 718  # CSS pixels between Chromium's usual margins
+
+    assert browser.visit(page, a4, "light", media="print").content_width <= a4
+
+
 def test_text_can_be_told_from_its_background(browser, page):
     """Contrast of at least 4.5 to 1 for body text and 3 to 1 for drawings' lines (WCAG 2.2, 1.4.3 and 1.4.11)."""
     contrast = """

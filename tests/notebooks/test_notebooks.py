@@ -1,11 +1,15 @@
 """The notebooks, executed on few images."""
 
 import re
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import nbformat
 import pytest
+from IPython.core.interactiveshell import InteractiveShell
 from nbclient import NotebookClient
+from traitlets.config import Config
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -30,8 +34,27 @@ def test_the_first_cell_installs_in_colab_and_the_second_has_the_settings(path):
     install, settings = [cell for cell in read(path).cells if cell.cell_type == "code"][:2]
 
     assert "google.colab" in install.source
-    assert "%pip install" in install.source
     assert settings.metadata.tags == ["parameters"]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("source", ["", "git+https://example.org/digits"])
+def test_colab_installs_from_where_the_user_says_and_asks_where_nobody_did(path, source, tmp_path, monkeypatch):
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
+    monkeypatch.setitem(sys.modules, "google.colab", ModuleType("google.colab"))
+    cell = next(cell.source for cell in read(path).cells if cell.cell_type == "code")
+    shell = InteractiveShell(config=Config({"HistoryManager": {"enabled": False}}))
+    installed = []
+    shell.register_magic_function(installed.append, magic_name="pip")
+
+    done = shell.run_cell(cell.replace('SOURCE = ""', f"SOURCE = {source!r}"))
+
+    if source:
+        done.raise_error()
+        assert installed == [f'install --quiet "digits-pipeline[pipeline] @ {source}"']
+    else:
+        assert "Set SOURCE in this cell" in str(done.error_in_exec)
+        assert installed == []
 
 
 @pytest.fixture

@@ -68,7 +68,9 @@ def test_a_comparison_neither_judges_nor_pushes(compared):
         assert config.enable_cache
 
 
-def test_networks_epochs_and_seeds_can_be_chosen(compared):
+def test_networks_epochs_and_seeds_can_be_chosen(compared, here):
+    for name in ("a.json", "b.json"):
+        (here / name).touch()
     configs, output, photos = compared(
         "--models=my_model", "--epochs=1, 2,2", "--seeds=2", "--output=o", "--photos=a.json", "--photos=b.json"
     )
@@ -88,6 +90,7 @@ def test_networks_epochs_and_seeds_can_be_chosen(compared):
         (["--epochs", "0"], "numbers of 1 or more"),
         (["--epochs", ""], "numbers of 1 or more"),
         (["--seeds", "0"], "--seeds"),
+        (["--photos", "gone.json"], "gone.json"),
     ],
 )
 def test_wrong_usage_is_2_and_names_what_is_wrong(options, named, here):

@@ -5,6 +5,7 @@ import json
 import sys
 import textwrap
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -59,7 +60,7 @@ def run(tmp_path, monkeypatch):
     The program has `name`, what it is to train, `tell`, which sends an event, and `summarise`, which sends the last.
     """
 
-    def run(configs, program):
+    def run(configs, program, *, terminal=False):
         child = tmp_path / "child"
         lines = [
             f"#!{sys.executable}",
@@ -83,9 +84,8 @@ def run(tmp_path, monkeypatch):
         child.chmod(0o755)
         monkeypatch.setattr("pipeline.supervisor.sys.executable", str(child))
         screen = io.StringIO()
-        status = compare_locally(
-            combine(configs), Console(file=screen, width=120), tmp_path / "out", photos=[], command="digits compare"
-        )
+        console = Console(file=screen, width=120, height=40, force_terminal=terminal, color_system=None)
+        status = compare_locally(combine(configs), console, tmp_path / "out", photos=[], command="digits compare")
         return status, screen.getvalue(), (tmp_path / "ran").read_text().split()
 
     return run
@@ -125,6 +125,25 @@ def test_a_run_that_fails_while_training_does_not_keep_the_others(run, configs, 
     assert json.loads((tmp_path / "out" / "request.json").read_text())["run_ids"] == [ran[0], *ran[2:]]
 
 
+def test_above_the_live_matrix_a_failure_is_a_whole_line(run, configs):
+    _, screen, _ = run(
+        configs[:2],
+        """
+        tell({"event": "plan", "components": ["Trainer"]})
+        tell({"event": "start", "component": "Trainer"})
+        if name == "lenet-10":
+            tell({"event": "error", "component": "Trainer", "message": "the disk is full"})
+            sys.exit(1)
+        summarise()
+        """,
+        terminal=True,
+    )
+
+    assert "LeNet, 10 epochs:\n" in screen
+    assert "Trainer failed: the disk is full\n" in screen, "what the matrix is drawn below has to end its line"
+    assert screen.rindex("✗") < screen.rindex("MyModel beats LeNet.")
+
+
 def test_a_run_that_fails_before_its_training_ends_the_comparison(run, configs, tmp_path):
     status, screen, ran = run(configs, "tell({'event': 'error', 'component': 'AnomalyGate', 'message': 'bad data'})")
 
@@ -144,6 +163,29 @@ def test_an_interrupt_ends_the_comparison(run, configs, monkeypatch):
     assert status == 130
     assert len(ran) == 1
     assert "the same command goes on from here" in screen.replace("\n", " ").lower()
+    assert "LeNet, 10 epochs: interrupted, 0:0" in screen
+
+
+def test_an_interrupt_has_the_last_word_on_a_terminal(run, configs, monkeypatch):
+    def interrupt(view, event):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pipeline.comparison_view.CombinationView.show", interrupt)
+    _, screen, _ = run(configs, "tell({'event': 'start'}); signal.pause()", terminal=True)
+
+    assert screen.rindex("MyModel, 40 epochs") < screen.rindex("Interrupted.")
+    assert screen.endswith("what is finished is kept.\n")
+
+
+def test_an_interrupt_while_the_report_is_written_is_130(run, configs, monkeypatch):
+    def interrupt(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pipeline.comparison.write_report_in_child", interrupt)
+    status, screen, _ = run(configs, "summarise()")
+
+    assert status == 130
+    assert screen.endswith("Interrupted. The same command writes the report: the models are kept.\n")
 
 
 def test_no_push_folder_is_made(run, configs, tmp_path):
@@ -236,6 +278,46 @@ def test_the_matrix_shows_states_results_and_time_left(clock):
     assert "trained already" in shown
     assert "About " in shown
     assert shown.index("✓") < shown.index("▶") < shown.index("·")
+    assert "About " not in lines_of(view, closed=True)[-1]
+
+
+def lines_of(view, height=25, *, closed=False):
+    if closed:
+        view.close()
+    console = Console(file=io.StringIO(), width=80, height=height)
+    console.print(view)
+    return console.file.getvalue().splitlines()
+
+
+@pytest.mark.parametrize("height", [40, 24, 12])
+def test_the_training_and_the_time_left_are_seen_in_a_low_window_too(clock, height):
+    """What is taller than the window, Rich cuts off from below."""
+    combinations = {f"seed {seed}": parameters(seed=seed) for seed in range(12)}
+    screen = Console(file=io.StringIO(), force_terminal=True, width=80)
+    view = ComparisonView(screen, combinations, seconds_per_epoch={"lenet": 60}, trained=())
+    view.begin("seed 0")
+    view.end("seed 0", SUMMARY)
+    running = view.begin("seed 7")
+    running.show_log(Path("/runs/logs/a.log"))
+    assert screen.file.getvalue() == "", "a line for each of them would push the matrix down"
+    components = ["MnistExampleGen", *(f"component {number}" for number in range(10)), "Trainer"]
+    running.show({"event": "plan", "components": components})
+    running.show({"event": "start", "component": "Trainer"})
+    running.show({"event": "progress", "epochs": 10, "steps": 9, "epoch": 1, "step": 1, "loss": 1.0, "accuracy": 0.5})
+    lines = lines_of(view, height)
+
+    assert len(lines) <= height
+    text = "\n".join(lines)
+    assert "▶  seed 7" in text
+    assert "epoch 1/10" in text
+    assert lines[-2].startswith("About ")
+    assert lines[-1] == "Log: /runs/logs/a.log"
+    assert ("MnistExampleGen" in text) == (height == 40)
+    assert ("Trainer, 12 of 12" in text) == (height < 40)
+    assert ("5 more above" in text) == (height == 12)
+    assert [line.split()[1:3] for line in lines_of(view, height, closed=True)] == [
+        ["seed", str(seed)] for seed in range(12)
+    ]
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(3, "0:03"), (62.4, "1:02"), (3723, "1:02:03")])

@@ -100,6 +100,8 @@ def test_a_run_is_found_by_the_beginning_of_its_name(tmp_path, writer):
 
     assert find_run(runs, "20261122-13").run_id == SECOND
     assert find_run(runs, "latest").run_id == THIRD
+    with pytest.raises(HistoryError, match=r"^2026 may be any of [\d.-]+(, [\d.-]+){4}, others: write more of it"):
+        find_run(runs * 2, "2026")
     with pytest.raises(HistoryError, match=f"may be any of {SECOND}, {FIRST}: write more of it"):
         find_run(runs, "20261122")
     with pytest.raises(HistoryError, match=r"There is no run 2025\. `digits runs list` shows those"):

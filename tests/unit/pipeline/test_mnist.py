@@ -476,6 +476,8 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path, console):
 
     with pytest.raises(mnist.DataError, match=r"data folder .*mnist cannot be used .File exists.*--dest"):
         mnist.fetch(tmp_path / "mnist", "bundled", console)
+    with pytest.raises(mnist.DataError, match=r"data folder .*mnist cannot be used .*--data"):
+        mnist.fetch_if_absent(tmp_path / "mnist", console)
 
 
 def test_a_note_that_is_not_ours_is_no_note(tmp_path):

@@ -109,6 +109,18 @@ def test_a_live_table_on_a_terminal(clock):
     assert evaluator.split() == ["·", "Evaluator"]
 
 
+def test_the_latest_validation_stays_and_a_narrow_window_has_it_with_the_time_left_in_a_line_of_their_own(clock):
+    for width, lines in ((80, ["accuracy 87.50%", "validation 96.00%  0:01 left"]), (110, ["96.00%  0:01 left"])):
+        view = RunView(Console(file=io.StringIO(), force_terminal=True, width=width))
+        view.show({"event": "plan", "components": ["Trainer"], "run_id": "r"})
+        view.show({"event": "start", "component": "Trainer"})
+        view.show(progress(1))
+        view.show(progress(10, val_loss=0.1, val_accuracy=0.96))
+        view.show(progress(5, epoch=2))
+
+        assert [line.rstrip()[-len(end) :] for line, end in zip(shown(view).splitlines(), lines, strict=True)] == lines
+
+
 def test_the_live_view_writes_to_the_terminal_and_leaves_the_last_state():
     console = Console(file=io.StringIO(), force_terminal=True, width=80)
     with RunView(console) as view:

@@ -3,8 +3,10 @@
 import fcntl
 import json
 import signal
+import sqlite3
 import sys
 import textwrap
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -222,6 +224,26 @@ def test_a_push_folder_that_cannot_be_used_is_said_before_the_work(run, config):
 
     assert status == 1
     assert screen == f"{config.push_dir} cannot be used (File exists). Put that right, or choose another --push-dir.\n"
+
+
+def test_another_programs_database_is_left_alone_and_said_before_the_work(run, config):
+    Path(config.root).mkdir()
+    database = Path(config.root) / "metadata.sqlite"
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("CREATE TABLE mine (x)")
+    before = database.read_bytes()
+    status, screen = run(f"tell({SUMMARY!r})")
+
+    assert status == 1
+    assert screen.endswith(f"{database} is no database of ML Metadata. Name another folder with --root.\n")
+    assert database.read_bytes() == before
+
+
+def test_an_empty_database_is_a_new_one(run, config):
+    Path(config.root).mkdir()
+    (Path(config.root) / "metadata.sqlite").touch()
+
+    assert run(f"tell({SUMMARY!r})")[0] == 0
 
 
 def test_a_root_that_cannot_be_used_is_one_sentence(run, config):

@@ -26,7 +26,7 @@ def within(svg):
 
 @pytest.mark.parametrize("values", [(0.94, 0.93, 0.95), (1.0, 0.996, 1.0), (0.0, 0.0, 0.2), (0.1, 0.02, 0.3)])
 def test_intervals_lie_on_an_axis_of_percent(values):
-    svg = intervals([Interval("One", *values, published=None), Interval("Other", *values, published=0.97)])
+    svg = intervals([Interval("One", *values, None, 0), Interval("Other", *values, 0.97, 1)])
 
     assert within(svg)
     assert f"One: {values[0]:.2%}" in texts(svg)
@@ -94,4 +94,4 @@ def test_the_network_is_drawn_layer_by_layer():
 
 
 def test_names_are_escaped():
-    assert "<b>" not in intervals([Interval("<b>", 0.5, 0.4, 0.6, None)])
+    assert "<b>" not in intervals([Interval("<b>", 0.5, 0.4, 0.6, None, 0)])

@@ -114,15 +114,49 @@ def test_one_model_has_a_page_of_its_own():
     assert 'class="conclusion"' not in text
 
 
-def test_seeds_are_summed_up():
-    models = [replace(model(seed=seed, misread=range(10 * seed)), label=f"seed {seed}") for seed in (1, 2, 3)]
-    report = hand_made_report.report(models)
-    recipe = replace(report.recipes[0], label="MyModel", models=("a", "b", "c"), seeds=(3, 2, 1))
-    recipe = replace(recipe, accuracies=(0.97, 0.98, 0.99))
+@pytest.fixture(scope="module")
+def seeds():
+    return hand_made_report.report(hand_made_report.twelve_models())
 
-    text = render_markdown(replace(report, recipes=(recipe,), comparisons=()))
 
-    assert "| MyModel | 1, 2, 3 | 98.00 % | 97.00 % | 99.00 % |" in text.replace("\N{NO-BREAK SPACE}", " ")
+def test_seeds_are_told_apart_and_summed_up_before_the_many_columns(seeds):
+    text = render_markdown(seeds).replace("\N{NO-BREAK SPACE}", " ")
+
+    assert "| | LeNet, 10 epochs, seed 1 | LeNet, 10 epochs, seed 2 | LeNet, 10 epochs, seed 3 | LeNet, 40" in text
+    assert "| LeNet, 10 epochs | 1, 2, 3 | 93.80 % (seed 2) | 93.70 % | 93.90 % |" in text
+    assert text.index("## Over the seeds") < text.index("## Test images")
+
+
+def test_with_seeds_recipes_are_compared_and_it_is_said_by_which_models(seeds):
+    text = render_markdown(seeds)
+
+    assert seeds.conclusions == ("MyModel beats LeNet.", "10 and 40 epochs cannot be told apart.")
+    assert len(seeds.comparisons) == 6
+    assert "* MyModel, 10 epochs beats LeNet, 10 epochs: 50 images" in text
+    assert "Of several seeds the one with the median accuracy is compared" in text
+
+
+def test_the_seeds_of_a_recipe_share_a_colour(seeds):
+    text = render_html(seeds)
+
+    key = re.search(r'<ul class="key">(.*?)</ul>', text, re.DOTALL)[1]
+    assert re.findall(r'class="(s\d)"><i></i> ([^<]*)<', key) == [
+        ("s0", "LeNet, 10 epochs, 3 seeds"),
+        ("s1", "LeNet, 40 epochs, 3 seeds"),
+        ("s2", "MyModel, 10 epochs, 3 seeds"),
+        ("s3", "MyModel, 40 epochs, 3 seeds"),
+    ]
+    assert re.findall(r'class="line (s\d)"', text) == [f"s{number // 3}" for number in range(12)] * 2
+    assert re.findall(r'<g class="(s\d)"><title>', text) == [f"s{number // 3}" for number in range(12)]
+
+
+@pytest.mark.parametrize("name", ["report", "seeds"])
+def test_every_column_and_row_of_a_table_has_a_header(request, name):
+    text = render_html(request.getfixturevalue(name))
+
+    headers = re.findall(r"<th\b([^>]*)>([^<]*)</th>", text)
+    assert len(headers) > 30
+    assert [header for header in headers if "scope=" not in header[0] or not header[1].strip()] == []
 
 
 def test_what_an_older_run_did_not_note_is_left_out():
