@@ -7,6 +7,9 @@ READER = [
     # Release 2 takes twice the room; release 1 has no wheel for Python 3.13.
     'ai-edge-litert>=1.4,<2; python_version < "3.13"',
     'ai-edge-litert>=2; python_version >= "3.13"',
+    # ai-edge-litert asks for it whatever the Python; its release 1.3 refuses those beyond 3.10, where uv takes it and
+    # pip, rightly, does not.
+    'backports-strenum<1.3; python_version >= "3.11"',
     "fsspec",
     "jinja2",
     "numpy>=1.26",

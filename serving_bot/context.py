@@ -16,8 +16,8 @@ from serving_bot.pushed_models import ModelServer
 from serving_bot.texts import Languages
 
 REMEMBERED_CHATS = 10_000
-SMALL_FILE = 2 * 2**20
-"""Bytes. What Telegram makes of a photo is smaller than this."""
+SMALL_FILE = 2**19
+"""Bytes. Telegram's usual photo, 1280 pixels wide, is smaller than this."""
 
 
 class PictureLimit:

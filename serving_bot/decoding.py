@@ -158,7 +158,7 @@ def _to_rgb(image: Image.Image) -> npt.NDArray[np.uint8]:
         return np.repeat(grey[..., np.newaxis], 3, axis=2)
     if image.has_transparency_data:
         return _flatten(np.asarray(image.convert("RGBA")))
-    return np.asarray(image.convert("RGB"))
+    return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))  # converting copies all the same
 
 
 def _flatten(rgba: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:

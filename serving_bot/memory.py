@@ -9,7 +9,9 @@ M_MMAP_THRESHOLD = -3
 M_ARENA_MAX = -8
 
 ARENAS = 2
-LARGE_BLOCK = 256 * 2**10
+LARGE_BLOCK = 64 * 2**10
+"""Bytes from which a block is mapped by itself: what the HTTP client reads at a time, so that downloads side by side
+do not leave a heap full of holes."""
 
 
 def give_back_freed_memory() -> None:

@@ -22,7 +22,6 @@ from serving_bot.push_folder import (
     CARD_FILE,
     COMPLETE_MARK,
     MODEL_FILE,
-    NoPushedModelError,
     Version,
     servable_versions,
 )
@@ -168,8 +167,8 @@ class ModelServer:
                 log.info("serving a new version", extra={"version": version.number})
                 break
             self._complain(None)
-        except (NoPushedModelError, OSError) as error:
-            self._complain(str(error))
+        except Exception as error:  # a store's client raises what it likes; the model in service goes on all the same
+            self._complain(str(error) or repr(error))
         return failures
 
     async def watch(self, interval: float, on_refresh: Callable[[list[FailedVersion]], Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
@@ -21,6 +22,28 @@ def _known_model(name: str) -> str:
     if name not in ARCHITECTURES:
         raise typer.BadParameter(f"{name!r} is none of {', '.join(ARCHITECTURES)}.")
     return name
+
+
+def _openable(address: str) -> str:
+    """The folder or address as it is; ends the command where the package is missing that fsspec opens it with."""
+    scheme, separator, _ = address.partition("://")
+    if not separator:
+        return address
+    try:
+        import fsspec
+    except ModuleNotFoundError:  # the command says what else it needs
+        return address
+    scheme = scheme.rpartition("::")[2]
+    try:
+        fsspec.get_filesystem_class(scheme)
+    except ImportError as error:
+        if scheme in ("gs", "gcs"):
+            stop(f"{address} needs gcsfs, which is not installed. Install it with: pip install 'digits-pipeline[gs]'")
+        stop(f"{address} cannot be opened: {error}.")
+    except ValueError as error:
+        stop(f"{address} cannot be opened: {error}.")
+    logging.getLogger("gcsfs").setLevel(logging.CRITICAL)  # it logs, with a traceback, what it raises
+    return address
 
 
 Model = Annotated[
@@ -84,7 +107,14 @@ Data = Annotated[
         envvar="DIGITS_DATA", help="Folder or address of the four IDX files.", show_default="ROOT/data, made if missing"
     ),
 ]
-PushDir = Annotated[str, typer.Option(envvar="DIGITS_PUSH_DIR", help="Folder or address for pushed models.")]
+PushDir = Annotated[
+    str,
+    typer.Option(
+        envvar="DIGITS_PUSH_DIR",
+        help="Folder or address for pushed models.",
+        callback=_openable,
+    ),
+]
 TrainMemory = Annotated[
     int,
     typer.Option(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.cli.options import PushDir
+from pipeline.cli.options import PushDir, stop
 
 if TYPE_CHECKING:
     from serving_bot.reader import Reader
@@ -132,8 +132,14 @@ def _load_reader(push_dir: str) -> tuple[Reader, str, str | None]:
         version = newest_version(push_dir)
         with _native_notes_hidden():
             classifier = Classifier.load(version)
-    except (NoPushedModelError, BrokenModelError, ImportError) as error:  # fsspec says which package an address needs
-        typer.echo(f"Error: {error}", err=True)
-        raise typer.Exit(1) from error
+    except (NoPushedModelError, BrokenModelError) as error:
+        stop(str(error))
+    except OSError as error:
+        stop(f"{push_dir} cannot be read: {error.strerror or error}.")
+    except Exception as error:
+        if "://" not in push_dir:
+            raise
+        # A store's client raises what it likes where there is no login or no such bucket.
+        stop(f"{push_dir} cannot be read: {error}. Check the address and the login (docs/bot.md).")
     name = classifier.card.get("display_name", classifier.card.get("model", "model"))
     return Reader(classifier), f"{name}, version {PurePath(version).name}", classifier.card.get("export_id")

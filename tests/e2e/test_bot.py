@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import json
+import os
 import re
 import socket
 import subprocess
+import sys
 import time
 from pathlib import Path
 from urllib.error import HTTPError
@@ -19,6 +22,8 @@ import pytest
 from loopback_bot_api import TOKEN, Fault, LoopbackBotApi, texts_of
 from running_bot import COMMAND, ROOT, RunningBot, running, version_of
 from tiny_model import flatbuffer, picture, push
+
+from serving_bot.metrics import Metrics, serve_metrics
 
 CHATS = itertools.count(1)
 SECRET = TOKEN.partition(":")[2]
@@ -459,15 +464,47 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
+def container_health_check(port: int) -> list[str]:
+    """The image's HEALTHCHECK, asking another port."""
+    (command,) = re.findall(r"^HEALTHCHECK [^[]*CMD (\[.*\])$", (ROOT / "Dockerfile.bot").read_text(), re.MULTILINE)
+    python, *arguments = json.loads(command)
+    assert python == "python"
+    return [sys.executable, *(argument.replace(":9090/", f":{port}/") for argument in arguments)]
+
+
+def test_the_container_s_health_check_fails_where_healthz_says_so():
+    port = free_port()
+
+    async def exit_code(healthy: bool) -> int:
+        server = serve_metrics(Metrics(), lambda: {"healthy": healthy}, port, "127.0.0.1")
+        check = await asyncio.create_subprocess_exec(*container_health_check(port), stderr=asyncio.subprocess.DEVNULL)
+        try:
+            return await check.wait()
+        finally:
+            server.stop()
+
+    assert asyncio.run(exit_code(healthy=True)) == 0
+    assert asyncio.run(exit_code(healthy=False)) != 0
+
+
 def test_metrics_and_health(api, tmp_path):
     push(tmp_path, 7)
     port = free_port()
+
+    def health_check() -> int:  # a proxy, as containers are given one, is none of its business
+        environment = {**os.environ, "http_proxy": "http://127.0.0.1:9"}
+        return subprocess.run(
+            container_health_check(port), env=environment, capture_output=True, check=False
+        ).returncode
+
+    assert health_check() != 0
     with running(api, tmp_path, "--metrics-port", str(port)):
         message = api.photo(picture("5"))
         api.wait(lambda: api.answers(1, message))
         with urlopen(f"http://127.0.0.1:{port}/healthz") as answer:
             report = json.load(answer)
         assert (report["healthy"], report["model"]) == (True, 7)
+        assert health_check() == 0
         with urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
             metrics = answer.read().decode()
         assert 'digits_bot_pictures_total{outcome="read"} 1.0' in metrics

@@ -2,7 +2,9 @@ import asyncio
 import json
 import threading
 
+import fsspec
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 from tiny_model import flatbuffer, picture, push
 
 from serving_bot.classifier import BrokenModelError
@@ -116,6 +118,32 @@ def test_the_folder_may_vanish_while_serving(tmp_path, caplog):
     server.refresh()
     assert server.current.version.number == 1
     assert json.loads((tmp_path / "elsewhere" / "assets.extra" / "card.json").read_text()) == server.current.card
+
+
+class RefusedError(Exception):
+    """As gcsfs's HttpError and google-auth's errors: no OSError."""
+
+
+class ClosedStore(MemoryFileSystem):
+    """A bucket whose login has run out."""
+
+    protocol = "closed"
+
+    def ls(self, path, detail=True, **_):
+        raise RefusedError("Anonymous caller does not have storage.objects.list access")
+
+    info = ls
+
+
+def test_a_store_that_refuses_is_said_once_and_the_old_model_goes_on(tmp_path, caplog):
+    fsspec.register_implementation("closed", ClosedStore)
+    push(tmp_path, 1)
+    server = ModelServer(str(tmp_path))
+    server.refresh()
+    server.push_dir = "closed://models"
+    assert [server.refresh(), server.refresh()] == [[], []]
+    assert server.current.version.number == 1
+    assert caplog.text.count("cannot look for new versions") == 1
 
 
 def test_watching_takes_a_new_version_by_itself(tmp_path):
