@@ -104,7 +104,7 @@ def decode(data: bytes) -> Picture:
     heic = data[4:8] == b"ftyp" and data[8:12] in _HEIC_BRANDS
     if heic and pillow_heif is None:
         raise UnknownFormatError(
-            "HEIC pictures need the extra `heic` (pip install 'digits-pipeline[heic]'); send JPEG or PNG instead."
+            "HEIC pictures need the extra `heic` (in the project's folder: pip install '.[heic]'); send JPEG or PNG."
         )
     try:
         with Image.open(io.BytesIO(data), formats=(*FORMATS, "HEIF") if heic else FORMATS) as image:

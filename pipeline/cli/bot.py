@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli.options import PushDir, stop
+from pipeline.cli.options import PushDir, stop, stop_without
 
 
 def bot(
@@ -61,7 +61,7 @@ def bot(
     try:
         from serving_bot.application import BotError, BotSettings, run
     except ModuleNotFoundError as error:
-        stop(f"The bot needs {error.name}, which is not installed. Install it with: pip install 'digits-pipeline[bot]'")
+        stop_without(error.name, "bot")
     try:
         run(
             BotSettings(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipeline.cli.options import AsJson, PushDir, output, stop
+from pipeline.cli.options import AsJson, PushDir, output, stop, stop_without
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -187,7 +187,7 @@ def _sentences() -> Iterator[None]:
         from serving_bot.push_folder import NoPushedModelError
         from serving_bot.registry import RegistryError
     except ModuleNotFoundError as error:
-        stop(f"This needs {error.name}, which is not installed. Install it with: pip install 'digits-pipeline[bot]'")
+        stop_without(error.name, "bot")
     try:
         yield
     except (NoPushedModelError, RegistryError) as error:

@@ -38,7 +38,7 @@ def _openable(address: str) -> str:
         fsspec.get_filesystem_class(scheme)
     except ImportError as error:
         if scheme in ("gs", "gcs"):
-            stop(f"{address} needs gcsfs, which is not installed. Install it with: pip install 'digits-pipeline[gs]'")
+            stop_without("gcsfs", "gs", what=address)
         stop(f"{address} cannot be opened: {error}.")
     except ValueError as error:
         stop(f"{address} cannot be opened: {error}.")
@@ -221,3 +221,8 @@ def stop(sentence: str) -> NoReturn:
     """Ends the command with one sentence for the user and exit code 1."""
     typer.echo(f"Error: {sentence}", err=True)
     raise typer.Exit(1)
+
+
+def stop_without(module: str | None, extra: str, what: str = "This") -> NoReturn:
+    """Ends the command because a package is missing that an extra of the project brings; no index has the project."""
+    stop(f"{what} needs {module}, which is not installed. In the project's folder: pip install '.[{extra}]'")

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli.options import AsJson, PushDir, Root, absolute, output, stop
+from pipeline.cli.options import AsJson, PushDir, Root, absolute, output, stop, stop_without
 
 runs = typer.Typer(no_args_is_help=True, help="What was run: parameters, times, artifacts, verdicts.")
 
@@ -81,9 +81,7 @@ def _sentences() -> Iterator[None]:
     try:
         from pipeline.history import HistoryError
     except ModuleNotFoundError as error:
-        stop(
-            f"This needs {error.name}, which is not installed. Install it with: pip install 'digits-pipeline[pipeline]'"
-        )
+        stop_without(error.name, "pipeline")
     try:
         yield
     except HistoryError as error:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli.options import Root, stop
+from pipeline.cli.options import Root, stop, stop_without
 
 
 def tensorboard(
@@ -20,9 +20,7 @@ def tensorboard(
         from pipeline.history import HistoryError
         from pipeline.training_logs import TensorBoardError, serve
     except ModuleNotFoundError as error:
-        stop(
-            f"This needs {error.name}, which is not installed. Install it with: pip install 'digits-pipeline[pipeline]'"
-        )
+        stop_without(error.name, "pipeline")
 
     def announce(url: str, trainings: int) -> None:
         typer.echo(f"TensorBoard shows {trainings} training{'s' if trainings != 1 else ''} at {url} (Ctrl+C ends it)")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pipeline.cli import options
-from pipeline.cli.options import beam_engine, stop, training_parameters
+from pipeline.cli.options import beam_engine, stop, stop_without, training_parameters
 from pipeline.training_job import DEFAULT_MACHINE_TYPE
 
 if TYPE_CHECKING:
@@ -299,7 +299,7 @@ def _demand_extra() -> None:
         except ModuleNotFoundError:
             found = None
         if found is None:
-            stop(f"This needs {module}, which is not installed. Install it with: pip install 'digits-pipeline[vertex]'")
+            stop_without(module, "vertex")
 
 
 def _target(

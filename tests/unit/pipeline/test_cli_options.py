@@ -28,8 +28,7 @@ def test_a_bucket_without_gcsfs_is_one_sentence(monkeypatch, command):
     monkeypatch.delitem(_registry, "gs", raising=False)
     assert said(*command, "--push-dir", "gs://bucket/models") == (
         1,
-        "Error: gs://bucket/models needs gcsfs, which is not installed. "
-        "Install it with: pip install 'digits-pipeline[gs]'\n",
+        "Error: gs://bucket/models needs gcsfs, which is not installed. In the project's folder: pip install '.[gs]'\n",
     )
 
 

@@ -160,7 +160,7 @@ def test_any_damage_gives_a_picture_or_a_typed_error(kind: str) -> None:
 
 def test_heic_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(decoding, "pillow_heif", None)
-    with pytest.raises(UnknownFormatError, match=r"digits-pipeline\[heic\]"):
+    with pytest.raises(UnknownFormatError, match=r"pip install '\.\[heic\]'"):
         decode(b"\0\0\0\x18ftypheic" + bytes(40))
 
 
