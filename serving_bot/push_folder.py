@@ -127,7 +127,10 @@ def newest_version(push_dir: str) -> str:
 
 
 def nothing_pushed(push_dir: str) -> NoPushedModelError:
-    """The error for a folder without versions."""
+    """The error for a folder without versions, or for what is no folder."""
+    filesystem, root = fsspec.core.url_to_fs(push_dir)
+    if filesystem.isfile(root):
+        return NoPushedModelError(f"{push_dir} is a file. Name the folder of pushed models with --push-dir.")
     return NoPushedModelError(
         f"No model has been pushed to {push_dir} yet. Push one (`make run`), or name another folder with --push-dir."
     )

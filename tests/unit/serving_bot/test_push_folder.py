@@ -66,3 +66,9 @@ def test_the_pusher_s_version_is_the_time_of_the_push(tmp_path):
     mark(tmp_path, "7")
     age = datetime.now(timezone.utc) - Version(7, str(tmp_path / "7")).pushed_at
     assert abs(age.total_seconds()) < 60
+
+
+def test_a_file_is_said_to_be_one(tmp_path):
+    (tmp_path / "models").write_text("not a folder")
+    with pytest.raises(NoPushedModelError, match=r"models is a file\. Name the folder"):
+        newest_version(str(tmp_path / "models"))
