@@ -85,7 +85,7 @@ def pinned_number(push_dir: str) -> int | None:
     filesystem, root = fsspec.core.url_to_fs(push_dir)
     try:
         text = filesystem.cat_file(f"{root.rstrip('/')}/{PIN_FILE}").decode("ascii", "replace").strip()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     if not re.fullmatch("[0-9]+", text):
         raise NoPushedModelError(
