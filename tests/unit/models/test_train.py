@@ -2,6 +2,7 @@ import subprocess
 import sys
 import textwrap
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -9,6 +10,7 @@ import tensorflow as tf
 from models.input_pipeline import Split
 from models.parameters import TrainingParameters
 from models.preprocessing import preprocess_images
+from models.registry import ARCHITECTURES
 from models.train import train_model
 
 PARAMETERS = TrainingParameters(
@@ -67,6 +69,17 @@ def test_a_checkpoint_cut_short_by_a_kill_does_not_stop_the_next_training(splits
     (checkpoint / "training_metadata.json").write_text('{"epo')
     _, facts = train(splits, tmp_path)
     assert facts["images_per_second"] > 0
+
+
+def test_weights_that_nothing_is_learnt_from_decay(splits, tmp_path):
+    train_split, evaluation = splits
+    black = Split(tf.zeros_like(train_split.images), train_split.labels), evaluation
+    keras.utils.set_random_seed(PARAMETERS.seed)
+    before = ARCHITECTURES["lenet"].build().get_weights()[0]
+    after, _ = train(black, tmp_path, augment=False, outliers=0, drawn_digits=0)  # the first kernels see black only
+    kept = after[0] / before
+    np.testing.assert_allclose(kept, kept.mean(), rtol=1e-4)
+    assert 0.98 < kept.mean() < 0.9999
 
 
 def test_learns_and_reports(splits, tmp_path):
