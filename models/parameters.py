@@ -20,10 +20,11 @@ class TrainingParameters:
         model: a name in ARCHITECTURES.
         epochs: passes over the training split.
         batch_size: images per step, over all devices.
-        learning_rate: peak of the schedule, for Adam.
+        learning_rate: peak of the schedule, for AdamW.
         augment: whether training images are varied.
         outliers: images that are no digits beside each full batch, of which the network learns to doubt.
         drawn_digits: digits in forms that MNIST hardly has, drawn, beside each full batch.
+        weight_decay: by how much weights shrink at each step, times the learning rate.
         seed: of weights, order and variation.
         source: fingerprint of the source code, so that TFX's cache sees an edit.
         memory_mib: what training images may take; larger sets are streamed and shuffled within a window of that size.
@@ -38,6 +39,7 @@ class TrainingParameters:
     augment: bool
     outliers: int
     drawn_digits: int
+    weight_decay: float
     seed: int
     source: str
     memory_mib: int = 1024

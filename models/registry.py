@@ -17,11 +17,12 @@ class Architecture:
     Attributes:
         module: dotted module with `build() -> keras.Model`, float32 [N, 32, 32, 1] to logits float32 [N, 10].
         display_name: the name people see.
-        learning_rate: peak of the schedule, for Adam.
+        learning_rate: peak of the schedule, for AdamW.
         batch_size: images per step.
         augment: whether training images are varied (models/augmentation.py).
         outliers: images that are no digits beside each batch (models/outliers.py).
         drawn_digits: digits in forms that MNIST hardly has beside each batch (models/drawn_digits.py).
+        weight_decay: by how much weights shrink at each step, times the learning rate (models/train.py).
     """
 
     module: str
@@ -31,6 +32,7 @@ class Architecture:
     augment: bool
     outliers: int
     drawn_digits: int
+    weight_decay: float
 
     def build(self) -> keras.Model:
         """Builds the network with fresh weights."""
@@ -39,9 +41,23 @@ class Architecture:
 
 ARCHITECTURES = {
     "lenet": Architecture(
-        "models.lenet", "LeNet", learning_rate=6e-3, batch_size=128, augment=False, outliers=0, drawn_digits=0
+        "models.lenet",
+        "LeNet",
+        learning_rate=6e-3,
+        batch_size=128,
+        augment=False,
+        outliers=0,
+        drawn_digits=0,
+        weight_decay=0.0,
     ),
     "my_model": Architecture(
-        "models.my_model", "MyModel", learning_rate=3e-3, batch_size=128, augment=True, outliers=16, drawn_digits=8
+        "models.my_model",
+        "MyModel",
+        learning_rate=3e-3,
+        batch_size=128,
+        augment=True,
+        outliers=16,
+        drawn_digits=8,
+        weight_decay=0.1,
     ),
 }

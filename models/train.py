@@ -38,7 +38,6 @@ PROGRESS_LOGGER = "digits.progress"
 
 _EVAL_BATCH = 500
 _WARM_UP = 0.2  # of all steps
-_WEIGHT_DECAY = 0.1  # times the learning rate, per step
 
 
 def run_fn(fn_args: FnArgs) -> None:
@@ -126,7 +125,7 @@ def train_model(
             decay_steps=steps * parameters.epochs - int(_WARM_UP * steps * parameters.epochs),
         )
         model.compile(
-            optimizer=_optimizer(schedule),
+            optimizer=_optimizer(schedule, parameters.weight_decay),
             loss=OutlierExposureLoss(),
             metrics=[DigitAccuracy()],
             steps_per_execution=_steps_per_execution(steps) if distribution.replicas < 2 else 1,
@@ -177,9 +176,11 @@ def train_model(
     return plain, facts
 
 
-def _optimizer(schedule: keras.optimizers.schedules.LearningRateSchedule) -> keras.optimizers.Optimizer:
-    """Adam with decoupled weight decay (Loshchilov and Hutter, 2019), biases excepted: long trainings grow weights."""
-    optimizer = keras.optimizers.AdamW(schedule, weight_decay=_WEIGHT_DECAY)
+def _optimizer(
+    schedule: keras.optimizers.schedules.LearningRateSchedule, weight_decay: float
+) -> keras.optimizers.Optimizer:
+    """Adam with decoupled weight decay (Loshchilov and Hutter, 2019), from which biases are excepted."""
+    optimizer = keras.optimizers.AdamW(schedule, weight_decay=weight_decay)
     optimizer.exclude_from_weight_decay(var_names=["bias"])
     return optimizer
 

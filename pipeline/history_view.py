@@ -216,6 +216,7 @@ def _facts(run: Run) -> dict[str, Any]:
         "Augment": parameters.get("augment"),
         "Outliers": parameters.get("outliers"),
         "Drawn digits": parameters.get("drawn_digits"),
+        "Weight decay": parameters.get("weight_decay"),
         "Code": run.card.get("git_revision"),
         "Source fingerprint": parameters.get("source"),
         "Data folder": step.parameters.get("input_base") if step else None,

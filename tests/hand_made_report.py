@@ -62,6 +62,7 @@ def model(
         "augment": True,
         "outliers": 16,
         "drawn_digits": 8,
+        "weight_decay": 0.1,
         "source": "0123456789",
         "parameters": 121_994 if architecture == "my_model" else 61_706,
         "layers": LAYERS,

@@ -60,7 +60,7 @@ BatchSize = Annotated[
 LearningRate = Annotated[
     float | None,
     typer.Option(
-        min=1e-9, envvar="DIGITS_LEARNING_RATE", help="Peak of the schedule, for Adam.", show_default="the model's"
+        min=1e-9, envvar="DIGITS_LEARNING_RATE", help="Peak of the schedule, for AdamW.", show_default="the model's"
     ),
 ]
 Augment = Annotated[
@@ -182,6 +182,7 @@ def training_parameters(
         augment=recipe.augment if augment is None else augment,
         outliers=recipe.outliers,
         drawn_digits=recipe.drawn_digits,
+        weight_decay=recipe.weight_decay,
         seed=seed,
         source=source_fingerprint(),
         memory_mib=memory_mib,

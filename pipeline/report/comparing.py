@@ -13,7 +13,7 @@ from pipeline.report.statistics import holm, mcnemar
 PUBLISHED = {("my_model", 10): 0.9925, ("my_model", 40): 0.9924, ("lenet", 10): 0.9717, ("lenet", 40): 0.9753}
 """The predecessor's test accuracies by network and epochs; its weights, measured again, gave the same figures."""
 
-_RECIPE = ("batch_size", "learning_rate", "augment", "outliers", "drawn_digits", "source")
+_RECIPE = ("batch_size", "learning_rate", "augment", "outliers", "drawn_digits", "weight_decay", "source")
 """What two trainings of the same network and epochs may differ in, beside the seed."""
 
 

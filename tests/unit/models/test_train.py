@@ -14,7 +14,16 @@ from models.registry import ARCHITECTURES
 from models.train import train_model
 
 PARAMETERS = TrainingParameters(
-    "lenet", epochs=2, batch_size=64, learning_rate=3e-3, augment=True, outliers=8, drawn_digits=8, seed=7, source=""
+    "lenet",
+    epochs=2,
+    batch_size=64,
+    learning_rate=3e-3,
+    augment=True,
+    outliers=8,
+    drawn_digits=8,
+    weight_decay=0.1,
+    seed=7,
+    source="",
 )
 
 

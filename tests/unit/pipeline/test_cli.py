@@ -130,6 +130,7 @@ def test_run_has_defaults(configured, here):
             augment=True,
             outliers=ARCHITECTURES["my_model"].outliers,
             drawn_digits=ARCHITECTURES["my_model"].drawn_digits,
+            weight_decay=ARCHITECTURES["my_model"].weight_decay,
             seed=1,
             source=source_fingerprint(),
         ),

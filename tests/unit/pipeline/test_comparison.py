@@ -34,7 +34,9 @@ REPORT = {
 
 
 def parameters(model="lenet", epochs=10, seed=1):
-    return TrainingParameters(model, epochs, 128, 3e-3, True, outliers=0, drawn_digits=0, seed=seed, source="")
+    return TrainingParameters(
+        model, epochs, 128, 3e-3, True, outliers=0, drawn_digits=0, weight_decay=0.0, seed=seed, source=""
+    )
 
 
 @pytest.fixture

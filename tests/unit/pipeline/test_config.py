@@ -19,6 +19,7 @@ CONFIG = PipelineConfig(
         augment=True,
         outliers=5,
         drawn_digits=6,
+        weight_decay=0.0,
         seed=3,
         source="abc",
     ),

@@ -17,6 +17,7 @@ TRAINING = TrainingParameters(
     augment=False,
     outliers=0,
     drawn_digits=0,
+    weight_decay=0.0,
     seed=3,
     source="fingerprint",
 )

@@ -23,6 +23,7 @@ CONFIG = PipelineConfig(
         augment=True,
         outliers=0,
         drawn_digits=0,
+        weight_decay=0.0,
         seed=1,
         source="",
     ),

@@ -49,6 +49,7 @@ def config(tmp_path):
         augment=True,
         outliers=0,
         drawn_digits=0,
+        weight_decay=0.0,
         seed=1,
         source="",
     )
