@@ -44,7 +44,7 @@ format: $(INSTALLED) ## Format the code and fix what the linter can.
 
 BENCH := build/bench
 RESULTS := build/results
-results: $(INSTALLED) ## Compare LeNet and MyModel, 10 and 40 epochs, and write docs/results.md (hours; goes on after a stop).
+results: $(INSTALLED) ## Compare LeNet and MyModel, 10 and 40 epochs, and write docs/results.md (half an hour; goes on after a stop).
 	$(BIN)/digits compare --models lenet,my_model --epochs 10,40 --root $(RESULTS)/runs --output $(RESULTS)
 	cp $(RESULTS)/report.md docs/results.md
 
