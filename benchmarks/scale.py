@@ -136,7 +136,10 @@ def measure(folder: Path, options: list[str]) -> Measured:
         raise SystemExit(f"digits run ended with {running.returncode}:\n{output}")
     seconds, processor, peak = {}, {}, {}
     for name, (start, end) in spans(root / "metadata.sqlite").items():
-        meanwhile = [sample for sample in memory.samples if start <= sample[0] <= end]
+        # With the samples on either side: a component may be over before the next one is taken.
+        first = max((number for number, sample in enumerate(memory.samples) if sample[0] <= start), default=0)
+        after = next((number for number, sample in enumerate(memory.samples) if sample[0] >= end), first)
+        meanwhile = memory.samples[first : max(after, first) + 1]
         seconds[name] = end - start
         processor[name] = meanwhile[-1][2] - meanwhile[0][2]
         peak[name] = max(sample[1] for sample in meanwhile)
@@ -170,9 +173,8 @@ def show(results: dict[int, Measured]) -> None:
             f"{found.seconds[name]:.0f} s, CPU {found.processor[name]:.0f} s, {found.peak[name] / 2**30:.2f} GiB"
             for found in results.values()
         ]
-        time_growth = last.seconds[name] / first.seconds[name] / growth
-        processor_growth = last.processor[name] / first.processor[name] / growth
-        table.add_row(name, *cells, f"{time_growth:.2f}", f"{processor_growth:.2f}")
+        pairs = ((last.seconds[name], first.seconds[name]), (last.processor[name], first.processor[name]))
+        table.add_row(name, *cells, *(f"{after / before / growth:.2f}" if before else "-" for after, before in pairs))
     Console(width=150).print(table)
 
 
