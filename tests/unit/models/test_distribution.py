@@ -35,7 +35,7 @@ PROGRAM = """
     images = rng.random((512, 32, 32, 1), np.float32) * 0.2
     images[np.arange(512), 3 * labels] += 0.8
     split = Split(tf.constant(images), tf.constant(labels))
-    parameters = TrainingParameters("my_model", 4, 64, 3e-3, False, 8, 8, 1, "")
+    parameters = TrainingParameters("my_model", 4, 64, 3e-3, False, 8, 8, 0.1, 1, "")
     model, facts = train.train_model(
         parameters, split, split, folder + "/checkpoint", folder + "/logs", distribution=distribution
     )

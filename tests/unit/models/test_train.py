@@ -115,7 +115,7 @@ def test_two_devices_train_as_one_does():
         images = rng.random((512, 32, 32, 1), np.float32) * 0.2
         images[np.arange(512), 3 * labels] += 0.8
         split = Split(tf.constant(images), tf.constant(labels))
-        parameters = TrainingParameters("my_model", 4, 64, 3e-3, False, 8, 8, 1, "")
+        parameters = TrainingParameters("my_model", 4, 64, 3e-3, False, 8, 8, 0.1, 1, "")
         weights = []
         for devices in (["CPU:0"], ["CPU:0", "CPU:1"]):
             with tempfile.TemporaryDirectory() as folder:

@@ -21,7 +21,7 @@ from pipeline.vertex_job import (
     parameter_values,
 )
 
-TRAINING = asdict(TrainingParameters("my_model", 3, 128, 0.003, True, 16, 8, 1, "abc"))
+TRAINING = asdict(TrainingParameters("my_model", 3, 128, 0.003, True, 16, 8, 0.1, 1, "abc"))
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ CONFIG = PipelineConfig(
     data="gs://bucket/data",
     root="gs://bucket/root",
     push_dir="gs://bucket/pushed",
-    training=TrainingParameters("lenet", 4, 64, 1e-3, False, 0, 0, 3, "fingerprint"),
+    training=TrainingParameters("lenet", 4, 64, 1e-3, False, 0, 0, 0.0, 3, "fingerprint"),
     schema_file="/opt/schema.pbtxt",
 )
 JOB = JobConfig(
