@@ -19,6 +19,7 @@ import sys
 import tempfile
 import threading
 import time
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -135,11 +136,10 @@ def measure(folder: Path, options: list[str]) -> Measured:
     if running.returncode != 0:
         raise SystemExit(f"digits run ended with {running.returncode}:\n{output}")
     seconds, processor, peak = {}, {}, {}
+    times = [sample[0] for sample in memory.samples]
     for name, (start, end) in spans(root / "metadata.sqlite").items():
         # With the samples on either side: a component may be over before the next one is taken.
-        first = max((number for number, sample in enumerate(memory.samples) if sample[0] <= start), default=0)
-        after = next((number for number, sample in enumerate(memory.samples) if sample[0] >= end), first)
-        meanwhile = memory.samples[first : max(after, first) + 1]
+        meanwhile = memory.samples[max(bisect_right(times, start) - 1, 0) : bisect_left(times, end) + 1]
         seconds[name] = end - start
         processor[name] = meanwhile[-1][2] - meanwhile[0][2]
         peak[name] = max(sample[1] for sample in meanwhile)

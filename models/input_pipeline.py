@@ -156,9 +156,9 @@ def training_batches(
     def complete(element: tf.Tensor, images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """What was drawn beside the digits, and everything varied."""
         epoch, number = numbers(element)
+        permutation = tf.stack([tf.constant(seed, tf.int64), -epoch - 1])
         for count, drawn in beside:
-            draws = tf.stack([tf.constant(seed, tf.int64), -epoch - 1])
-            more, marks = draw(drawn, number * count, count, draws)
+            more, marks = draw(drawn, number * count, count, permutation)
             images, labels = tf.concat([images, more], axis=0), tf.concat([labels, marks], axis=0)
         if varied:
             draws = epoch * steps * share.total + number

@@ -29,10 +29,10 @@ class Architecture:
     display_name: str
     learning_rate: float
     batch_size: int
-    augment: bool
-    outliers: int
-    drawn_digits: int
-    weight_decay: float
+    augment: bool = False
+    outliers: int = 0
+    drawn_digits: int = 0
+    weight_decay: float = 0.0
 
     def build(self) -> keras.Model:
         """Builds the network with fresh weights."""
@@ -40,16 +40,7 @@ class Architecture:
 
 
 ARCHITECTURES = {
-    "lenet": Architecture(
-        "models.lenet",
-        "LeNet",
-        learning_rate=6e-3,
-        batch_size=128,
-        augment=False,
-        outliers=0,
-        drawn_digits=0,
-        weight_decay=0.0,
-    ),
+    "lenet": Architecture("models.lenet", "LeNet", learning_rate=6e-3, batch_size=128),
     "my_model": Architecture(
         "models.my_model",
         "MyModel",

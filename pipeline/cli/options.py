@@ -36,11 +36,9 @@ def _openable(address: str) -> str:
     scheme = scheme.rpartition("::")[2]
     try:
         fsspec.get_filesystem_class(scheme)
-    except ImportError as error:
+    except (ImportError, ValueError) as error:
         if scheme in ("gs", "gcs"):
             stop_without("gcsfs", "gs", what=address)
-        stop(f"{address} cannot be opened: {error}.")
-    except ValueError as error:
         stop(f"{address} cannot be opened: {error}.")
     logging.getLogger("gcsfs").setLevel(logging.CRITICAL)  # it logs, with a traceback, what it raises
     return address
