@@ -69,5 +69,6 @@ def _thicken(ink: Ink, least_width: float) -> Ink:
     if radius < 1:
         return ink
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
-    padded = cv2.copyMakeBorder(ink, radius, radius, radius, radius, cv2.BORDER_CONSTANT, value=0)
-    return np.asarray(cv2.dilate(padded, kernel), np.float32)
+    levels = cv2.convertScaleAbs(ink, alpha=255.0)  # OpenCV dilates bytes twice as fast as floats
+    padded = cv2.copyMakeBorder(levels, radius, radius, radius, radius, cv2.BORDER_CONSTANT, value=0)
+    return np.asarray(cv2.dilate(padded, kernel), np.float32) / np.float32(255)

@@ -140,11 +140,12 @@ def test_a_bar_beside_the_hook_of_a_five_belongs_to_it() -> None:
     assert len(find(pixels)) == 1
 
 
-def test_digits_in_a_deep_shadow_are_found_beside_those_in_the_light() -> None:
+@pytest.mark.parametrize("shade", [0.5, 0.35])
+def test_digits_in_a_deep_shadow_are_found_beside_those_in_the_light(shade: float) -> None:
     pixels = sheet(235, 300, 600)
     write(pixels, "2026", 60, 200, 110, scale=3.5)
     light = np.ones(600)
-    light[300:] = 0.5
+    light[300:] = shade
     shaded = pixels * np.convolve(np.pad(light, 20, mode="edge"), np.ones(41) / 41, "valid")[np.newaxis, :, np.newaxis]
     assert len(find(shaded.astype(np.uint8))) == 4
 
