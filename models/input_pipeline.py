@@ -22,7 +22,7 @@ OUTLIER = -1
 
 _READ_BATCH = 1024
 _IMAGE_BYTES = 4 * INPUT_SIZE**2
-_MOST_DRAWN = 4000  # of each kind: more would take longer to draw than they are worth
+_MOST_DRAWN = 8000  # of each kind: more would take longer to draw than they are worth
 
 
 @dataclass(frozen=True)

@@ -45,10 +45,10 @@ ARCHITECTURES = {
         "models.my_model",
         "MyModel",
         learning_rate=3e-3,
-        batch_size=128,
+        batch_size=64,
         augment=True,
         outliers=16,
-        drawn_digits=8,
+        drawn_digits=4,
         weight_decay=0.1,
     ),
 }
