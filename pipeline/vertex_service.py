@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.config import PIPELINE_NAME
-from pipeline.training_job import place
+from pipeline.training_job import DISPLAY_NAME, place
 from pipeline.vertex_job import FOLDERS, VertexError, load_job, quiet_clients
 
 if TYPE_CHECKING:
@@ -209,6 +209,8 @@ def status(target: Target, job_id: str | None = None) -> Status:
 def logs(target: Target, found: Status, component: str | None = None, address: str = LOGGING_API) -> Iterator[LogEntry]:
     """What the containers of a job wrote, oldest first, from Cloud Logging (entries.list of its REST API, v2).
 
+    Of the Trainer also what its machines wrote, where several train.
+
     Args:
         target: where the job runs.
         found: its state.
@@ -228,6 +230,8 @@ def logs(target: Target, found: Status, component: str | None = None, address: s
     if not tasks:
         which = f"{component} of job {found.job_id}" if component else f"Job {found.job_id}"
         raise VertexError(f"{which} has run no container yet. Its page: {found.console}")
+    if "Trainer" in tasks.values():
+        tasks |= dict.fromkeys(_training_jobs(target, found), "Trainer")
     ids = " OR ".join(f'"{log_id}"' for log_id in tasks)
     request: dict[str, Any] = {
         "resourceNames": [f"projects/{target.project}"],
@@ -252,6 +256,21 @@ def logs(target: Target, found: Status, component: str | None = None, address: s
             if not answer.get("nextPageToken"):
                 return
             request["pageToken"] = answer["nextPageToken"]
+
+
+def _training_jobs(target: Target, found: Status) -> list[str]:
+    """Ids of the CustomJobs that the job's Trainer sent; what they make lies in a folder that is named by the job."""
+    with _refusals(), quiet_clients():
+        from google.cloud.aiplatform import CustomJob  # noqa: PLC0415 (takes seconds)
+
+        sent = CustomJob.list(
+            filter=f'display_name="{DISPLAY_NAME}" AND create_time>="{found.created}"',
+            project=target.project,
+            location=target.region,
+            credentials=find_credentials(),
+        )
+        chiefs = {job.name: job.gca_resource.job_spec.worker_pool_specs[0].container_spec for job in sent}
+    return [name for name, chief in chiefs.items() if any(f"/{found.job_id}/" in text for text in chief.args)]
 
 
 def find_credentials() -> Credentials:

@@ -21,8 +21,9 @@ from google.auth.credentials import AnonymousCredentials
 from google.auth.exceptions import RefreshError, TransportError
 from google.auth.transport.requests import AuthorizedSession
 from google.cloud import storage
+from google.cloud.aiplatform_v1.services.job_service import JobServiceClient
 from google.cloud.aiplatform_v1.services.pipeline_service import PipelineServiceClient
-from google.cloud.aiplatform_v1.types import PipelineJob, PipelineState, PipelineTaskDetail
+from google.cloud.aiplatform_v1.types import CustomJob, PipelineJob, PipelineState, PipelineTaskDetail
 
 from pipeline import vertex_service
 from pipeline.training_job import training_job
@@ -323,6 +324,26 @@ def logging_api():
     server.server_close()
 
 
+@pytest.fixture
+def custom_jobs(monkeypatch, login):
+    """What is asked about the project's CustomJobs, and the answer: none, unless a test adds some."""
+    asked, jobs = [], []
+    monkeypatch.setattr(JobServiceClient, "list_custom_jobs", lambda client, request: asked.append(request) or jobs)
+    return asked, jobs
+
+
+def custom_job(number, folder):
+    chief = {
+        "replica_count": 1,
+        "container_spec": {"image_uri": "digits:1", "args": ["--outputs", f'{{"uri": "{folder}"}}']},
+    }
+    return CustomJob(
+        name=f"projects/1/locations/europe-west4/customJobs/{number}",
+        display_name="digits-trainer",
+        job_spec={"worker_pool_specs": [chief]},
+    )
+
+
 STATUS = Status(
     job_id="digits-1",
     state="running",
@@ -333,7 +354,7 @@ STATUS = Status(
 )
 
 
-def test_logs_are_read_page_by_page(login, logging_api):
+def test_logs_are_read_page_by_page(custom_jobs, logging_api):
     address, got, answers = logging_api
     page = {"entries": [entry("71", severity="INFO", textPayload="read 60,000\n")], "nextPageToken": "more"}
     last = {"entries": [entry("72", severity="ERROR", jsonPayload={"message": "killed"}), entry("72")]}
@@ -356,7 +377,7 @@ def test_logs_are_read_page_by_page(login, logging_api):
     assert second["pageToken"] == "more"
 
 
-def test_the_logs_of_one_component(login, logging_api):
+def test_the_logs_of_one_component(custom_jobs, logging_api):
     address, got, answers = logging_api
     answers += [(200, {})]
 
@@ -364,7 +385,30 @@ def test_the_logs_of_one_component(login, logging_api):
     assert '=("72")' in got[0][1]["filter"]
 
 
-def test_refused_logs_lead_to_the_jobs_page(login, logging_api):
+def test_what_several_machines_wrote_is_the_trainers(custom_jobs, logging_api):
+    address, got, answers = logging_api
+    asked, jobs = custom_jobs
+    folder = "gs://bucket/root/1/{}/Trainer_-5/model"
+    jobs += [custom_job(90, folder.format("digits-10")), custom_job(91, folder.format("digits-1"))]
+    answers += [(200, {"entries": [entry("91", textPayload="epoch 1")]})]
+
+    entries = list(vertex_service.logs(TARGET, STATUS, "Trainer", address))
+
+    assert [(line.task, line.message) for line in entries] == [("Trainer", "epoch 1")]
+    assert '=("72" OR "91")' in got[0][1]["filter"]
+    assert asked[0]["parent"] == "projects/proj/locations/europe-west4"
+    assert asked[0]["filter"] == 'display_name="digits-trainer" AND create_time>="2026-11-22T12:00:00+00:00"'
+
+
+def test_other_components_need_no_look_at_the_machines(custom_jobs, logging_api):
+    address, _, answers = logging_api
+    answers += [(200, {})]
+
+    assert list(vertex_service.logs(TARGET, STATUS, "MnistExampleGen", address)) == []
+    assert custom_jobs[0] == []
+
+
+def test_refused_logs_lead_to_the_jobs_page(custom_jobs, logging_api):
     address, _, answers = logging_api
     answers += [(403, {"error": {"message": "Permission 'logging.logEntries.list' denied."}})]
 
@@ -384,7 +428,7 @@ def test_logs_of_what_there_is_not(login):
         list(vertex_service.logs(TARGET, STATUS, "Trainr"))
 
 
-def test_logs_after_a_login_ran_out(login, monkeypatch):
+def test_logs_after_a_login_ran_out(custom_jobs, monkeypatch):
     def refuse(session, *arguments, **options):
         raise RefreshError("Reauthentication is needed.", {})
 
