@@ -12,7 +12,7 @@ from serving_bot.decoding import Picture, decode
 from serving_bot.finding import Box, find
 from serving_bot.normalising import variants
 
-SURE = 0.35
+SURE = 0.3
 """Least calibrated probability at which an answer is given; chosen with benchmarks/reader.py
 (docs/reading-photos.md)."""
 
