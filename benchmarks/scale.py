@@ -1,7 +1,7 @@
-"""Growth: the pipeline on MNIST ×1, ×10 and ×40 (2.8 million images), one pass of training; time and memory.
+"""Growth: the pipeline on MNIST ×1, ×10 and ×40 (2.8 million images; 2.6 of the bundled data), one pass of training; time and memory.
 
-    python -m benchmarks.scale run                         # ×1 and ×10, about an hour on two CPUs
-    python -m benchmarks.scale run --factors 1,10,40
+    python -m benchmarks.scale run                         # ×1 and ×10, five to ten minutes on two CPUs
+    python -m benchmarks.scale run --factors 1,10,40       # half an hour
     python -m benchmarks.scale workers                     # Beam in one process against several
 
 Copies beyond the first are drawn anew: MNIST's digits varied as for training (models/augmentation.py), each copy from
