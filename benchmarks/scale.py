@@ -1,4 +1,4 @@
-"""Growth: the pipeline on MNIST ×1, ×10 and ×40 (2.8 million images; 2.6 of the bundled data), one pass of training; time and memory.
+"""Growth: the pipeline on MNIST ×1, ×10 and ×40 (the bundled data make 2.6 million images), one pass; time and memory.
 
     python -m benchmarks.scale run                         # ×1 and ×10, five to ten minutes on two CPUs
     python -m benchmarks.scale run --factors 1,10,40       # half an hour
