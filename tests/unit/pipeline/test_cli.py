@@ -125,7 +125,7 @@ def test_run_has_defaults(configured, here):
         training=TrainingParameters(
             model="my_model",
             epochs=3,
-            batch_size=128,
+            batch_size=64,
             learning_rate=3e-3,
             augment=True,
             outliers=ARCHITECTURES["my_model"].outliers,
@@ -148,7 +148,7 @@ def test_a_models_own_recipe_is_the_default(configured):
     [
         ("model", "lenet", "lenet", "my_model", lambda config: config.training.model),
         ("epochs", 7, 8, 3, lambda config: config.training.epochs),
-        ("batch-size", 32, 64, 128, lambda config: config.training.batch_size),
+        ("batch-size", 32, 48, 64, lambda config: config.training.batch_size),
         ("learning-rate", 0.5, 0.25, 3e-3, lambda config: config.training.learning_rate),
         ("seed", 0, 9, 1, lambda config: config.training.seed),
         ("min-accuracy", 0.0, 0.5, 0.97, lambda config: config.thresholds.min_accuracy),
