@@ -230,8 +230,9 @@ def logs(target: Target, found: Status, component: str | None = None, address: s
     if not tasks:
         which = f"{component} of job {found.job_id}" if component else f"Job {found.job_id}"
         raise VertexError(f"{which} has run no container yet. Its page: {found.console}")
+    credentials = find_credentials()
     if "Trainer" in tasks.values():
-        tasks |= dict.fromkeys(_training_jobs(target, found), "Trainer")
+        tasks |= dict.fromkeys(_training_jobs(target, found, credentials), "Trainer")
     ids = " OR ".join(f'"{log_id}"' for log_id in tasks)
     request: dict[str, Any] = {
         "resourceNames": [f"projects/{target.project}"],
@@ -240,7 +241,7 @@ def logs(target: Target, found: Status, component: str | None = None, address: s
         "orderBy": "timestamp asc",
         "pageSize": _LOG_PAGE,
     }
-    with _refusals(), AuthorizedSession(find_credentials()) as session:
+    with _refusals(), AuthorizedSession(credentials) as session:
         while True:
             try:
                 response = session.post(f"{address}/v2/entries:list", json=request, timeout=60)
@@ -258,7 +259,7 @@ def logs(target: Target, found: Status, component: str | None = None, address: s
             request["pageToken"] = answer["nextPageToken"]
 
 
-def _training_jobs(target: Target, found: Status) -> list[str]:
+def _training_jobs(target: Target, found: Status, credentials: Credentials) -> list[str]:
     """Ids of the CustomJobs that the job's Trainer sent; what they make lies in a folder that is named by the job."""
     with _refusals(), quiet_clients():
         from google.cloud.aiplatform import CustomJob  # noqa: PLC0415 (takes seconds)
@@ -267,7 +268,7 @@ def _training_jobs(target: Target, found: Status) -> list[str]:
             filter=f'display_name="{DISPLAY_NAME}" AND create_time>="{found.created}"',
             project=target.project,
             location=target.region,
-            credentials=find_credentials(),
+            credentials=credentials,
         )
         chiefs = {job.name: job.gca_resource.job_spec.worker_pool_specs[0].container_spec for job in sent}
     return [name for name, chief in chiefs.items() if any(f"/{found.job_id}/" in text for text in chief.args)]

@@ -164,16 +164,16 @@ def _flat_ground(small: Pixels, dark: bool, zoom: int) -> npt.NDArray[np.uint8] 
     side = 4 * zoom + 1
     near_ink = cv2.dilate((~of_ground).astype(np.uint8), np.ones((side, side), np.uint8)) > 0
     centre = _quantile(grey[of_ground], 0.5)
-    clear = cv2.absdiff(grey, float(centre))[~near_ink]
-    spread = _quantile(clear, 0.95) if clear.size else 0
+    clear = cv2.absdiff(grey, centre)[~near_ink]
+    spread = _quantile(clear, 0.95) if clear.size else 0.0
     if spread > FLATNESS * abs(centre - _quantile(grey[~of_ground], 0.5)):
         return None
     return np.array([_quantile(channel, 0.5) for channel in small[of_ground].T], np.uint8)
 
 
-def _quantile(values: Pixels, share: float) -> int:
+def _quantile(values: Pixels, share: float) -> float:
     """The least value that `share` of all do not exceed; of uint8 a histogram tells it sooner than sorting."""
-    return int(np.searchsorted(np.bincount(values.ravel()).cumsum(), share * values.size))
+    return float(np.searchsorted(np.bincount(values.ravel()).cumsum(), share * values.size))
 
 
 def _contrast(pixels: Pixels, zoom: int) -> Mask:
@@ -205,12 +205,12 @@ def _contrast(pixels: Pixels, zoom: int) -> Mask:
     direction = difference.reshape(-1, 3)[strongest].mean(axis=0)
     weights = direction / direction.sum()
     ground, plane = _mix(ground, weights), _mix(pixels, weights)
-    level = float(_quantile(ground, 0.5))
+    level = _quantile(ground, 0.5)
     ground = cv2.resize(ground, (width, height), interpolation=cv2.INTER_LINEAR)
     # In a shadow ink and paper are darker by the same factor.
     reflected = cv2.divide(plane, ground, scale=level) if dark else None
     contrast = cv2.subtract(plane, ground) if reflected is None else cv2.subtract(level, reflected)
-    offset = float(_quantile(contrast[::4, ::4], 0.5))
+    offset = _quantile(contrast[::4, ::4], 0.5)
     return np.asarray(cv2.subtract(contrast, offset) if offset else contrast, np.uint8)
 
 
