@@ -80,6 +80,7 @@ setup(
         "serving_bot",
     ],
     package_data={
+        "models": ["REVISION"],  # in the image only (Dockerfile)
         "pipeline": ["schema.pbtxt", "templates/*"],
         "pipeline.report": ["templates/*"],
         "serving_bot": ["canary.png", "locales/*/LC_MESSAGES/bot.*"],

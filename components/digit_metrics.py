@@ -31,6 +31,8 @@ CONFUSION_MATRIX = MULTI_CLASS_CONFUSION_MATRIX_PLOT_NAME
 MISREAD = "misread"
 
 BINS = 15
+MOST_MISREAD = 10_000
+"""Misread examples that are kept, so that memory does not grow with the data: as many as MNIST's whole test split."""
 _LEAST_PROBABILITY = 1e-7  # as Keras clips, so that one hopeless answer does not make the loss infinite
 
 
@@ -45,7 +47,8 @@ class DigitMetrics(tfma.metrics.Metric):  # type: ignore[misc]
       the largest probability. Guo et al., On Calibration of Modern Neural Networks (2017), equation 3.
     * `example_count`: how many examples.
     * `multi_class_confusion_matrix_plot`: counts for each true and predicted digit, as TFMA's viewer draws them.
-    * `misread`: JSON, a list of [digest of the PNG bytes, label, predicted digit, its probability].
+    * `misread`: JSON, a list of [digest of the PNG bytes, label, predicted digit, its probability] by digest. Of more
+      than MOST_MISREAD the lowest digests are kept: of any two models those of the same pictures.
     """
 
     def __init__(self, name: str = ACCURACY):
@@ -60,7 +63,8 @@ class Totals:
         confusion: int64 [10, 10], examples of each true digit (row) by what was predicted (column).
         bins: float64 [15, 3], count, sum of confidences and number of right answers in each bin of confidence.
         loss: sum of the cross-entropies, in nats.
-        misread: digest, label, predicted digit and its probability of every wrong answer.
+        misread: digest, label, predicted digit and its probability of wrong answers, unordered: all of those with the
+            lowest digests, MOST_MISREAD or more.
     """
 
     confusion: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros((NUM_CLASSES, NUM_CLASSES), np.int64))
@@ -77,6 +81,7 @@ class Totals:
         self.loss -= math.log(max(float(probabilities[label]), _LEAST_PROBABILITY))
         if predicted != label:
             self.misread.append((image_digest(image), label, predicted, confidence))
+            self._forget()
 
     def merge(self, other: Totals) -> None:
         """Counts what another has counted."""
@@ -84,6 +89,15 @@ class Totals:
         self.bins += other.bins
         self.loss += other.loss
         self.misread += other.misread
+        self._forget()
+
+    def _forget(self) -> None:
+        if len(self.misread) > 2 * MOST_MISREAD:  # seldom, because sorting takes long
+            self.misread = self.lowest_misread()
+
+    def lowest_misread(self) -> list[tuple[str, int, int, float]]:
+        """Those that are kept, by digest."""
+        return sorted(self.misread)[:MOST_MISREAD]
 
     @property
     def examples(self) -> int:
@@ -165,7 +179,7 @@ class _Combiner(beam.CombineFn):  # type: ignore[misc]
             totals.loss / examples if examples else math.nan,
             totals.calibration_error(),
             float(examples),
-            json.dumps(sorted(totals.misread)).encode(),
+            json.dumps(totals.lowest_misread()).encode(),
         )
         return {
             **dict(zip(_metric_keys(self._model), values, strict=True)),

@@ -66,7 +66,9 @@ class EvaluationResult:
         examples: how many were evaluated.
         accuracy_by_digit: the accuracy on each digit that occurs.
         confusion: ten rows, one for each true digit, of how often each digit was predicted.
-        misread: every example with a wrong answer.
+        wrong: how many have a wrong answer.
+        misread: the examples with a wrong answer, by digest; of more than digit_metrics.MOST_MISREAD those with the
+            lowest digests.
         baseline_accuracy: the baseline's accuracy on the same examples, None without one.
         blessed: whether there were thresholds and every one was met.
         failures: the thresholds that were not.
@@ -78,10 +80,16 @@ class EvaluationResult:
     examples: int
     accuracy_by_digit: dict[int, float]
     confusion: tuple[tuple[int, ...], ...]
+    wrong: int
     misread: tuple[Misread, ...]
     baseline_accuracy: float | None
     blessed: bool
     failures: tuple[Failure, ...]
+
+    @property
+    def last_known(self) -> str:
+        """The digest up to which `misread` has every example with a wrong answer."""
+        return "~" if len(self.misread) == self.wrong else self.misread[-1].digest  # ~ is behind all hexadecimal digits
 
     @property
     def worst_digit(self) -> int:
@@ -101,6 +109,7 @@ def read_evaluation(uri: str) -> EvaluationResult:
         for slice_failures in validation.metric_validations_per_slice
         for failure in slice_failures.failures
     ]
+    confusion = _confusion(evaluated)
     return EvaluationResult(
         accuracy=candidate[None]["accuracy"],
         loss=candidate[None]["loss"],
@@ -109,7 +118,8 @@ def read_evaluation(uri: str) -> EvaluationResult:
         accuracy_by_digit={
             digit: metrics["accuracy"] for digit, metrics in sorted(candidate.items(), key=str) if digit is not None
         },
-        confusion=_confusion(evaluated),
+        confusion=confusion,
+        wrong=sum(count for digit, row in enumerate(confusion) for answer, count in enumerate(row) if answer != digit),
         misread=_misread(evaluated),
         baseline_accuracy=_metrics_by_slice(baseline)[None]["accuracy"] if baseline else None,
         blessed=bool(validation.validation_ok),

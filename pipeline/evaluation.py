@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
+import apache_beam as beam
 import tensorflow_model_analysis as tfma
 from tensorflow_model_analysis.proto.config_pb2 import Options, PerSliceMetricThreshold  # tfma lacks them from 0.48 on
 
 from components.digit_metrics import DigitMetrics
 from models.features import LABEL_KEY
 from pipeline.config import ROUNDING, Thresholds
+
+MAX_BATCH_SIZE = 128
+"""The most examples that a model is given at once."""
 
 
 def create_eval_config(thresholds: Thresholds | None) -> tfma.EvalConfig:
@@ -49,3 +56,33 @@ def _bind(
         PerSliceMetricThreshold(slicing_specs=[everything], threshold=overall),
         PerSliceMetricThreshold(slicing_specs=[each_digit], threshold=digit),
     ]
+
+
+def custom_extractors(eval_shared_model: Any, eval_config: tfma.EvalConfig, tensor_adapter_config: Any) -> list[Any]:
+    """TFMA's own extractors, on batches of few sizes; the Evaluator looks for a function of this name.
+
+    Beam keeps trying other sizes of batches, up to 1,000 examples, to find the fastest. TensorFlow keeps what it
+    prepared for each size it has seen, so memory would grow with the data (docs/scaling.md). Batches are split into
+    128 examples and what is left into 64, 32, ... and 1.
+
+    Args:
+        eval_shared_model: the model as TFMA shares it between threads, or a list of candidate and baseline.
+        eval_config: what is measured.
+        tensor_adapter_config: how Arrow's columns become tensors, or None.
+    """
+    default = tfma.default_extractors(
+        eval_shared_model=eval_shared_model,
+        eval_config=eval_config,
+        tensor_adapter_config=tensor_adapter_config,
+    )
+    return [tfma.extractors.Extractor(stage_name="SplitBatches", ptransform=beam.FlatMap(_split)), *default]
+
+
+def _split(extracts: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    batch = extracts[tfma.ARROW_RECORD_BATCH_KEY]
+    start, size = 0, MAX_BATCH_SIZE
+    while start < batch.num_rows:
+        while start + size > batch.num_rows:
+            size //= 2
+        yield {**extracts, tfma.ARROW_RECORD_BATCH_KEY: batch.slice(start, size)}
+        start += size

@@ -31,8 +31,8 @@ from components.baseline import OlderBlessedModelStrategy
 from components.mnist_example_gen.component import MnistExampleGen
 from components.serving_check import ServingCheck
 from components.versioned_pusher import VersionedPusher
+from pipeline import evaluation
 from pipeline.config import PIPELINE_NAME, PipelineConfig
-from pipeline.evaluation import create_eval_config
 
 JOB_NAME = "{{$.pipeline_job_name}}"
 """Kubeflow Pipelines' placeholder (dsl.PIPELINE_JOB_NAME_PLACEHOLDER) for the name of the running job."""
@@ -96,13 +96,14 @@ def create_pipeline(
     model = trainer.outputs["model"]
 
     baseline = _create_baseline(model, on_kubeflow)
-    eval_config = create_eval_config(config.thresholds)
+    eval_config = evaluation.create_eval_config(config.thresholds)
     evaluator = Evaluator(
         examples=examples,
         model=model,
         baseline_model=baseline.outputs["model"] if config.baseline == "latest" else None,
         eval_config=parameter("eval_config", eval_config, proto_utils.proto_to_json(eval_config)),
         example_splits=["test"],
+        module_path=evaluation.__name__,  # for its custom_extractors
     )
     serving_check = ServingCheck(model=model, examples=examples, images=config.serving_images)
     pusher = []

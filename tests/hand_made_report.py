@@ -46,6 +46,7 @@ def model(
         examples=EXAMPLES,
         accuracy_by_digit={digit: counts[digit][digit] / (EXAMPLES // 10) for digit in range(10)},
         confusion=tuple(map(tuple, counts)),
+        wrong=len(mistakes),
         misread=mistakes,
         baseline_accuracy=None,
         blessed=False,

@@ -125,7 +125,7 @@ def _read_model(run: Run, photos: dict[str, Photos]) -> ModelReport:
         run_id=run.run_id,
         card=card,
         evaluation=evaluation,
-        interval=wilson_interval(evaluation.examples - len(evaluation.misread), evaluation.examples),
+        interval=wilson_interval(evaluation.examples - evaluation.wrong, evaluation.examples),
         blessed=run.blessed,
         version=run.version,
         curves=tuple(_read_curves(run.model_run.uri)) if run.model_run else (),

@@ -77,8 +77,12 @@ def compare(recipes: Sequence[Recipe], models: Sequence[ModelReport]) -> tuple[C
     for first, second in combinations(recipes, 2):
         one, other = by_label[first.models[first.median]], by_label[second.models[second.median]]
         if one.data_fingerprint == other.data_fingerprint and one.split_sizes == other.split_sizes:
-            one_misreads = {misread.digest for misread in one.evaluation.misread}
-            other_misreads = {misread.digest for misread in other.evaluation.misread}
+            # A model with very many keeps only those with the lowest digests, which are a random sample.
+            last = min(one.evaluation.last_known, other.evaluation.last_known)
+            one_misreads, other_misreads = (
+                {misread.digest for misread in model.evaluation.misread if misread.digest <= last}
+                for model in (one, other)
+            )
             only_one, only_other = len(other_misreads - one_misreads), len(one_misreads - other_misreads)
             p = mcnemar(only_one, only_other)
             if only_one >= only_other:

@@ -12,6 +12,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
+from components.digit_metrics import MOST_MISREAD
 from pipeline.report import drawing
 from pipeline.report.contents import ModelReport, Report
 from pipeline.report.wording import describe
@@ -110,9 +111,20 @@ def _render(report: Report, template: str, **more: Any) -> str:
         seeds=seeds,
         networks=_networks(report.models),
         resumed=_resumed(report.models),
+        left_out=_left_out(report.models),
         data=_describe_data(report.models),
         percent=_percent,
         **more,
+    )
+
+
+def _left_out(models: Sequence[ModelReport]) -> str:
+    """What the list of misread images lacks, in a sentence; empty if it lacks nothing."""
+    if all(len(model.evaluation.misread) == model.evaluation.wrong for model in models):
+        return ""
+    return (
+        f"Of a model that misreads more than {MOST_MISREAD:,} images, as many are listed, picked at random and the "
+        "same for every model; pairs are compared on these."
     )
 
 
@@ -136,7 +148,7 @@ def _tables(models: Sequence[ModelReport]) -> dict[str, list[Row]]:
             row(
                 "Predecessor's", lambda model: _percent(model.published_accuracy) if model.published_accuracy else None
             ),
-            row("Misread", lambda model: f"{len(model.evaluation.misread):,} of {model.evaluation.examples:,}"),
+            row("Misread", lambda model: f"{model.evaluation.wrong:,} of {model.evaluation.examples:,}"),
             ranked("Loss", lambda model: model.evaluation.loss, "{:.4f}".format, -1),
             ranked("Calibration error", lambda model: model.evaluation.calibration_error, "{:.4f}".format, -1),
             row(

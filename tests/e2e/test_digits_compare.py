@@ -46,7 +46,7 @@ PIPELINE = """
         figures = {"loss": 1.0, "accuracy": 0.9, "val_loss": 1.0, "val_accuracy": 0.9}
         tell("progress", epoch=epoch, epochs=training["epochs"], step=1, steps=1, **figures)
     tell("end", component="Trainer", state="done")
-    evaluation = {"accuracy": 0.9, "misread": [1], "examples": 10}
+    evaluation = {"accuracy": 0.9, "wrong": 1, "examples": 10}
     tell("summary", run_id=name, seconds={"Trainer": 1.0}, evaluation=evaluation)
 """
 

@@ -3,6 +3,7 @@ import math
 import numpy as np
 import pytest
 
+from components import digit_metrics
 from components.digit_metrics import BINS, DigitMetrics, Totals, image_digest
 from pipeline.config import Thresholds
 from pipeline.evaluation import create_eval_config
@@ -86,6 +87,26 @@ def test_merged_parts_are_the_whole():
     assert len(merged.misread) == len(whole.misread)
     for part, copy in zip(parts, before, strict=True):
         np.testing.assert_array_equal(part.bins, copy)
+
+
+def test_of_very_many_misread_the_lowest_digests_are_kept_however_they_come_together(monkeypatch):
+    monkeypatch.setattr(digit_metrics, "MOST_MISREAD", 5)
+    wrong = [(0.9, False)] * 40
+    lowest = sorted(image_digest(f"picture {number}".encode()) for number in range(40))[:5]
+
+    whole = totals_of(*wrong)
+    parts = []
+    for start in range(0, 40, 8):
+        part = Totals()
+        for number in range(start, start + 8):
+            part.add(f"picture {number}".encode(), 4, np.eye(10, dtype=np.float32)[3])
+        parts.append(part)
+    merged = combiner().merge_accumulators(parts)
+
+    for totals in (whole, merged):
+        assert [digest for digest, *_ in totals.lowest_misread()] == lowest
+        assert len(totals.misread) <= 10
+        assert totals.confusion[4, 3] == 40
 
 
 def test_nothing_merged_is_empty():

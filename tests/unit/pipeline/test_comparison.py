@@ -17,7 +17,7 @@ from pipeline.config import PipelineConfig
 
 SUMMARY = {
     "event": "summary",
-    "evaluation": {"accuracy": 0.99, "misread": [1, 2, 3], "examples": 300},
+    "evaluation": {"accuracy": 0.99, "wrong": 3, "examples": 300},
     "seconds": {"Trainer": 20.0},
 }
 REPORT = {

@@ -1,9 +1,17 @@
 """Thresholds as TFMA understands them: each case is a real evaluation."""
 
+import apache_beam as beam
+import pandas as pd
+import pyarrow as pa
 import pytest
+import tensorflow_model_analysis as tfma
+from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.testing.util import assert_that
+from tfx_bsl.arrow import table_util
 
 from components.evaluation_result import read_evaluation
-from pipeline.config import Thresholds
+from pipeline.config import PipelineConfig, Thresholds
+from pipeline.evaluation import create_eval_config, custom_extractors
 
 DEMANDS = Thresholds(min_accuracy=0.97, min_digit_accuracy=0.9, max_drop=0.01)
 
@@ -55,3 +63,24 @@ def test_without_thresholds_there_are_figures_and_no_verdict(evaluate):
     assert [misread.label for misread in result.misread] == [3] * 4
     assert not result.blessed
     assert result.failures == ()
+
+
+@pytest.mark.parametrize(
+    ("examples", "sizes"), [(300, [128, 128, 32, 8, 4]), (1000, [128] * 7 + [64, 32, 8]), (3, [2, 1])]
+)
+def test_models_are_given_batches_of_few_sizes_and_every_example_once(examples, sizes):
+    images = [f"picture {number}".encode() for number in range(examples)]
+    frame = pd.DataFrame({"image": images, "label": [number % 10 for number in range(examples)]})
+    batch = table_util.CanonicalizeRecordBatch(pa.RecordBatch.from_pandas(frame))
+    split, features, labels, *_ = custom_extractors(None, create_eval_config(None), None)
+
+    def check(extracts):
+        assert [len(batch[tfma.LABELS_KEY]) for batch in extracts] == sizes
+        assert [image for batch in extracts for image in batch[tfma.FEATURES_KEY]["image"].ravel()] == images
+        assert [label for batch in extracts for label in batch[tfma.LABELS_KEY].ravel()] == frame["label"].tolist()
+
+    with beam.Pipeline(options=PipelineOptions(list(PipelineConfig.beam_args))) as pipeline:
+        batches = pipeline | beam.Create([batch]) | tfma.BatchedInputsToExtracts()
+        for extractor in (split, features, labels):
+            batches = batches | extractor.stage_name >> extractor.ptransform
+        assert_that(batches, check)

@@ -3,10 +3,12 @@
 from dataclasses import replace
 
 import pytest
+from tfx.components.util import udf_utils
 from tfx.dsl.compiler.compiler import Compiler
 
 from models.parameters import TrainingParameters
 from pipeline.config import PIPELINE_NAME, PipelineConfig
+from pipeline.evaluation import custom_extractors
 from pipeline.graph import create_pipeline
 
 TRAINING = TrainingParameters(
@@ -98,6 +100,14 @@ def test_transform_is_not_materialised(config, compile_nodes):
 
 def test_the_evaluator_reads_the_test_split(config, compile_nodes):
     assert parameter(compile_nodes(config)["Evaluator"], "example_splits") == '["test"]'
+
+
+def test_the_evaluator_finds_its_extractors(config, compile_nodes):
+    module = parameter(compile_nodes(config)["Evaluator"], "module_path")
+
+    found = udf_utils.get_fn({"module_path": module}, "custom_extractors")  # of the module loaded anew: TFX reloads it
+
+    assert found.__code__ == custom_extractors.__code__
 
 
 def test_the_configuration_reaches_its_components(config, compile_nodes):

@@ -62,6 +62,16 @@ def test_pairs_are_compared_by_the_images_that_only_one_reads_right():
     assert found["LeNet, 40 epochs", "LeNet, 10 epochs"].p == pytest.approx(2 / 2**4)
 
 
+def test_models_that_misread_very_many_are_compared_on_the_images_that_both_have_kept():
+    one, other = model("lenet", misread=range(60)), model("my_model", misread=range(50, 62))
+    kept = replace(one.evaluation, misread=one.evaluation.misread[:55])  # 0000 to 0054, the lowest digests
+    models = [replace(one, label="LeNet", evaluation=kept), replace(other, label="MyModel")]
+
+    (pair,) = compare(group_recipes(models, ["LeNet", "MyModel"]), models)
+
+    assert (pair.better, pair.only_better, pair.only_worse) == ("MyModel", 50, 0)  # 60 and 61 are beyond 0054
+
+
 def test_models_that_saw_different_images_are_not_compared():
     models = four_models()
     models[0] = replace(models[0], data_fingerprint="other")

@@ -81,6 +81,18 @@ def test_there_is_a_drawing_of_all_that_is_drawn(html):
     assert {"Error over epochs", "Loss over epochs", "Test accuracy of each model with its 95 % interval"} <= {*names}
 
 
+def test_a_list_that_lacks_misread_images_says_so(report):
+    first = report.models[0]
+    short = replace(first, evaluation=replace(first.evaluation, misread=first.evaluation.misread[:10]))
+    lacking = replace(report, models=(short, *report.models[1:]))
+
+    for render in (render_html, render_markdown):
+        assert "At least 63 of 1,000" in render(lacking)
+        assert "misreads more than 10,000" in render(lacking)
+        assert "At least" not in render(report)
+    assert "| Misread | 60 of 1,000 |" in render_markdown(lacking)
+
+
 def test_every_misread_image_is_shown_with_all_that_was_given(report, html):
     assert html.count('src="data:image/png;base64,') == len(report.misread) == 63
     assert html.count("true: <b>") == 63
