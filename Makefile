@@ -59,9 +59,10 @@ test-job: $(INSTALLED) ## Execute a compiled Vertex AI job, container by contain
 
 REVISION = $(shell git describe --always --dirty)
 IMAGE := digits
+ENGINE := docker
 TARGET := digits
-image: ## Build the image of the components (IMAGE=registry/path/digits TARGET=cuda|beam).
-	docker build --target $(TARGET) --build-arg REVISION=$(REVISION) \
+image: ## Build the image of the components (IMAGE=registry/path/digits TARGET=cuda|beam ENGINE=podman).
+	$(ENGINE) build --target $(TARGET) --build-arg REVISION=$(REVISION) \
 	  --tag $(IMAGE):$(REVISION)$(patsubst %,-%,$(filter-out digits,$(TARGET))) .
 
 test-image: ## Try the Dockerfile without a container engine and run a job with it (as root; needs debootstrap).

@@ -138,11 +138,12 @@ def measure(folder: Path, options: list[str]) -> Measured:
     seconds, processor, peak = {}, {}, {}
     times = [sample[0] for sample in memory.samples]
     for name, (start, end) in spans(root / "metadata.sqlite").items():
-        # With the samples on either side: a component may be over before the next one is taken.
-        meanwhile = memory.samples[max(bisect_right(times, start) - 1, 0) : bisect_left(times, end) + 1]
+        # With the samples on either side, at which other components are at work, too.
+        around = memory.samples[max(bisect_right(times, start) - 1, 0) : bisect_left(times, end) + 1]
         seconds[name] = end - start
-        processor[name] = meanwhile[-1][2] - meanwhile[0][2]
-        peak[name] = max(sample[1] for sample in meanwhile)
+        processor[name] = around[-1][2] - around[0][2]
+        # A component may be over before a sample of its own is taken.
+        peak[name] = max(sample[1] for sample in around[1:-1] or around)
     return Measured(seconds, processor, peak)
 
 

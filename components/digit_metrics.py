@@ -63,8 +63,8 @@ class Totals:
         confusion: int64 [10, 10], examples of each true digit (row) by what was predicted (column).
         bins: float64 [15, 3], count, sum of confidences and number of right answers in each bin of confidence.
         loss: sum of the cross-entropies, in nats.
-        misread: digest, label, predicted digit and its probability of wrong answers, unordered: all of those with the
-            lowest digests, MOST_MISREAD or more.
+        misread: digest, label, predicted digit and its probability of each wrong answer, unordered; of very many those
+            with the lowest digests, MOST_MISREAD or more of them.
     """
 
     confusion: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros((NUM_CLASSES, NUM_CLASSES), np.int64))
