@@ -87,9 +87,14 @@ class EvaluationResult:
     failures: tuple[Failure, ...]
 
     @property
+    def lists_all_misread(self) -> bool:
+        """Whether `misread` has every example with a wrong answer."""
+        return len(self.misread) == self.wrong
+
+    @property
     def last_known(self) -> str:
         """The digest up to which `misread` has every example with a wrong answer."""
-        return "~" if len(self.misread) == self.wrong else self.misread[-1].digest  # ~ is behind all hexadecimal digits
+        return "~" if self.lists_all_misread else self.misread[-1].digest  # ~ is behind all hexadecimal digits
 
     @property
     def worst_digit(self) -> int:

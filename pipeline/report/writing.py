@@ -120,7 +120,7 @@ def _render(report: Report, template: str, **more: Any) -> str:
 
 def _left_out(models: Sequence[ModelReport]) -> str:
     """What the list of misread images lacks, in a sentence; empty if it lacks nothing."""
-    if all(len(model.evaluation.misread) == model.evaluation.wrong for model in models):
+    if all(model.evaluation.lists_all_misread for model in models):
         return ""
     return (
         f"Of a model that misreads more than {MOST_MISREAD:,} images, as many are listed, picked at random and the "

@@ -9,10 +9,13 @@ from pipeline.config import Thresholds
 from pipeline.evaluation import create_eval_config
 
 
-def totals_of(*examples):
-    """Totals after examples of (confidence, whether right) of the digit 3; the rest is spread over the others."""
+def totals_of(*examples, first=0):
+    """Totals after examples of (confidence, whether right) of the digit 3; the rest is spread over the others.
+
+    Their pictures are numbered from `first` on.
+    """
     totals = Totals()
-    for number, (confidence, right) in enumerate(examples):
+    for number, (confidence, right) in enumerate(examples, first):
         probabilities = np.full(10, (1 - confidence) / 9, np.float32)
         probabilities[3] = confidence
         totals.add(f"picture {number}".encode(), 3 if right else 4, probabilities)
@@ -95,13 +98,7 @@ def test_of_very_many_misread_the_lowest_digests_are_kept_however_they_come_toge
     lowest = sorted(image_digest(f"picture {number}".encode()) for number in range(40))[:5]
 
     whole = totals_of(*wrong)
-    parts = []
-    for start in range(0, 40, 8):
-        part = Totals()
-        for number in range(start, start + 8):
-            part.add(f"picture {number}".encode(), 4, np.eye(10, dtype=np.float32)[3])
-        parts.append(part)
-    merged = combiner().merge_accumulators(parts)
+    merged = combiner().merge_accumulators([totals_of(*wrong[:8], first=first) for first in range(0, 40, 8)])
 
     for totals in (whole, merged):
         assert [digest for digest, *_ in totals.lowest_misread()] == lowest
