@@ -62,18 +62,18 @@ def _start(processes: int, folder: str, options: list[str]) -> None:
 
 
 def _train(folder: Path, model: str, epochs: int, seed: int) -> None:
-    from models.distribution import join_devices  # noqa: PLC0415 (loads TensorFlow: only the processes that train do)
+    from models.training.distribution import join_devices  # noqa: PLC0415 (loads TensorFlow: only the processes that train do)
 
     distribution = join_devices()
     import numpy as np  # noqa: PLC0415
     import tensorflow as tf  # noqa: PLC0415
 
     from components.mnist_example_gen.executor import find_parts, read_batches  # noqa: PLC0415
-    from models.input_pipeline import Split  # noqa: PLC0415
     from models.preprocessing import preprocess_images  # noqa: PLC0415
-    from models.train import train_model  # noqa: PLC0415
-    from pipeline import mnist  # noqa: PLC0415
+    from models.training.input_pipeline import Split  # noqa: PLC0415
+    from models.training.run_fn import train_model  # noqa: PLC0415
     from pipeline.cli.options import training_parameters  # noqa: PLC0415
+    from pipeline.data import mnist  # noqa: PLC0415
 
     with tempfile.TemporaryDirectory() as data:
         mnist.fetch(Path(data), "bundled", Console(quiet=True))

@@ -27,7 +27,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pipeline.config import METADATA_FILE, PIPELINE_NAME
-from pipeline.history import ERROR_PROPERTY, FIGURES_PROPERTY
+from pipeline.history.records import ERROR_PROPERTY, FIGURES_PROPERTY
 
 console = Console()
 
@@ -138,7 +138,7 @@ class HistoryWriter:
         training |= {"outliers": 0, "seed": 1, "source": "0" * 64} | (parameters or {})
         values: dict[str, dict[str, Any]] = {
             "MnistExampleGen": {"input_base": str(self._root / "data")},
-            "Trainer": {"custom_config": json.dumps(training), "run_fn": "models.train.run_fn"},
+            "Trainer": {"custom_config": json.dumps(training), "run_fn": "models.training.run_fn.run_fn"},
             "Evaluator": {
                 "eval_config": json.dumps({"metrics_specs": [{"metrics": [{"per_slice_thresholds": THRESHOLDS}]}]})
             },

@@ -86,7 +86,7 @@ def speed(rounds: int = 3, model: str = "my_model") -> None:
     import keras  # noqa: PLC0415 (loads TensorFlow: only this command does)
 
     from models.registry import ARCHITECTURES  # noqa: PLC0415
-    from models.train import train_model  # noqa: PLC0415
+    from models.training.run_fn import train_model  # noqa: PLC0415
     from pipeline.cli.options import training_parameters  # noqa: PLC0415
 
     train = _random_split(20_000)
@@ -116,7 +116,7 @@ def _random_split(size: int):  # type: ignore[no-untyped-def]
     import numpy as np  # noqa: PLC0415
     import tensorflow as tf  # noqa: PLC0415
 
-    from models.input_pipeline import Split  # noqa: PLC0415
+    from models.training.input_pipeline import Split  # noqa: PLC0415
 
     rng = np.random.default_rng(0)
     return Split(tf.constant(rng.random((size, 32, 32, 1), np.float32)), tf.constant(rng.integers(0, 10, size)))

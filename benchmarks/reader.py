@@ -11,10 +11,10 @@ import numpy as np
 
 from benchmarks import paper
 from components.mnist_example_gen.idx import IMAGES_MAGIC, LABELS_MAGIC, IdxReader
-from serving_bot.classifier import Classifier
-from serving_bot.evaluation import collect, evaluate, summarise
-from serving_bot.push_folder import newest_version
-from serving_bot.reader import Reader
+from serving_bot.reading.classifier import Classifier
+from serving_bot.reading.evaluation import collect, evaluate, summarise
+from serving_bot.reading.reader import Reader
+from serving_bot.versions.folder import newest_version
 
 
 def main() -> None:

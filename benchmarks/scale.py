@@ -4,9 +4,9 @@
     python -m benchmarks.scale run --factors 1,10,40       # half an hour
     python -m benchmarks.scale workers                     # Beam in one process against several
 
-Copies beyond the first are drawn anew: MNIST's digits varied as for training (models/augmentation.py), each copy from
-its own seed. Memory is the proportional set size of all processes while a component runs, sampled four times a second.
-Processor time is theirs, too: other work on the machine stretches it less than time.
+Copies beyond the first are drawn anew: MNIST's digits varied as for training (models/synthesis/augmentation.py), each
+copy from its own seed. Memory is the proportional set size of all processes while a component runs, sampled four
+times a second. Processor time is theirs, too: other work on the machine stretches it less than time.
 """
 
 from __future__ import annotations
@@ -94,8 +94,8 @@ def draw(folder: Path, factor: int) -> None:
     import tensorflow as tf  # noqa: PLC0415
 
     from components.mnist_example_gen.executor import find_parts, read_batches  # noqa: PLC0415
-    from models.augmentation import augment  # noqa: PLC0415
-    from pipeline import mnist  # noqa: PLC0415
+    from models.synthesis.augmentation import augment  # noqa: PLC0415
+    from pipeline.data import mnist  # noqa: PLC0415
 
     with tempfile.TemporaryDirectory() as original:
         mnist.fetch(Path(original), "auto", console)

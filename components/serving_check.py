@@ -15,7 +15,7 @@ from tfx.types import artifact_utils, standard_artifacts
 from tfx.utils import io_utils, path_utils
 
 from models.features import IMAGE_KEY
-from serving_bot.classifier import BrokenModelError, Classifier
+from serving_bot.reading.classifier import BrokenModelError, Classifier
 
 TOLERANCE = 1e-3
 """How far LiteRT's probabilities may lie from the SavedModel's."""

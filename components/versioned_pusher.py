@@ -16,8 +16,8 @@ from tfx.dsl.io import fileio
 from tfx.types import artifact_utils, component_spec, standard_artifacts
 from tfx.utils import io_utils
 
-from components.evaluation_result import read_evaluation
-from serving_bot.push_folder import CARD_FILE
+from components.evaluation.result import read_evaluation
+from models.export.layout import CARD_FILE
 
 _MODEL = "saved_model.pb"
 """Copied last: a version without it is not complete, for TF Serving as for the bot."""

@@ -19,10 +19,10 @@ class Architecture:
         display_name: the name people see.
         learning_rate: peak of the schedule, for AdamW.
         batch_size: images per step.
-        augment: whether training images are varied (models/augmentation.py).
-        outliers: images that are no digits beside each batch (models/outliers.py).
-        drawn_digits: digits in forms that MNIST hardly has beside each batch (models/drawn_digits.py).
-        weight_decay: by how much weights shrink at each step, times the learning rate (models/train.py).
+        augment: whether training images are varied (models/synthesis/augmentation.py).
+        outliers: images that are no digits beside each batch (models/synthesis/outliers.py).
+        drawn_digits: digits in forms that MNIST hardly has beside each batch (models/synthesis/drawn_digits.py).
+        weight_decay: by how much weights shrink at each step, times the learning rate (models/training/run_fn.py).
     """
 
     module: str

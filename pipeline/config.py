@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from models.parameters import TrainingParameters
+from models.recipe import TrainingParameters
 from pipeline.beam_options import local_beam_args
 
 PIPELINE_NAME = "digits"
@@ -108,7 +108,7 @@ def state_folder(root: str) -> Path:
 
 
 def tf_config() -> str:
-    """TF_CONFIG, which tells TensorFlow of a cluster, as JSON (models/distribution.py); "{}" where it is not set."""
+    """TF_CONFIG, which tells TensorFlow of a cluster, as JSON; "{}" where it is not set."""
     return os.environ.get("TF_CONFIG", "{}")
 
 

@@ -31,7 +31,7 @@ from components.baseline import OlderBlessedModelStrategy
 from components.mnist_example_gen.component import MnistExampleGen
 from components.serving_check import ServingCheck
 from components.versioned_pusher import VersionedPusher
-from pipeline import evaluation
+from pipeline import eval_config as eval_config_module
 from pipeline.config import PIPELINE_NAME, PipelineConfig
 
 JOB_NAME = "{{$.pipeline_job_name}}"
@@ -49,7 +49,7 @@ def create_pipeline(
         config: every choice there is.
         platform: "local" for TFX's local runner, "kubeflow" for KubeflowV2DagRunner. There, what changes from run to
             run becomes a runtime parameter, and the baseline is found by the one strategy that runner can compile.
-        training_job: what TFX's Trainer for Vertex AI is told (pipeline/training_job.py) so that several machines
+        training_job: what TFX's Trainer for Vertex AI is told (pipeline/vertex/custom_job.py) so that several machines
             train; None for the Trainer that trains where it runs.
 
     Returns:
@@ -88,7 +88,7 @@ def create_pipeline(
     trainer = _trainer_class(training_job)(
         examples=examples,
         transform_graph=transform.outputs["transform_graph"],
-        run_fn="models.train.run_fn",
+        run_fn="models.training.run_fn.run_fn",
         custom_config=parameter("training", training, json.dumps(training)),
         train_args=trainer_pb2.TrainArgs(splits=["train"]),
         eval_args=trainer_pb2.EvalArgs(splits=["eval"]),
@@ -96,14 +96,14 @@ def create_pipeline(
     model = trainer.outputs["model"]
 
     baseline = _create_baseline(model, on_kubeflow)
-    eval_config = evaluation.create_eval_config(config.thresholds)
+    eval_config = eval_config_module.create_eval_config(config.thresholds)
     evaluator = Evaluator(
         examples=examples,
         model=model,
         baseline_model=baseline.outputs["model"] if config.baseline == "latest" else None,
         eval_config=parameter("eval_config", eval_config, proto_utils.proto_to_json(eval_config)),
         example_splits=["test"],
-        module_path=evaluation.__name__,  # for its custom_extractors
+        module_path=eval_config_module.__name__,  # for its custom_extractors
     )
     serving_check = ServingCheck(model=model, examples=examples, images=config.serving_images)
     pusher = []

@@ -16,9 +16,9 @@ from tfx.orchestration.metadata import sqlite_metadata_connection_config
 from tfx.types import Artifact
 
 from components.mnist_example_gen.idx import IMAGES_MAGIC, LABELS_MAGIC, IdxReader
-from pipeline import mnist
 from pipeline.cli.options import training_parameters
 from pipeline.config import PipelineConfig, Thresholds
+from pipeline.data import mnist
 
 # A shell that starts the tests in its background has SIGINT ignored; the programs that they start would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -107,7 +107,7 @@ class TinyRun:
 @pytest.fixture(scope="session")
 def tiny_run(tmp_path_factory: pytest.TempPathFactory, tiny_mnist: Path) -> TinyRun:
     """MyModel, 2 epochs, pushed: nothing is demanded of it."""
-    from pipeline.local_runner import run  # noqa: PLC0415 (loads TensorFlow and TFX: only for tests that need them)
+    from pipeline.local.execution import run  # noqa: PLC0415 (loads TensorFlow and TFX: only for tests that need them)
 
     folder = tmp_path_factory.mktemp("tiny_run")
     config = PipelineConfig(

@@ -10,12 +10,12 @@ from dataclasses import replace
 
 from PIL import Image, ImageDraw
 
-from components.evaluation_result import EvaluationResult, Misread
+from components.evaluation.result import EvaluationResult, Misread
 from models.registry import ARCHITECTURES
-from pipeline.report.comparing import PUBLISHED, compare, group_recipes, label_models
+from pipeline.report.conclusions import conclude
 from pipeline.report.contents import Curve, MisreadPicture, ModelReport, Report
+from pipeline.report.recipes import PUBLISHED, compare, group_recipes, label_models
 from pipeline.report.statistics import wilson_interval
-from pipeline.report.wording import conclude
 
 EXAMPLES = 1000
 """Test images: the digest of number n is its four digits, its label the last of them."""

@@ -16,9 +16,9 @@ import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from serving_bot.reader import Reader
+from serving_bot.reading.reader import Reader
 
-CANARY = Path(__file__).parents[1] / "serving_bot" / "canary.png"
+CANARY = Path(__file__).parents[1] / "serving_bot" / "versions" / "canary.png"
 TYPES = {
     np.uint8: schema.TensorType.UINT8,
     np.int32: schema.TensorType.INT32,

@@ -59,7 +59,7 @@ def bot(
     if log_level.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
         stop(f"--log-level is one of DEBUG, INFO, WARNING and ERROR, not {log_level}.")
     try:
-        from serving_bot.application import BotError, BotSettings, run
+        from serving_bot.telegram.application import BotError, BotSettings, run
     except ModuleNotFoundError as error:
         stop_without(error.name, "bot")
     try:

@@ -70,10 +70,10 @@ def compare(
     """
     from rich.console import Console
 
-    from pipeline import data_store
-    from pipeline.comparison import combine, compare_locally
+    from pipeline.comparison.matrix import combine, compare_locally
     from pipeline.config import REPORTS_FOLDER, PipelineConfig, state_folder
-    from pipeline.mnist import DataError
+    from pipeline.data import store
+    from pipeline.data.mnist import DataError
 
     console = Console(highlight=False)
     folder = data or f"{root.rstrip('/')}/data"
@@ -90,7 +90,7 @@ def compare(
     ]
 
     def prepare() -> None:
-        data_store.fetch_if_absent(folder, console)
+        store.fetch_if_absent(folder, console)
 
     try:
         status = compare_locally(
@@ -127,10 +127,10 @@ def report(
     from rich.console import Console
 
     from pipeline.config import REPORTS_FOLDER, state_folder
-    from pipeline.history import HistoryError
+    from pipeline.history.records import HistoryError
     from pipeline.report import ReportError
-    from pipeline.report.process import write_report_in_child
     from pipeline.report.selection import select_runs
+    from pipeline.report.worker import write_report_in_child
 
     console = Console(highlight=False)
     try:

@@ -30,18 +30,18 @@ def data(
     """Make the folder with MNIST: resumable, verified; does nothing if it is complete."""
     from rich.console import Console
 
-    from pipeline import data_store, mnist
+    from pipeline.data import mnist, store
 
     console = Console()
     try:
         if report and source == "auto":
-            data_store.fetch_if_absent(dest, console)  # a report can be about a user's own files
+            store.fetch_if_absent(dest, console)  # a report can be about a user's own files
         else:
-            data_store.fetch(dest, source, console)
+            store.fetch(dest, source, console)
         if report:
-            from pipeline.data_report import write_report
+            from pipeline.data.statistics_page import write_report
 
-            with data_store.local_copy(dest) as folder:
+            with store.local_copy(dest) as folder:
                 write_report(folder, report, console, shown_as=dest)
     except mnist.DataError as error:
         stop(str(error))

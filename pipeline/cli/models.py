@@ -16,7 +16,7 @@ from pipeline.cli.options import AsJson, PushDir, output, stop, stop_without
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from serving_bot.registry import PushedVersion, Registry
+    from serving_bot.versions.registry import PushedVersion, Registry
 
 models = typer.Typer(no_args_is_help=True, help="What is pushed, what is live, what was live when; promote, roll back.")
 
@@ -35,7 +35,7 @@ def list_(push_dir: PushDir = "serving_model", as_json: AsJson = False) -> None:
     from rich.table import Table
 
     with _sentences():
-        from serving_bot.registry import read_registry
+        from serving_bot.versions.registry import read_registry
 
         registry = read_registry(push_dir)
     if as_json:
@@ -72,7 +72,7 @@ def show(
     from rich.text import Text
 
     with _sentences():
-        from serving_bot.registry import find_problem, read_registry
+        from serving_bot.versions.registry import find_problem, read_registry
 
         registry = read_registry(push_dir)
         if version is None and registry.live is None:
@@ -114,7 +114,7 @@ def promote(
 ) -> None:
     """Serve a version, whatever is pushed later: writes the pin that the bot obeys."""
     with _sentences():
-        from serving_bot import registry
+        from serving_bot.versions import registry
 
         chosen = registry.promote(push_dir, version)
     _say_pinned(chosen, push_dir, as_json)
@@ -124,7 +124,7 @@ def promote(
 def rollback(push_dir: PushDir = "serving_model", as_json: AsJson = False) -> None:
     """Serve the version before the live one: pins the greatest older one that is in order. Deletes nothing."""
     with _sentences():
-        from serving_bot import registry
+        from serving_bot.versions import registry
 
         chosen = registry.rollback(push_dir)
     _say_pinned(chosen, push_dir, as_json)
@@ -134,7 +134,7 @@ def rollback(push_dir: PushDir = "serving_model", as_json: AsJson = False) -> No
 def unpin(push_dir: PushDir = "serving_model", as_json: AsJson = False) -> None:
     """Serve the newest version again: removes the pin."""
     with _sentences():
-        from serving_bot import registry
+        from serving_bot.versions import registry
 
         was_pinned = registry.unpin(push_dir)
         live = registry.read_registry(push_dir).live
@@ -151,7 +151,7 @@ def history(push_dir: PushDir = "serving_model", as_json: AsJson = False) -> Non
     from rich.table import Table
 
     with _sentences():
-        from serving_bot.registry import read_history, read_registry
+        from serving_bot.versions.registry import read_history, read_registry
 
         registry = read_registry(push_dir)
         told = read_history(registry)
@@ -184,8 +184,8 @@ def history(push_dir: PushDir = "serving_model", as_json: AsJson = False) -> Non
 def _sentences() -> Iterator[None]:
     """Ends the command with a sentence where the registry has one."""
     try:
-        from serving_bot.push_folder import NoPushedModelError
-        from serving_bot.registry import RegistryError
+        from serving_bot.versions.folder import NoPushedModelError
+        from serving_bot.versions.registry import RegistryError
     except ModuleNotFoundError as error:
         stop_without(error.name, "bot")
     try:

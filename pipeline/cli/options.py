@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 import typer
 
-from models.parameters import TrainingParameters, source_fingerprint
+from models.recipe import TrainingParameters, source_fingerprint
 from models.registry import ARCHITECTURES
 from pipeline import beam_options
 from pipeline.config import state_folder

@@ -15,7 +15,7 @@ import typer
 from pipeline.cli.options import PushDir, stop
 
 if TYPE_CHECKING:
-    from serving_bot.reader import Reader
+    from serving_bot.reading.reader import Reader
 
 
 def predict(
@@ -34,8 +34,8 @@ def predict(
     """Read the digits in pictures with the last pushed model."""
     if save_annotated is not None and len(files) > 1:
         raise typer.BadParameter("takes one FILE; run it once for each.", param_hint="--save-annotated")
-    from serving_bot.annotation import annotate
-    from serving_bot.decoding import UnreadablePictureError
+    from serving_bot.reading.annotation import annotate
+    from serving_bot.reading.decoding import UnreadablePictureError
 
     reader, *_ = _load_reader(push_dir)
     answers: list[dict[str, object]] = []
@@ -78,7 +78,7 @@ def evaluate_photos(
     from rich.console import Console
     from rich.progress import Progress
 
-    from serving_bot import evaluation
+    from serving_bot.reading import evaluation
 
     try:
         pictures = evaluation.collect(folder)
@@ -124,9 +124,9 @@ def _load_reader(push_dir: str) -> tuple[Reader, str, str | None]:
 
     Exits with 1 and a sentence where there is none.
     """
-    from serving_bot.classifier import BrokenModelError, Classifier
-    from serving_bot.push_folder import NoPushedModelError, newest_version
-    from serving_bot.reader import Reader
+    from serving_bot.reading.classifier import BrokenModelError, Classifier
+    from serving_bot.reading.reader import Reader
+    from serving_bot.versions.folder import NoPushedModelError, newest_version
 
     try:
         version = newest_version(push_dir)

@@ -38,10 +38,10 @@ def run(
     """
     from rich.console import Console
 
-    from pipeline import data_store
     from pipeline.config import PipelineConfig, Thresholds
-    from pipeline.mnist import DataError
-    from pipeline.supervisor import run_locally
+    from pipeline.data import store
+    from pipeline.data.mnist import DataError
+    from pipeline.local.runner import run_locally
 
     console = Console(highlight=False)
     root = root.rstrip("/") or "/"
@@ -60,7 +60,7 @@ def run(
     )
 
     def prepare() -> None:
-        data_store.fetch_if_absent(folder, console)
+        store.fetch_if_absent(folder, console)
 
     try:
         status = run_locally(config, console, prepare=prepare, verbose=verbose)

@@ -21,41 +21,41 @@ RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run's id or its b
 def list_(root: Root = Path("runs"), as_json: AsJson = False) -> None:
     """List all runs, newest first."""
     with _sentences():
-        from pipeline import history, history_view
+        from pipeline.history import records, view
 
-        found = history.read_runs(root)
+        found = records.read_runs(root)
     if as_json:
-        typer.echo(json.dumps([history_view.run_as_json(run) for run in found], indent=2))
+        typer.echo(json.dumps([view.run_as_json(run) for run in found], indent=2))
     else:
-        output().print(history_view.list_runs(found))
+        output().print(view.list_runs(found))
 
 
 @runs.command()
 def show(run: RunName = "latest", root: Root = Path("runs"), as_json: AsJson = False) -> None:
     """Show a run: parameters, data, figures, verdict and why, times and artifacts of its components."""
     with _sentences():
-        from pipeline import history, history_view
+        from pipeline.history import records, view
 
-        found = history.read_runs(root)
-        chosen = history.find_run(found, run)
+        found = records.read_runs(root)
+        chosen = records.find_run(found, run)
     if as_json:
-        typer.echo(json.dumps(history_view.run_as_json(chosen), indent=2))
+        typer.echo(json.dumps(view.run_as_json(chosen), indent=2))
     else:
-        output().print(history_view.describe_run(chosen, found))
+        output().print(view.describe_run(chosen, found))
 
 
 @runs.command()
 def diff(first: RunName, second: RunName = "latest", root: Root = Path("runs"), as_json: AsJson = False) -> None:
     """Show what two runs differ in: parameters, data, code, figures, times."""
     with _sentences():
-        from pipeline import history, history_view
+        from pipeline.history import records, view
 
-        found = history.read_runs(root)
-        one, other = history.find_run(found, first), history.find_run(found, second)
+        found = records.read_runs(root)
+        one, other = records.find_run(found, first), records.find_run(found, second)
     if as_json:
-        typer.echo(json.dumps(history_view.diff_as_json(one, other), indent=2))
+        typer.echo(json.dumps(view.diff_as_json(one, other), indent=2))
     else:
-        output().print(history_view.diff_runs(one, other))
+        output().print(view.diff_runs(one, other))
 
 
 def lineage(
@@ -66,20 +66,20 @@ def lineage(
 ) -> None:
     """Trace a pushed version back: model, evaluation, transform graph, statistics, data, code."""
     with _sentences():
-        from pipeline import history, history_view
+        from pipeline.history import records, view
 
-        traced = history.trace(history.read_runs(root), version, absolute(push_dir))
+        traced = records.trace(records.read_runs(root), version, absolute(push_dir))
     if as_json:
-        typer.echo(json.dumps(history_view.lineage_as_json(traced), indent=2))
+        typer.echo(json.dumps(view.lineage_as_json(traced), indent=2))
     else:
-        output().print(history_view.describe_lineage(traced))
+        output().print(view.describe_lineage(traced))
 
 
 @contextmanager
 def _sentences() -> Iterator[None]:
     """Ends the command with a sentence where the history has one."""
     try:
-        from pipeline.history import HistoryError
+        from pipeline.history.records import HistoryError
     except ModuleNotFoundError as error:
         stop_without(error.name, "pipeline")
     try:

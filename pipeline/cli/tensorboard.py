@@ -17,8 +17,8 @@ def tensorboard(
 ) -> None:
     """Open the training curves of all runs, named by model, epochs and run id. Ctrl+C ends it."""
     try:
-        from pipeline.history import HistoryError
-        from pipeline.training_logs import TensorBoardError, serve
+        from pipeline.history.records import HistoryError
+        from pipeline.history.tensorboard import TensorBoardError, serve
     except ModuleNotFoundError as error:
         stop_without(error.name, "pipeline")
 

@@ -14,11 +14,11 @@ import typer
 
 from pipeline.cli import options
 from pipeline.cli.options import beam_engine, stop, stop_without, training_parameters
-from pipeline.training_job import DEFAULT_MACHINE_TYPE
+from pipeline.vertex.custom_job import DEFAULT_MACHINE_TYPE
 
 if TYPE_CHECKING:
-    from pipeline.vertex_job import Cluster, Machine
-    from pipeline.vertex_service import Target
+    from pipeline.vertex.job import Cluster, Machine
+    from pipeline.vertex.service import Target
 
 app = typer.Typer(no_args_is_help=True, help="The same pipeline on Google Cloud's Vertex AI (docs/vertex.md).")
 
@@ -137,7 +137,7 @@ def compile(  # noqa: A001 (the command's name)
     Model, training, thresholds, data and push folder are the job's defaults: `digits vertex submit --set` changes them.
     """
     from pipeline.config import PipelineConfig, Thresholds
-    from pipeline.vertex_job import IMAGE_SCHEMA_FILE, JobConfig, VertexError, compile_in_child
+    from pipeline.vertex.job import IMAGE_SCHEMA_FILE, JobConfig, VertexError, compile_in_child
 
     _demand_extra()
     if image is None:
@@ -219,17 +219,15 @@ def submit(
     ] = False,
 ) -> None:
     """Submit a job file to Vertex AI."""
-    from pipeline import vertex_service
-    from pipeline.vertex_job import VertexError, load_job, parameter_values
+    from pipeline.vertex import service
+    from pipeline.vertex.job import VertexError, load_job, parameter_values
 
     _demand_extra()
     target = _target(project, region, service_account, encryption_key)
     settings = dict(_pair(text, "--set", "NAME=VALUE") for text in change or ())
     try:
         parameters = parameter_values(load_job(job), settings)
-        request = vertex_service.submit(
-            job, target, parameters, enable_caching=False if no_cache else None, dry_run=dry_run
-        )
+        request = service.submit(job, target, parameters, enable_caching=False if no_cache else None, dry_run=dry_run)
     except VertexError as error:
         stop(str(error))
     if dry_run:
@@ -237,7 +235,7 @@ def submit(
         typer.echo("Nothing was sent.", err=True)
         return
     typer.echo(f"Submitted {request['jobId']}. See `digits vertex status`, or")
-    typer.echo(vertex_service.console_page(target, request["jobId"]))
+    typer.echo(service.console_page(target, request["jobId"]))
 
 
 @app.command()
@@ -246,12 +244,12 @@ def status(job: Job = None, project: Project = None, region: Region = None, as_j
     from rich.console import Console
     from rich.table import Table
 
-    from pipeline import vertex_service
-    from pipeline.vertex_job import VertexError
+    from pipeline.vertex import service
+    from pipeline.vertex.job import VertexError
 
     _demand_extra()
     try:
-        found = vertex_service.status(_target(project, region), job)
+        found = service.status(_target(project, region), job)
     except VertexError as error:
         stop(str(error))
     if as_json:
@@ -278,13 +276,13 @@ def logs(
     as_json: options.AsJson = False,
 ) -> None:
     """Print what a job's containers wrote."""
-    from pipeline import vertex_service
-    from pipeline.vertex_job import VertexError
+    from pipeline.vertex import service
+    from pipeline.vertex.job import VertexError
 
     _demand_extra()
     target = _target(project, region)
     try:
-        for entry in vertex_service.logs(target, vertex_service.status(target, job), component):
+        for entry in service.logs(target, service.status(target, job), component):
             typer.echo(
                 json.dumps(asdict(entry)) if as_json else f"{entry.time} {entry.task} {entry.severity}: {entry.message}"
             )
@@ -305,7 +303,7 @@ def _demand_extra() -> None:
 def _target(
     project: str | None, region: str | None, service_account: str | None = None, encryption_key: str | None = None
 ) -> Target:
-    from pipeline.vertex_service import Target
+    from pipeline.vertex.service import Target
 
     return Target(*_place(project, region), service_account, encryption_key)
 
@@ -325,7 +323,7 @@ def _cluster(
     region: str | None,
     sizes: Mapping[str, Machine],
 ) -> Cluster:
-    from pipeline.vertex_job import Cluster
+    from pipeline.vertex.job import Cluster
 
     if "Trainer" in sizes:
         stop("Several --train-machines are sized by --train-machine-type: leave --machine Trainer=... out.")
@@ -346,7 +344,7 @@ def _pair(text: str, option: str, form: str) -> tuple[str, str]:
 
 
 def _accelerator(text: str) -> tuple[str, int]:
-    from pipeline.vertex_job import known_accelerators
+    from pipeline.vertex.job import known_accelerators
 
     kind, _, count = text.partition(":")
     if not re.fullmatch("[1-9][0-9]?", count):
@@ -358,7 +356,7 @@ def _accelerator(text: str) -> tuple[str, int]:
 
 
 def _machine(text: str) -> tuple[str, Machine]:
-    from pipeline.vertex_job import Machine
+    from pipeline.vertex.job import Machine
 
     form = "COMPONENT=CPUS,GB, such as Trainer=8,30"
     name, size = _pair(text, "--machine", form)

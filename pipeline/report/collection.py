@@ -15,12 +15,13 @@ import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import TENSORS, EventAccumulator
 from tfx.utils import path_utils
 
-from components.digit_metrics import image_digest
-from components.evaluation_result import read_evaluation
+from components.evaluation.metrics import image_digest
+from components.evaluation.result import read_evaluation
+from models.export.layout import CARD_FILE, MODEL_FILE
 from models.features import IMAGE_KEY
-from pipeline.history import Run
+from pipeline.history.records import Run
 from pipeline.report import ReportError
-from pipeline.report.comparing import PUBLISHED, compare, entitle, group_recipes, label_models
+from pipeline.report.conclusions import conclude
 from pipeline.report.contents import (
     Curve,
     MisreadPicture,
@@ -28,9 +29,8 @@ from pipeline.report.contents import (
     Photos,
     Report,
 )
+from pipeline.report.recipes import PUBLISHED, compare, entitle, group_recipes, label_models
 from pipeline.report.statistics import wilson_interval
-from pipeline.report.wording import conclude
-from serving_bot.push_folder import CARD_FILE, MODEL_FILE
 
 _CURVES = {"epoch_accuracy": "accuracy", "epoch_loss": "loss"}  # Keras' tags
 _SPLITS = {"train": "training", "validation": "validation"}  # and its folders

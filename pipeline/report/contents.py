@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from components.evaluation_result import EvaluationResult
+from components.evaluation.result import EvaluationResult
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class ModelReport:
     Attributes:
         label: its name in this report, told apart from the others'.
         run_id: the run it was evaluated in.
-        card: what the Trainer noted (models/train.py), with parameters, layers, machine and versions.
+        card: what the Trainer noted (models/training/run_fn.py), with parameters, layers, machine and versions.
         evaluation: TFMA's figures on the split `test`.
         interval: of the accuracy, 95 % confidence.
         blessed: whether it met the run's thresholds, None where there were none.

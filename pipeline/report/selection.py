@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.history import Run, find_run, read_runs
+from pipeline.history.records import Run, find_run, read_runs
 from pipeline.report import ReportError
 
 

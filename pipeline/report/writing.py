@@ -12,10 +12,10 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from components.digit_metrics import MOST_MISREAD
-from pipeline.report import drawing
+from components.evaluation.metrics import MOST_MISREAD
+from pipeline.report import charts
+from pipeline.report.conclusions import describe
 from pipeline.report.contents import ModelReport, Report
-from pipeline.report.wording import describe
 
 PAGE, MARKDOWN, DATA = "report.html", "report.md", "report.json"
 
@@ -70,9 +70,9 @@ def render_html(report: Report) -> str:
         report,
         "report.html.j2",
         intervals=Markup(_draw_intervals(report)),
-        confusion=[Markup(drawing.confusion_matrix(model.evaluation.confusion)) for model in report.models],
+        confusion=[Markup(charts.confusion_matrix(model.evaluation.confusion)) for model in report.models],
         curves={name: Markup(svg) for name, svg in _draw_curves(report).items()},
-        series=drawing.SERIES,
+        series=charts.SERIES,
         shown=_SHOWN,
     )
 
@@ -199,9 +199,9 @@ def _digits(models: Sequence[ModelReport]) -> list[Row]:
 
 def _draw_intervals(report: Report) -> str:
     colours = _colours(report)
-    return drawing.intervals(
+    return charts.intervals(
         [
-            drawing.Interval(
+            charts.Interval(
                 model.label,
                 model.evaluation.accuracy,
                 *model.interval,
@@ -224,7 +224,7 @@ def _draw_curves(report: Report) -> dict[str, str]:
     colours = _colours(report)
     for name, figure in (("Error", "accuracy"), ("Loss", "loss")):
         lines = [
-            drawing.Line(
+            charts.Line(
                 label=f"{model.label}, {curve.split}",
                 points=tuple((x, 1 - y if figure == "accuracy" else y) for x, y in curve.points),
                 series=colours[model.label],
@@ -235,7 +235,7 @@ def _draw_curves(report: Report) -> dict[str, str]:
             if curve.figure == figure and curve.points
         ]
         if lines:
-            drawings[name] = drawing.curves(lines, name, percent=figure == "accuracy")
+            drawings[name] = charts.curves(lines, name, percent=figure == "accuracy")
     return drawings
 
 
@@ -263,7 +263,7 @@ def _networks(models: Sequence[ModelReport]) -> list[dict[str, Any]]:
         if key not in networks:
             networks[key] = {
                 "name": f"{model.model}, {model.card['parameters']:,} parameters",
-                "drawing": Markup(drawing.network(layers)) if layers else "",
+                "drawing": Markup(charts.network(layers)) if layers else "",
                 "words": " → ".join(_layer(layer) for layer in layers)
                 if layers
                 else "its card does not list its layers",

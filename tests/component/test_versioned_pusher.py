@@ -10,7 +10,7 @@ from tfx.types import standard_artifacts as artifacts
 
 from components import versioned_pusher
 from components.versioned_pusher import Executor, claim_version
-from serving_bot.classifier import Classifier
+from serving_bot.reading.classifier import Classifier
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from loopback_bot_api import TOKEN, Fault, LoopbackBotApi, texts_of
 from running_bot import COMMAND, ROOT, RunningBot, running, version_of
 from tiny_model import flatbuffer, picture, push
 
-from serving_bot.metrics import Metrics, serve_metrics
+from serving_bot.telegram.metrics import Metrics, serve_metrics
 
 CHATS = itertools.count(1)
 SECRET = TOKEN.partition(":")[2]

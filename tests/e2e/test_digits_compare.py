@@ -16,7 +16,7 @@ PIPELINE = """
 
     folder = Path(__file__).parent
     told = sys.stdin.read()
-    if sys.argv[2] == "pipeline.report.process":
+    if sys.argv[2] == "pipeline.report.worker":
         request = json.loads(told)
         output = Path(request["output"])
         output.mkdir(parents=True)
@@ -25,7 +25,7 @@ PIPELINE = """
         sys.exit()
 
     sys.path.insert(0, ROOT)
-    from pipeline.child import end_with_reader
+    from pipeline.local.worker import end_with_reader
 
     events = os.fdopen(int(sys.argv[3]), "w", buffering=1)
     threading.Thread(target=end_with_reader, args=(events.fileno(),), daemon=True).start()

@@ -172,11 +172,11 @@ def test_a_pusher_that_was_killed_leaves_no_version_and_the_next_run_pushes(tiny
     program = """
         import os, signal
         from components import versioned_pusher
-        from pipeline import child
+        from pipeline.local import worker
 
         # All but saved_model.pb is copied when the kill comes.
         versioned_pusher.io_utils.copy_file = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
-        child.main()
+        worker.main()
     """
     killed = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(program), "1"],

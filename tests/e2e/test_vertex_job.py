@@ -8,10 +8,10 @@ from vertex_stand_in import VertexStandIn
 
 from pipeline.cli.options import training_parameters
 from pipeline.config import PIPELINE_NAME, SCHEMA_FILE, PipelineConfig, Thresholds
-from pipeline.vertex_job import IMAGE_SCHEMA_FILE, JobConfig
-from pipeline.vertex_runner import compile_job
-from serving_bot.classifier import Classifier
-from serving_bot.push_folder import newest_version
+from pipeline.vertex.compiler import compile_job
+from pipeline.vertex.job import IMAGE_SCHEMA_FILE, JobConfig
+from serving_bot.reading.classifier import Classifier
+from serving_bot.versions.folder import newest_version
 
 pytestmark = [pytest.mark.job, pytest.mark.timeout(3600)]
 

@@ -12,7 +12,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from tfx_bsl.arrow import table_util
 
 from pipeline.config import PipelineConfig
-from pipeline.evaluation import create_eval_config
+from pipeline.eval_config import create_eval_config
 
 _CONFIDENCE = 0.91
 

@@ -6,6 +6,7 @@ import resource
 import subprocess
 import sys
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,28 @@ def test_imports_are_found_wherever_they_stand(tmp_path, monkeypatch):
 
 def test_the_bot_needs_neither_tensorflow_nor_the_pipeline():
     assert not violations(modules("serving_bot"), *TENSORFLOW, "pipeline", "components")
+
+
+def test_training_does_not_import_the_bot():
+    assert not violations(modules("models"), "serving_bot", "components", "pipeline")
+
+
+def test_only_its_command_imports_the_telegram_bot():
+    paths = modules("components", "models", "pipeline", "serving_bot/reading", "serving_bot/versions")
+    command = ROOT / "pipeline" / "cli" / "bot.py"
+
+    assert not violations([path for path in paths if path != command], "serving_bot.telegram", "telegram")
+    assert violations([command], "serving_bot.telegram")
+
+
+def test_imports_go_in_no_circle():
+    names = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in modules(*PACKAGES)}
+    graph = {
+        name: {other for found in imports(path) for other in (found, found.rpartition(".")[0]) if other in names}
+        for name, path in names.items()
+    }
+
+    assert len(list(TopologicalSorter(graph).static_order())) == len(graph)
 
 
 @pytest.mark.parametrize("name", ["lenet", "my_model"])

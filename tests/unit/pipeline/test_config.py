@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from models.parameters import TrainingParameters
+from models.recipe import TrainingParameters
 from pipeline.config import SCHEMA_FILE, PipelineConfig, Thresholds, child_environment, state_folder
 
 CONFIG = PipelineConfig(

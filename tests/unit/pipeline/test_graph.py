@@ -6,9 +6,9 @@ import pytest
 from tfx.components.util import udf_utils
 from tfx.dsl.compiler.compiler import Compiler
 
-from models.parameters import TrainingParameters
+from models.recipe import TrainingParameters
 from pipeline.config import PIPELINE_NAME, PipelineConfig
-from pipeline.evaluation import custom_extractors
+from pipeline.eval_config import custom_extractors
 from pipeline.graph import create_pipeline
 
 TRAINING = TrainingParameters(

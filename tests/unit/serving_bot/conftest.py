@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from serving_bot.normalising import variants
+from models.normalising import variants
 
 Images = npt.NDArray[np.uint8]
 
@@ -22,7 +22,7 @@ class NearestImages:
         self._labels = labels
 
     def predict(self, images: Images) -> npt.NDArray[np.float32]:
-        """As serving_bot.classifier.Classifier.predict."""
+        """As serving_bot.reading.classifier.Classifier.predict."""
         likeness = self._features(images) @ self._images.T
         scores = np.stack([np.sort(likeness[:, self._labels == digit], axis=1)[:, -3:].mean(1) for digit in range(10)])
         exponents = np.exp(60 * (scores.T - 0.8))

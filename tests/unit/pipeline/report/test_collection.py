@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from components.digit_metrics import image_digest
+from components.evaluation.metrics import image_digest
 from models.registry import ARCHITECTURES
-from pipeline.history import find_run, read_runs
+from pipeline.history.records import find_run, read_runs
 from pipeline.report import ReportError
 from pipeline.report.collection import collect, read_photos
 from pipeline.report.selection import select_runs

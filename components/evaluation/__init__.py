@@ -1,0 +1,1 @@
+"""The Evaluator's metric, and how its result is read."""

@@ -1,0 +1,163 @@
+"""Reads what the Evaluator wrote: the figures that people and the pushed card want, and why a model was not blessed."""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import tensorflow_model_analysis as tfma
+
+from components.evaluation import metrics
+from models.features import LABEL_KEY, NUM_CLASSES
+
+_CANDIDATE, _BASELINE = "candidate", "baseline"  # the Evaluator's names; without a baseline the candidate has none
+_METRICS = {
+    "accuracy": metrics.ACCURACY,
+    "loss": metrics.LOSS,
+    "examples": metrics.EXAMPLE_COUNT,
+    "calibration_error": metrics.CALIBRATION_ERROR,
+}
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A threshold that was missed.
+
+    Attributes:
+        digit: the digit it was missed on, or None for all examples together.
+        value: the accuracy, or for `is_change` its difference to the baseline's.
+        bound: what was demanded of it.
+        is_change: whether the threshold was on the difference.
+    """
+
+    digit: int | None
+    value: float
+    bound: float
+    is_change: bool
+
+
+@dataclass(frozen=True)
+class Misread:
+    """An example that the model got wrong.
+
+    Attributes:
+        digest: `metrics.image_digest` of its PNG bytes, by which it is found again among the examples.
+        label: the true digit.
+        predicted: what the model said.
+        probability: how sure it was of that, 0 to 1.
+    """
+
+    digest: str
+    label: int
+    predicted: int
+    probability: float
+
+
+@dataclass(frozen=True)
+class EvaluationResult:
+    """An evaluation on the split `test`.
+
+    Attributes:
+        accuracy: share of right answers.
+        loss: mean cross-entropy in nats.
+        calibration_error: expected calibration error, a share of 1.
+        examples: how many were evaluated.
+        accuracy_by_digit: the accuracy on each digit that occurs.
+        confusion: ten rows, one for each true digit, of how often each digit was predicted.
+        wrong: how many have a wrong answer.
+        misread: the examples with a wrong answer, by digest; of more than metrics.MOST_MISREAD those with the
+            lowest digests.
+        baseline_accuracy: the baseline's accuracy on the same examples, None without one.
+        blessed: whether there were thresholds and every one was met.
+        failures: the thresholds that were not.
+    """
+
+    accuracy: float
+    loss: float
+    calibration_error: float
+    examples: int
+    accuracy_by_digit: dict[int, float]
+    confusion: tuple[tuple[int, ...], ...]
+    wrong: int
+    misread: tuple[Misread, ...]
+    baseline_accuracy: float | None
+    blessed: bool
+    failures: tuple[Failure, ...]
+
+    @property
+    def lists_all_misread(self) -> bool:
+        """Whether `misread` has every example with a wrong answer."""
+        return len(self.misread) == self.wrong
+
+    @property
+    def last_known(self) -> str:
+        """The digest up to which `misread` has every example with a wrong answer."""
+        return "~" if self.lists_all_misread else self.misread[-1].digest  # ~ is behind all hexadecimal digits
+
+    @property
+    def worst_digit(self) -> int:
+        """The digit with the lowest accuracy."""
+        return min(self.accuracy_by_digit, key=self.accuracy_by_digit.__getitem__)
+
+
+def read_evaluation(uri: str) -> EvaluationResult:
+    """Reads a ModelEvaluation artifact."""
+    names = {spec.name for spec in tfma.load_eval_result(uri).config.model_specs}
+    evaluated = tfma.load_eval_result(uri, model_name=_CANDIDATE if _CANDIDATE in names else "")
+    candidate = _metrics_by_slice(evaluated)
+    baseline = tfma.load_eval_result(uri, model_name=_BASELINE) if _BASELINE in names else None
+    validation = tfma.load_validation_result(uri)
+    failures = [
+        _failure(slice_failures.slice_key, failure)
+        for slice_failures in validation.metric_validations_per_slice
+        for failure in slice_failures.failures
+    ]
+    confusion = _confusion(evaluated)
+    return EvaluationResult(
+        accuracy=candidate[None]["accuracy"],
+        loss=candidate[None]["loss"],
+        calibration_error=candidate[None]["calibration_error"],
+        examples=int(candidate[None]["examples"]),
+        accuracy_by_digit={
+            digit: metrics["accuracy"] for digit, metrics in sorted(candidate.items(), key=str) if digit is not None
+        },
+        confusion=confusion,
+        wrong=sum(count for digit, row in enumerate(confusion) for answer, count in enumerate(row) if answer != digit),
+        misread=_misread(evaluated),
+        baseline_accuracy=_metrics_by_slice(baseline)[None]["accuracy"] if baseline else None,
+        blessed=bool(validation.validation_ok),
+        failures=tuple(failures),
+    )
+
+
+def _metrics_by_slice(evaluated: tfma.EvalResult) -> dict[int | None, dict[str, float]]:
+    metrics: dict[int | None, dict[str, float]] = {}
+    for slice_key, by_output in evaluated.slicing_metrics:
+        digit = int(dict(slice_key)[LABEL_KEY]) if slice_key else None
+        values = by_output[""][""]
+        metrics[digit] = {name: float(values[key]["doubleValue"]) for name, key in _METRICS.items()}
+    return metrics
+
+
+def _confusion(evaluated: tfma.EvalResult) -> tuple[tuple[int, ...], ...]:
+    plot = next(by_output for slice_key, by_output in evaluated.plots if not slice_key)[""][""]
+    counts = [[0] * NUM_CLASSES for _ in range(NUM_CLASSES)]
+    for entry in plot["multiClassConfusionMatrixAtThresholds"]["matrices"][0]["entries"]:
+        # (protobuf's JSON leaves zeros out)
+        counts[entry.get("actualClassId", 0)][entry.get("predictedClassId", 0)] = int(entry["numWeightedExamples"])
+    return tuple(map(tuple, counts))
+
+
+def _misread(evaluated: tfma.EvalResult) -> tuple[Misread, ...]:
+    values = next(by_output for slice_key, by_output in evaluated.slicing_metrics if not slice_key)[""][""]
+    return tuple(Misread(*row) for row in json.loads(base64.b64decode(values[metrics.MISREAD]["bytesValue"])))
+
+
+def _failure(slice_key: Any, failure: Any) -> Failure:
+    digit = next((key.int64_value for key in slice_key.single_slice_keys), None)
+    threshold = failure.metric_threshold
+    is_change = bool(failure.metric_key.is_diff)
+    bound = threshold.change_threshold.absolute.value if is_change else threshold.value_threshold.lower_bound.value
+    return Failure(digit, float(failure.metric_value.double_value.value), float(bound), is_change)

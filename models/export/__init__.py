@@ -1,0 +1,1 @@
+"""What the Trainer exports: SavedModel, LiteRT flatbuffer and model card."""

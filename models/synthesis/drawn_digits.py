@@ -1,0 +1,120 @@
+"""Digits in forms that MNIST's writers hardly used: drawn, in MNIST's format, to be learnt beside it.
+
+MNIST was written in the United States. Elsewhere a 1 has a flag and perhaps a foot, and a 7 a bar across; a 4 may be
+open, the bar of a 5 may lie apart, and a 9 may stand on a straight stem.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+
+from models.synthesis.strokes import SIDE, Drawing, draw_character, draw_strokes, to_mnist, warp
+
+_FROM_FONTS = 0.35
+"""Share of digits of all classes in the forms of fonts."""
+
+Rng = np.random.Generator
+
+
+def make_drawn_digits(count: int, seed: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+    """Makes `count` digits.
+
+    Args:
+        count: how many to make.
+        seed: the same seed gives the same digits.
+
+    Returns:
+        Images uint8 [count, 28, 28], white ink on black, sized and centred as MNIST is, and labels int64 [count].
+    """
+    rng = np.random.default_rng(seed)
+    images, labels = [], []
+    for _ in range(count):
+        digit, drawing = _draw(rng)
+        images.append(to_mnist(warp(drawing, rng)))
+        labels.append(digit)
+    return np.stack(images), np.array(labels, np.int64)
+
+
+def _draw(rng: Rng) -> tuple[int, Drawing]:
+    if rng.random() < _FROM_FONTS:
+        digit = int(rng.integers(10))
+        return digit, draw_character(str(digit), rng)
+    digit = int(rng.choice(list(_FORMS), p=list(_SHARES)))
+    # (a 4 or 7 that is as narrow as a 1 would be taken for one by people, too)
+    size = np.array([rng.uniform(*((34, 52) if digit in (4, 7) else (22, 48))), rng.uniform(44, 60)])
+    strokes = [np.array(corners) * size + (SIDE - size) / 2 for corners in _FORMS[digit](rng)]
+    return digit, draw_strokes(strokes, rng.uniform(0.3, 5), rng)
+
+
+# Each form: strokes as lists of corners (x, y) in a box from (0, 0), its upper left corner, to (1, 1).
+_Corners = list[tuple[float, float]]
+
+
+def _arc(x: float, y: float, width: float, height: float, start: float, end: float) -> _Corners:
+    """Part of an ellipse about (x, y), from `start` to `end` in degrees clockwise from the right."""
+    angles = np.radians(np.linspace(start, end, 16))
+    return [(float(x + width / 2 * np.cos(angle)), float(y + height / 2 * np.sin(angle))) for angle in angles]
+
+
+def _one(rng: Rng) -> list[_Corners]:
+    x = rng.uniform(0.4, 0.6)
+    strokes = [[(x - rng.uniform(0.15, 0.5), rng.uniform(0.1, 0.55)), (x, 0.0), (x + rng.uniform(-0.1, 0.1), 1.0)]]
+    if rng.random() < 0.3:  # a foot
+        strokes.append([(x - rng.uniform(0.1, 0.35), 1.0), (x + rng.uniform(0.1, 0.35), 1.0)])
+    return strokes
+
+
+def _four(rng: Rng) -> list[_Corners]:
+    x, y = rng.uniform(0.55, 0.8), rng.uniform(0.5, 0.75)
+    form = rng.choice(["open", "closed", "one stroke"], p=[0.45, 0.5, 0.05])
+    if form == "closed":
+        return [[(x + rng.uniform(-0.1, 0.05), 0.0), (0.0, y), (1.0, y)], [(x, rng.uniform(0, 0.5)), (x, 1.0)]]
+    hook = [(rng.uniform(0.1, 0.4), 0.0), (rng.uniform(0, 0.15), y), (1.0, y + rng.uniform(-0.05, 0.05))]
+    foot = (x + rng.uniform(-0.1, 0.1), 1.0)
+    return [[*hook, foot]] if form == "one stroke" else [hook, [(x, rng.uniform(0, 0.4)), foot]]
+
+
+def _five(rng: Rng) -> list[_Corners]:
+    x = rng.uniform(0.1, 0.3)
+    neck = [(x, rng.uniform(0, 0.05)), (x - rng.uniform(0, 0.1), 0.42)]
+    bar = [
+        (x + rng.uniform(-0.05, 0.1), rng.uniform(-0.05, 0.05)),
+        (rng.uniform(0.7, 1.05), rng.uniform(-0.1, 0.05)),
+    ]
+    return [neck + _arc(0.45, 0.68, 0.9, 0.64, -130, rng.uniform(90, 150)), bar]
+
+
+def _six(rng: Rng) -> list[_Corners]:
+    y = rng.uniform(0.66, 0.78)
+    round_, angular = (
+        [(rng.uniform(0.5, 0.9), rng.uniform(0, 0.05)), (rng.uniform(0.1, 0.3), rng.uniform(0.2, 0.4))],
+        [(rng.uniform(0.6, 0.95), 0.05), (0.2, 0.03), (0.08, y)],
+    )
+    return [(round_ if rng.random() < 0.5 else angular) + _arc(0.5, y, 0.9, 2 * (1 - y), 180, 540)]
+
+
+def _seven(rng: Rng) -> list[_Corners]:
+    strokes = [[(0.0, rng.uniform(-0.05, 0.1)), (rng.uniform(0.75, 1), 0.0), (rng.uniform(0.2, 0.6), 1.0)]]
+    if rng.random() < 0.4:  # a tick at its beginning
+        strokes[0].insert(0, (rng.uniform(-0.03, 0.08), rng.uniform(0.12, 0.3)))
+    if rng.random() < 0.75:  # a bar
+        y = rng.uniform(0.4, 0.6)
+        left, right = rng.uniform(-0.08, 0.08, 2)
+        strokes.append([(rng.uniform(0.15, 0.35), y + left), (rng.uniform(0.75, 1), y + right)])
+    return strokes
+
+
+def _nine(rng: Rng) -> list[_Corners]:
+    y = rng.uniform(0.14, 0.32)
+    head = [*_arc(0.5, y, 0.84, 2 * y, -20, 340), (0.9, y)]
+    straight = rng.random() < 0.6
+    return [
+        head + ([(rng.uniform(0.6, 0.9), 1.0)] if straight else _arc(0.5, 0.75, 0.8, 0.5, 0, rng.uniform(110, 160)))
+    ]
+
+
+_FORMS: dict[int, Callable[[Rng], list[_Corners]]] = {1: _one, 4: _four, 5: _five, 6: _six, 7: _seven, 9: _nine}
+_SHARES = (0.3, 0.12, 0.12, 0.1, 0.24, 0.12)

@@ -1,0 +1,54 @@
+"""Images that are no digits, in MNIST's format: letters, strokes and blobs.
+
+Trained towards the uniform distribution (beside each batch of digits) they teach a network of ten classes to doubt:
+"outlier exposure", Hendrycks et al., "Deep Anomaly Detection with Outlier Exposure", ICLR 2019.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from models.synthesis.strokes import SIDE, Drawing, draw_character, draw_strokes, to_mnist, warp
+
+LETTERS = "ACEFHJKLMNPRTUVWXYadefhjkmnprtuvwxy"
+"""Latin letters without those that are drawn like a digit: O o D Q, I i l, Z z, S s, b G, B, g q, c."""
+
+SHARES = {"letter": 0.6, "strokes": 0.25, "blob": 0.15}
+"""How the kinds are mixed."""
+
+
+def make_outliers(count: int, seed: int) -> npt.NDArray[np.uint8]:
+    """Makes `count` outliers.
+
+    Args:
+        count: how many to make.
+        seed: the same seed gives the same images.
+
+    Returns:
+        uint8 [count, 28, 28], white ink on black, sized and centred as MNIST is.
+    """
+    rng = np.random.default_rng(seed)
+    kinds = rng.choice(list(SHARES), size=count, p=list(SHARES.values()))
+    makers = {"letter": _letter, "strokes": _strokes, "blob": _blob}
+    return np.stack([to_mnist(makers[kind](rng)) for kind in kinds])
+
+
+def _letter(rng: np.random.Generator) -> Drawing:
+    return warp(draw_character(LETTERS[int(rng.integers(len(LETTERS)))], rng), rng)
+
+
+def _strokes(rng: np.random.Generator) -> Drawing:
+    strokes = [rng.uniform(12, SIDE - 12, (int(rng.integers(3, 9)), 2)) for _ in range(int(rng.integers(1, 4)))]
+    return draw_strokes(strokes, rng.uniform(0.5, 8), rng)
+
+
+def _blob(rng: np.random.Generator) -> Drawing:
+    coarse = int(rng.integers(3, 14))
+    field = cv2.resize(
+        rng.normal(0, 1, (coarse, coarse)).astype(np.float32), (SIDE, SIDE), interpolation=cv2.INTER_CUBIC
+    )
+    drawing = ((field > rng.uniform(-0.3, 1)) * 255).astype(np.uint8)
+    height, width = (int(value) for value in rng.integers(12, SIDE, 2))
+    return np.ascontiguousarray(drawing[:height, :width])

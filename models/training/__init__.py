@@ -1,0 +1,1 @@
+"""Training: the Trainer's run_fn, input pipeline, loss and devices."""

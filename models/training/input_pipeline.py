@@ -1,0 +1,185 @@
+"""Examples on disk to batches for training: read once, transformed once, kept in memory, shuffled exactly.
+
+What does not fit into the memory it may take is streamed instead (models/training/streaming.py).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import tensorflow as tf
+import tensorflow_transform as tft
+
+from models.features import IMAGE_KEY, INPUT_SIZE, LABEL_KEY
+from models.preprocessing import preprocess_images
+from models.synthesis.augmentation import augment
+from models.synthesis.drawn_digits import make_drawn_digits
+from models.synthesis.outliers import make_outliers
+from models.training.streaming import Stream, open_stream
+
+OUTLIER = -1
+"""Label of an image that is no digit."""
+
+_READ_BATCH = 1024
+_IMAGE_BYTES = 4 * INPUT_SIZE**2
+_MOST_DRAWN = 8000  # of each kind: more would take longer to draw than they are worth
+
+
+@dataclass(frozen=True)
+class Split:
+    """A split in memory.
+
+    Attributes:
+        images: float32 [N, 32, 32, 1] in 0..1, transformed.
+        labels: int64 [N].
+    """
+
+    images: tf.Tensor
+    labels: tf.Tensor
+
+    @property
+    def size(self) -> int:
+        """How many examples there are."""
+        return int(self.labels.shape[0])
+
+
+@dataclass(frozen=True)
+class Share:
+    """Which part of each step's examples a program draws, where several programs train one network.
+
+    Attributes:
+        first: number of the first of its replicas among all.
+        here: how many replicas it has; consecutive batches are for consecutive replicas.
+        total: how many there are in all programs.
+    """
+
+    first: int = 0
+    here: int = 1
+    total: int = 1
+
+
+def load_split(patterns: list[str], transform_output: tft.TFTransformOutput) -> Split:
+    """Reads gzipped TFRecord files and sends them through the transform graph.
+
+    The order is that of the files, the same every time.
+    """
+    split = _load(patterns, transform_output, None)
+    assert isinstance(split, Split)  # memory was not limited
+    return split
+
+
+def load_or_stream(patterns: list[str], transform_output: tft.TFTransformOutput, memory: int) -> Split | Stream:
+    """As load_split where the images take at most `memory` bytes; otherwise what streams them."""
+    return _load(patterns, transform_output, memory)
+
+
+def _load(patterns: list[str], transform_output: tft.TFTransformOutput, memory: int | None) -> Split | Stream:
+    feature_spec = transform_output.raw_feature_spec()
+    layer = transform_output.transform_features_layer()
+
+    @tf.autograph.experimental.do_not_convert  # no Python control flow; converting would take seconds
+    def transform(records: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        transformed = layer(tf.io.parse_example(records, feature_spec))
+        return transformed[IMAGE_KEY], transformed[LABEL_KEY]
+
+    files = sorted(tf.io.gfile.glob(patterns))
+    dataset = (
+        tf.data.TFRecordDataset(files, compression_type="GZIP", num_parallel_reads=tf.data.AUTOTUNE)
+        .batch(_READ_BATCH)
+        .map(transform, num_parallel_calls=tf.data.AUTOTUNE)
+        .prefetch(tf.data.AUTOTUNE)
+    )
+    batches: list[tuple[tf.Tensor, tf.Tensor]] = []
+    for batch in dataset:
+        batches.append(batch)
+        if memory is not None and len(batches) * _READ_BATCH * _IMAGE_BYTES > memory:
+            batches.clear()
+            return open_stream(files, transform, memory)
+    images, labels = zip(*batches, strict=True)
+    return Split(tf.concat(images, axis=0), tf.concat(labels, axis=0))
+
+
+def load_outliers(count: int, seed: int) -> Split:
+    """Makes at most `count` images that are no digits, with the label OUTLIER."""
+    images = preprocess_images(make_outliers(min(count, _MOST_DRAWN), seed)[..., tf.newaxis])
+    return Split(images, tf.fill([len(images)], tf.constant(OUTLIER, tf.int64)))
+
+
+def load_drawn_digits(count: int, seed: int) -> Split:
+    """Makes at most `count` digits in forms that MNIST hardly has."""
+    images, labels = make_drawn_digits(min(count, _MOST_DRAWN), seed)
+    return Split(preprocess_images(images[..., tf.newaxis]), tf.constant(labels))
+
+
+def training_batches(
+    split: Split | Stream,
+    batch_size: int,
+    epochs: int,
+    seed: int,
+    *,
+    varied: bool,
+    outliers: int = 0,
+    drawn_digits: int = 0,
+    first_epoch: int = 0,
+    share: Share = Share(),
+) -> tf.data.Dataset:
+    """All batches from `first_epoch` on: float32 [B, 32, 32, 1], int64 [B]; B = batch_size + outliers + drawn_digits.
+
+    Each batch depends on the seed and its own number only, so a resumed training sees what an uninterrupted one would
+    have seen. An epoch has `split.size // (batch_size * share.total)` steps, drawn from a fresh permutation of all
+    examples (of a Stream: shuffled within its window). Where several replicas train, each step has a batch for each,
+    and several programs draw from one permutation: together they see what one would see with batches of that size.
+    """
+    steps = split.size // (batch_size * share.total)
+    beside = [
+        (number, load(number * steps * share.total, seed))
+        for number, load in ((outliers, load_outliers), (drawn_digits, load_drawn_digits))
+        if number
+    ]
+
+    def numbers(element: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Epoch of a batch, and which of the epoch's batches it is."""
+        step, replica = element // share.here, element % share.here + share.first
+        return step // steps, step % steps * share.total + replica
+
+    def draw(source: Split, start: tf.Tensor, number: int, draws: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Examples `start` to `start + number` of a permutation that is evaluated only where it is needed."""
+        positions = (start + tf.range(number, dtype=tf.int64)) % source.size
+        chosen = tf.random.experimental.index_shuffle(positions, draws, source.size - 1)
+        return tf.gather(source.images, chosen), tf.gather(source.labels, chosen)
+
+    def digits(element: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        assert isinstance(split, Split)  # a Stream comes in batches already
+        epoch, number = numbers(element)
+        return draw(split, number * batch_size, batch_size, tf.stack([tf.constant(seed, tf.int64), epoch]))
+
+    def complete(element: tf.Tensor, images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """What was drawn beside the digits, and everything varied."""
+        epoch, number = numbers(element)
+        permutation = tf.stack([tf.constant(seed, tf.int64), -epoch - 1])
+        for count, drawn in beside:
+            more, marks = draw(drawn, number * count, count, permutation)
+            images, labels = tf.concat([images, more], axis=0), tf.concat([labels, marks], axis=0)
+        if varied:
+            draws = epoch * steps * share.total + number
+            images = augment(images, tf.stack([tf.constant(seed, tf.int64), draws]))
+        return images, labels
+
+    elements = tf.data.Dataset.range(first_epoch * steps * share.here, epochs * steps * share.here)
+    if isinstance(split, Stream):
+        workers = share.total // share.here
+        streamed = split.batches(
+            batch_size, steps * share.here, epochs, seed, first_epoch, share.first // share.here, workers
+        )
+        batches = tf.data.Dataset.zip((elements, streamed)).map(
+            tf.autograph.experimental.do_not_convert(lambda element, batch: complete(element, *batch)),
+            num_parallel_calls=tf.data.AUTOTUNE,
+            deterministic=True,
+        )
+    else:
+        batches = elements.map(
+            tf.autograph.experimental.do_not_convert(lambda element: complete(element, *digits(element))),
+            num_parallel_calls=tf.data.AUTOTUNE,
+            deterministic=True,
+        )
+    return batches.prefetch(tf.data.AUTOTUNE)

@@ -1,0 +1,1 @@
+"""`digits compare`: a matrix of runs and one report on all of them."""

@@ -1,0 +1,175 @@
+"""`digits compare`: the pipeline for each network, number of epochs and seed, and one report on all of them.
+
+Each combination is a run of its own in the same root, so the data components are shared and whatever is there already
+is taken from TFX's cache. Nothing is demanded of the models (docs/adr/0005): a comparison's figures do not depend on
+its order, it pushes nothing, and it blesses nothing that a later run would be measured against.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from models.registry import ARCHITECTURES
+from pipeline.comparison.view import ComparisonView
+from pipeline.config import PipelineConfig
+from pipeline.history.records import HistoryError, Run, read_runs
+from pipeline.local.runner import FAILED, INTERRUPTED, explain, follow
+from pipeline.report import ReportError
+from pipeline.report.worker import write_report_in_child
+
+COMPARED = 0
+
+
+@dataclass(frozen=True)
+class Combination:
+    """One run of a comparison.
+
+    Attributes:
+        label: its name for people.
+        config: what to run; it has no thresholds.
+    """
+
+    label: str
+    config: PipelineConfig
+
+
+def combine(configs: Iterable[PipelineConfig]) -> list[Combination]:
+    """Names each run of a comparison; the seed is named where there are several."""
+    configs = list(configs)
+    seeds = {config.training.seed for config in configs}
+
+    def label(config: PipelineConfig) -> str:
+        training = config.training
+        name = f"{ARCHITECTURES[training.model].display_name}, {training.epochs} epoch" + "s" * (training.epochs > 1)
+        return f"{name}, seed {training.seed}" if len(seeds) > 1 else name
+
+    return [Combination(label(config), config) for config in configs]
+
+
+def compare_locally(
+    combinations: Sequence[Combination],
+    console: Console,
+    output: Path,
+    *,
+    photos: Sequence[Path],
+    command: str,
+    prepare: Callable[[], object] = lambda: None,
+    verbose: bool = False,
+) -> int:
+    """Runs the combinations one after the other and writes the report on them.
+
+    A combination that fails does not keep the others from being run, unless it fails before its training: the others
+    would fail there too. The report is about those that did not fail.
+
+    Args:
+        combinations: what to run, in one root.
+        console: where to show it: live on a terminal, as plain lines elsewhere.
+        output: folder for the report.
+        photos: files with the output of `digits evaluate-photos --json`.
+        command: the command that the user gave.
+        prepare: is called before the first run; what it raises ends the comparison.
+        verbose: also copies what the libraries print to standard error.
+
+    Returns:
+        The exit code: 0 compared, 1 where a run or the report failed, 130 interrupted.
+    """
+    root = combinations[0].config.state_folder
+    run_ids: list[str] = []
+    status = COMPARED
+    with ComparisonView(
+        console,
+        {combination.label: combination.config.training for combination in combinations},
+        seconds_per_epoch=seconds_per_epoch(_history(root)),
+        trained=[combination.label for combination in combinations if is_trained(combination.config, _history(root))],
+    ) as view:
+        for number, combination in enumerate(combinations):
+            run_view = view.begin(combination.label)
+            outcome = follow(
+                combination.config,
+                console,
+                run_view,
+                prepare=prepare if number == 0 else lambda: None,
+                verbose=verbose,
+            )
+            summary = outcome.summary if outcome else None
+            interrupted = outcome is not None and outcome.status == INTERRUPTED
+            view.end(combination.label, summary, interrupted=interrupted)
+            if summary:
+                run_ids.append(summary["run_id"])
+                continue
+            ends = interrupted or not run_view.trainer_started
+            if ends:
+                view.close()
+            elif console.is_terminal:
+                console.out(f"{combination.label}:", highlight=False)
+            status = explain(outcome, console) if outcome else FAILED
+            if ends:
+                return status
+    if not run_ids:
+        return FAILED
+    try:
+        with console.status("Writing the report ..."):
+            page = write_report_in_child(root, run_ids, output, photos=photos, command=command)
+    except ReportError as error:
+        console.out(f"Error: {error}", style="red", highlight=False)
+        return FAILED
+    except KeyboardInterrupt:
+        console.out("Interrupted. The same command writes the report: the models are kept.", highlight=False)
+        return INTERRUPTED
+    console.print("", describe_report(json.loads(page.with_suffix(".json").read_text(encoding="utf-8"))), "", sep="\n")
+    console.out(f"Report: {page}", highlight=False)
+    return status
+
+
+def describe_report(report: dict[str, Any]) -> RenderableType:
+    """The table at the end of a comparison, and its conclusions.
+
+    Args:
+        report: what report.json holds.
+    """
+    table = Table(box=None, pad_edge=False)
+    for name in ("Model", "Accuracy", "95 % interval", "Predecessor's", "Worst digit"):
+        table.add_column(name, justify="left" if name == "Model" else "right", no_wrap=True)
+    for model in report["models"]:
+        evaluation, published = model["evaluation"], model["published_accuracy"]
+        by_digit = evaluation["accuracy_by_digit"]
+        worst = min(by_digit, key=by_digit.__getitem__)
+        table.add_row(
+            model["label"],
+            f"{evaluation['accuracy']:.2%}",
+            " to ".join(f"{end:.2%}" for end in model["interval"]),
+            f"{published:.2%}" if published else "–",
+            f"{worst}: {by_digit[worst]:.2%}",
+        )
+    return Group(table, "", *map(Text, report["conclusions"])) if report["conclusions"] else table
+
+
+def is_trained(config: PipelineConfig, runs: Iterable[Run]) -> bool:
+    """Whether an earlier run trained the very same, so that the cache will have it if the data are the same."""
+    wanted = asdict(config.training)
+    return config.enable_cache and any(run.model is not None and run.parameters == wanted for run in runs)
+
+
+def seconds_per_epoch(runs: Iterable[Run]) -> dict[str, float]:
+    """How long an epoch took in the newest training of each network, for a forecast."""
+    found: dict[str, float] = {}
+    for run in runs:
+        trainer = run.step("Trainer")
+        if trainer and trainer.state == "done" and trainer.seconds:
+            found.setdefault(run.parameters["model"], trainer.seconds / run.parameters["epochs"])
+    return found
+
+
+def _history(root: Path) -> list[Run]:
+    try:
+        return read_runs(root)
+    except HistoryError:
+        return []  # the first run there, or a database that the first run will complain of

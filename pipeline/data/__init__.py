@@ -1,0 +1,1 @@
+"""MNIST: sources, checks, the folder it is kept in, the statistics page."""

@@ -1,0 +1,200 @@
+"""A page that shows a data folder: TFDV's statistics and anomalies, sample pictures, where the files came from.
+
+TFDV's own page loads its scripts from the network; this one is a single file that needs nothing else. TensorFlow is
+loaded in a process of its own (`python -m pipeline.data.statistics_page FOLDER`), whose noise is kept off the screen.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import sys
+from dataclasses import asdict, dataclass
+from datetime import datetime, timezone
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import jinja2
+from rich.console import Console
+
+from models.features import CLASS_NAMES, IMAGE_KEY, LABEL_KEY
+from pipeline.config import SCHEMA_FILE, PipelineConfig
+from pipeline.data.mnist import MNIST, DataError, read_source
+from pipeline.workers import ask
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from tensorflow_metadata.proto.v0 import schema_pb2
+
+_SAMPLES = 12
+"""Pictures of each digit."""
+
+
+@dataclass(frozen=True)
+class SplitDescription:
+    """One split.
+
+    Attributes:
+        name: train, eval or test.
+        examples: how many there are.
+        counts: examples of each digit, by digit.
+        features: TFDV's statistics: rows of (feature, figure, value), in the order to show them.
+        anomalies: what does not fit the schema: (feature, what, description); the feature is "" for the whole split.
+    """
+
+    name: str
+    examples: int
+    counts: list[int]
+    features: list[tuple[str, str, str]]
+    anomalies: list[tuple[str, str, str]]
+
+
+@dataclass(frozen=True)
+class DataDescription:
+    """What TensorFlow's side finds out.
+
+    Attributes:
+        splits: in the order train, eval, test.
+        samples: for each digit the first training pictures, PNG in base64.
+    """
+
+    splits: list[SplitDescription]
+    samples: list[list[str]]
+
+
+def write_report(folder: Path, page: Path, console: Console, *, shown_as: str | None = None) -> None:
+    """Writes the page about `folder`, which holds the four IDX files, and says so.
+
+    Args:
+        folder: a local folder.
+        page: file to write.
+        console: is told what is done.
+        shown_as: the folder's name on the page, if it is a copy.
+
+    Raises:
+        DataError: the files are damaged or missing, or the page cannot be written.
+    """
+    with console.status("Computing statistics with TensorFlow Data Validation ..."):
+        if not console.is_terminal:
+            console.out("Computing statistics with TensorFlow Data Validation ...", highlight=False)
+        description = _describe_in_child(folder)
+        html = render(folder, description, shown_as)
+    try:
+        page.parent.mkdir(parents=True, exist_ok=True)
+        page.write_text(html, encoding="utf-8")
+    except OSError as error:
+        raise DataError(f"The report {page} cannot be written: {error.strerror or error}.") from error
+    found = sum(len(split.anomalies) for split in description.splits)
+    verdict = "no anomalies" if not found else "1 anomaly" if found == 1 else f"{found} anomalies"
+    console.out(f"{page}: written, {verdict}. Open it in a browser.", highlight=False)
+
+
+def render(folder: Path, description: DataDescription, shown_as: str | None = None) -> str:
+    """The page as HTML: one file without scripts, that refers to nothing outside itself."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).with_name("templates")),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    source = read_source(folder)
+    files = [path for name in MNIST.files for path in (folder / name, folder / name.removesuffix(".gz"))]
+    return environment.get_template("statistics_page.html.j2").render(
+        folder=shown_as or folder,
+        source=source.source if source else "user",
+        checksums={path.name: _sha256(path) for path in files if path.exists()},
+        splits=description.splits,
+        samples=dict(zip(CLASS_NAMES, description.samples, strict=True)),
+        schema=SCHEMA_FILE.read_text(encoding="utf-8"),
+        tfdv=version("tensorflow-data-validation"),
+        now=datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
+    )
+
+
+def describe_data(folder: Path, schema_file: Path = SCHEMA_FILE) -> DataDescription:
+    """Reads the folder as MnistExampleGen does and lets TFDV describe each split and compare it with the schema.
+
+    Raises:
+        IdxFormatError: a file is damaged; the message names file and offset.
+        MissingDataError: one of the four files is not there, or there are too few images.
+    """
+    # Loads TensorFlow: only in the child.
+    import numpy as np  # noqa: PLC0415
+    import pandas as pd  # noqa: PLC0415
+    import tensorflow_data_validation as tfdv  # noqa: PLC0415
+
+    from components.mnist_example_gen.executor import encode_pngs, find_parts, read_batches  # noqa: PLC0415
+
+    schema = tfdv.load_schema_text(str(schema_file))
+    splits = []
+    samples: list[list[str]] = []
+    for name, part in find_parts(str(folder), PipelineConfig.eval_size).items():
+        images: list[bytes] = []
+        labels = []
+        for image_batch, label_batch in read_batches(part):
+            images += encode_pngs(image_batch)
+            labels.append(label_batch)
+        frame = pd.DataFrame({IMAGE_KEY: images, LABEL_KEY: np.concatenate(labels).astype(np.int64)})
+        splits.append(_describe_split(name, frame, schema))
+        if name == "train":
+            samples = [
+                [base64.b64encode(png).decode() for png in frame[IMAGE_KEY][frame[LABEL_KEY] == digit][:_SAMPLES]]
+                for digit in range(len(CLASS_NAMES))
+            ]
+    return DataDescription(splits, samples)
+
+
+def _describe_split(name: str, frame: pd.DataFrame, schema: schema_pb2.Schema) -> SplitDescription:
+    import tensorflow_data_validation as tfdv  # noqa: PLC0415 (as above)
+
+    statistics = tfdv.generate_statistics_from_dataframe(frame)
+    image = tfdv.get_feature_stats(statistics.datasets[0], tfdv.types.FeaturePath([IMAGE_KEY])).string_stats
+    label = tfdv.get_feature_stats(statistics.datasets[0], tfdv.types.FeaturePath([LABEL_KEY])).num_stats
+    sizes = frame[IMAGE_KEY].str.len()
+    features = [
+        (IMAGE_KEY, "missing", f"{image.common_stats.num_missing:,}"),
+        (IMAGE_KEY, "smallest PNG, bytes", f"{sizes.min():,}"),
+        (IMAGE_KEY, "mean PNG, bytes", f"{image.avg_length:,.1f}"),
+        (IMAGE_KEY, "largest PNG, bytes", f"{sizes.max():,}"),
+        (LABEL_KEY, "missing", f"{label.common_stats.num_missing:,}"),
+        (LABEL_KEY, "min", f"{label.min:g}"),
+        (LABEL_KEY, "max", f"{label.max:g}"),
+        (LABEL_KEY, "mean", f"{label.mean:.3f}"),
+        (LABEL_KEY, "standard deviation", f"{label.std_dev:.3f}"),
+    ]
+    found = tfdv.validate_statistics(statistics, schema)
+    anomalies = [(feature, info.short_description, info.description) for feature, info in found.anomaly_info.items()]
+    if found.HasField("dataset_anomaly_info"):
+        anomalies.insert(0, ("", found.dataset_anomaly_info.short_description, found.dataset_anomaly_info.description))
+    counts = [int((frame[LABEL_KEY] == digit).sum()) for digit in range(len(CLASS_NAMES))]
+    return SplitDescription(name, int(statistics.datasets[0].num_examples), counts, features, anomalies)
+
+
+def _describe_in_child(folder: Path) -> DataDescription:
+    answer = ask(
+        "pipeline.data.statistics_page", str(folder), error=DataError, failure="The statistics could not be computed"
+    )
+    return DataDescription([SplitDescription(**split) for split in answer["splits"]], answer["samples"])
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def main() -> None:
+    """Prints the description of the folder given, or {"error": ...}, as the last line: JSON."""
+    from components.mnist_example_gen.executor import MissingDataError  # noqa: PLC0415 (loads TensorFlow)
+    from components.mnist_example_gen.idx import IdxFormatError  # noqa: PLC0415
+
+    try:
+        answer = asdict(describe_data(Path(sys.argv[1])))
+    except (IdxFormatError, MissingDataError) as error:
+        answer = {"error": str(error)}
+    print(json.dumps(answer))
+
+
+if __name__ == "__main__":
+    main()

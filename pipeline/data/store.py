@@ -1,0 +1,109 @@
+"""A data folder at an address such as gs://bucket/data: made on this machine, then uploaded (fsspec)."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+import fsspec
+from rich.console import Console
+
+from pipeline.data import mnist
+from pipeline.data.mnist import MNIST, SOURCE_FILE, DataError, Mirrors, SourceName
+
+
+def fetch(dest: str, source: SourceName, console: Console, mirrors: Mirrors = MNIST) -> None:
+    """As pipeline.data.mnist.fetch, for a local folder or an address.
+
+    Raises:
+        DataError: see pipeline.data.mnist.fetch; or the store cannot be reached.
+    """
+    if "://" not in dest:
+        mnist.fetch(Path(dest), source, console, mirrors)
+        return
+    filesystem, folder = _open(dest)
+    with tempfile.TemporaryDirectory() as temporary:
+        local = Path(temporary)
+        try:
+            before = _download(filesystem, folder, local, mirrors)
+            made = mnist.fetch(local, source, Console(quiet=True), mirrors)
+            # The note first, as in a local folder: cut short, it leaves checksums that differ.
+            changed = [name for name, checksum in made.sha256.items() if before.get(name) != checksum]
+            if changed:
+                filesystem.pipe_file(f"{folder}/{SOURCE_FILE}", (json.dumps(asdict(made), indent=2) + "\n").encode())
+            for name in changed:
+                filesystem.put_file(str(local / name), f"{folder}/{name}")
+        except DataError as error:
+            raise DataError(str(error).replace(temporary, dest)) from error
+        except OSError as error:
+            raise DataError(f"{dest} cannot be used ({error}). Put that right, or choose another address.") from error
+    what = "uploaded" if changed else "complete and verified"
+    console.out(
+        f"{dest}: {what}, {made.counts['train']:,} training and {made.counts['test']:,} test images ({made.source}).",
+        highlight=False,
+    )
+
+
+def fetch_if_absent(dest: str, console: Console, mirrors: Mirrors = MNIST) -> None:
+    """As pipeline.data.mnist.fetch_if_absent, for a local folder or an address.
+
+    At an address that is complete by its names nothing is read: MnistExampleGen checks what it reads.
+    """
+    if "://" not in dest:
+        mnist.fetch_if_absent(Path(dest), console, mirrors)
+        return
+    filesystem, folder = _open(dest)
+    try:
+        missing = [
+            name
+            for name in mirrors.files
+            if not any(filesystem.exists(f"{folder}/{form}") for form in (name, name.removesuffix(".gz")))
+        ]
+    except OSError as error:
+        raise DataError(f"{dest} cannot be read ({error}). Put that right, or choose another address.") from error
+    if missing:
+        fetch(dest, "auto", console, mirrors)
+
+
+@contextmanager
+def local_copy(dest: str) -> Iterator[Path]:
+    """The folder itself where it is local; otherwise a copy of what lies at the address, for as long as needed.
+
+    Raises:
+        DataError: the store cannot be reached.
+    """
+    if "://" not in dest:
+        yield Path(dest)
+        return
+    filesystem, folder = _open(dest)
+    with tempfile.TemporaryDirectory() as temporary:
+        try:
+            _download(filesystem, folder, Path(temporary), MNIST)
+        except OSError as error:
+            raise DataError(f"{dest} cannot be read ({error}). Put that right, or choose another address.") from error
+        yield Path(temporary)
+
+
+def _open(address: str) -> tuple[fsspec.AbstractFileSystem, str]:
+    try:
+        filesystem, folder = fsspec.core.url_to_fs(address)
+    except (ImportError, ValueError) as error:
+        raise DataError(f"{address} cannot be opened: {error}") from error
+    filesystem.invalidate_cache()  # remote file systems remember their listings
+    return filesystem, folder.rstrip("/")
+
+
+def _download(filesystem: fsspec.AbstractFileSystem, folder: str, local: Path, mirrors: Mirrors) -> dict[str, str]:
+    """Copies what is there into `local`; what its note promises of the files that are there, {name: SHA-256}."""
+    names = [SOURCE_FILE, *mirrors.files, *(name.removesuffix(".gz") for name in mirrors.files)]
+    present = [name for name in names if filesystem.exists(f"{folder}/{name}")]
+    for name in present:
+        filesystem.get_file(f"{folder}/{name}", str(local / name))
+    noted = mnist.read_source(local)
+    if noted is None:
+        return {}
+    return {name: mnist.file_sha256(local / name) for name in noted.sha256 if name in present}

@@ -1,0 +1,32 @@
+"""Why a model was not blessed, in words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def describe_problems(figures: dict[str, Any] | None, serving_problem: str | None) -> list[str]:
+    """Why a model was not blessed, a sentence for each reason.
+
+    Args:
+        figures: components.evaluation.result.EvaluationResult as a dict, through JSON; None without an evaluation.
+        serving_problem: what ServingCheck found.
+    """
+    problems = []
+    failures = figures["failures"] if figures else []
+    for failure in sorted(failures, key=lambda failure: -1 if failure["digit"] is None else failure["digit"]):
+        bound = failure["bound"]
+        if failure["is_change"] and figures:
+            problems.append(
+                f"accuracy is {-failure['value'] * 100:.2f} points below the baseline's "
+                f"{figures['baseline_accuracy']:.2%}; --max-drop allows {-bound * 100:.2f}"
+            )
+        elif failure["digit"] is None:
+            problems.append(f"accuracy {failure['value']:.2%} is below --min-accuracy {bound:.2%}")
+        else:
+            problems.append(
+                f"digit {failure['digit']}: accuracy {failure['value']:.2%} is below --min-digit-accuracy {bound:.2%}"
+            )
+    if serving_problem:
+        problems.append(f"the bot could not serve it: {serving_problem}")
+    return problems

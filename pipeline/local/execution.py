@@ -1,0 +1,110 @@
+"""Runs the pipeline on this machine, one component after the other."""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timezone
+from typing import Any
+
+from absl import logging
+from tfx.dsl.compiler import compiler, constants
+from tfx.orchestration.local.local_dag_runner import LocalDagRunner
+from tfx.orchestration.portable import runtime_parameter_utils
+from tfx.proto.orchestration import pipeline_pb2
+
+from pipeline.config import REPORTS_FOLDER, PipelineConfig
+from pipeline.graph import create_pipeline
+from pipeline.history.records import read_run
+from pipeline.local.summary import Summary, record_error, record_evaluation, summarise
+from pipeline.report import ReportError
+from pipeline.report.collection import collect
+from pipeline.report.writing import write_report
+
+Report = Callable[[dict[str, Any]], None]
+"""Takes one event: a dict of plain JSON values with the key `event` (see pipeline/local/runner.py for the kinds)."""
+
+_ALWAYS_RUN = "VersionedPusher"
+"""Looks into the push folder itself: a cached push would not restore a version that somebody deleted."""
+
+
+class ComponentError(RuntimeError):
+    """A component failed.
+
+    Attributes:
+        component: its id.
+        reason: what a person wants to read: the last error in the chain, without the traceback.
+    """
+
+    def __init__(self, component: str, reason: str):
+        super().__init__(f"{component}: {reason}")
+        self.component, self.reason = component, reason
+
+
+def run(config: PipelineConfig, report: Report = lambda event: None) -> Summary:
+    """Runs every component, one after the other, and says how it went.
+
+    TFX caches what is finished, so the same call after an interruption goes on behind the last finished component.
+
+    Args:
+        config: what to run.
+        report: is told when a component starts and ends, and how far training is.
+
+    Raises:
+        ComponentError: a component failed; the ones before it keep their results.
+    """
+    config.state_folder.mkdir(parents=True, exist_ok=True)
+    run_id = datetime.now(timezone.utc).strftime("%Y%m%d-%H%M%S.%f")
+    ir = compiler.Compiler().compile(create_pipeline(config))
+    runtime_parameter_utils.substitute_runtime_parameter(ir, {constants.PIPELINE_RUN_ID_PARAMETER_NAME: run_id})
+    names = [node.pipeline_node.node_info.id for node in ir.nodes]
+    report({"event": "plan", "components": names, "run_id": run_id})
+    for position, name in enumerate(names):
+        report({"event": "start", "component": name})
+        try:
+            LocalDagRunner().run_with_ir(_only(ir, position))
+        except Exception as error:
+            record_error(config, run_id, name, _reason(error))
+            raise ComponentError(name, _reason(error)) from error
+        if name == "Evaluator":
+            record_evaluation(config, run_id)
+        report({"event": "end", "component": name, "state": read_run(config.state_folder, run_id)[name].state})
+    summary = summarise(config, run_id)
+    # A comparison has one report on all of its runs.
+    return replace(summary, report=_write_report(config, run_id)) if config.thresholds else summary
+
+
+def _write_report(config: PipelineConfig, run_id: str) -> str | None:
+    """The page about the run; None where it cannot be written, which must not fail a run that has pushed its model."""
+    training = config.training
+    command = f"digits run --model {training.model} --epochs {training.epochs} --seed {training.seed}"
+    try:
+        report = collect([read_run(config.state_folder, run_id)], [], command)
+        return str(write_report(report, config.state_folder / REPORTS_FOLDER / run_id))
+    except (ReportError, OSError):
+        logging.exception("The report could not be written.")
+        return None
+
+
+def _only(ir: pipeline_pb2.Pipeline, position: int) -> pipeline_pb2.Pipeline:
+    """The same pipeline with every other node marked to be skipped: the runner itself has no hook between nodes."""
+    one = copy.deepcopy(ir)
+    for index, node in enumerate(one.nodes):
+        options = node.pipeline_node.execution_options
+        if index != position:
+            options.skip.SetInParent()
+        elif node.pipeline_node.node_info.id == _ALWAYS_RUN:
+            options.caching_options.enable_cache = False
+    return one
+
+
+def _reason(error: BaseException) -> str:
+    """The innermost message. An error from a Beam worker is a text that ends with class, message and step."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    text = str(error).strip()
+    if "[while running" not in text:
+        return text or type(error).__name__
+    return re.sub(r"^[\w.]+: |\s*\[while running.*$", "", text.splitlines()[-1])

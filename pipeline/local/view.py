@@ -1,0 +1,235 @@
+"""How a run looks while it goes and when it is over."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from pipeline.config import PipelineConfig
+from pipeline.history.verdict import describe_problems
+from serving_bot.versions.folder import NoPushedModelError, Version, pinned_number
+from serving_bot.versions.registry import RegistryError, asked_for, read_card
+
+SIGNS = {
+    "waiting": ("·", "dim"),
+    "running": ("▶", "cyan"),
+    "done": ("✓", "green"),
+    "cached": ("✓", "green"),
+    "failed": ("✗", "red"),
+    "interrupted": ("–", "yellow"),
+}
+
+_WIDE = 110
+"""Columns in which a line of the live table has room for all that is known of a training."""
+
+
+class RunView:
+    """One line per component: live on a terminal, a plain line per change elsewhere.
+
+    Takes the events that pipeline/local/runner.py describes.
+    """
+
+    def __init__(self, console: Console, *, nested: bool = False):
+        """Makes the view; a nested one is drawn by another view where there is a terminal."""
+        self._console = console
+        self._quiet = console.is_terminal
+        self._states: dict[str, str] = {}
+        self._started: dict[str, float] = {}
+        self._seconds: dict[str, float] = {}
+        self._training: dict[str, Any] = {}
+        self._validation: float | None = None  # the latest: most events of an epoch have none
+        self._training_since: tuple[float, int] | None = None  # when, and how many steps were done then
+        self._live = Live(self, console=console, refresh_per_second=4) if self._quiet and not nested else None
+
+    def __enter__(self) -> RunView:
+        """Starts the live view."""
+        if self._live:
+            self._live.start()
+        elif not self._quiet:
+            self._say("Loading TensorFlow and TFX ...")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Leaves the last state on the screen."""
+        for component, state in self._states.items():
+            if state == "running":
+                self._states[component] = "failed"
+                self._seconds[component] = time.monotonic() - self._started[component]
+        if self._live:
+            self._live.stop()
+
+    def show_log(self, path: Path) -> None:
+        """Says where the libraries' output is."""
+        self._console.out(f"Log: {path}", highlight=False)
+
+    def show(self, event: dict[str, Any]) -> None:
+        """Takes one event."""
+        getattr(self, f"_show_{event['event']}", lambda event: None)(event)
+
+    def _show_plan(self, event: dict[str, Any]) -> None:
+        self._states = dict.fromkeys(event["components"], "waiting")
+
+    def _show_start(self, event: dict[str, Any]) -> None:
+        # In this order: the live view draws from a thread of its own.
+        self._started[event["component"]] = time.monotonic()
+        self._states[event["component"]] = "running"
+
+    def _show_end(self, event: dict[str, Any]) -> None:
+        component = event["component"]
+        self._states[component] = event["state"]
+        self._seconds[component] = time.monotonic() - self._started[component]
+        if not self._quiet:
+            cached = event["state"] == "cached"
+            self._say(f"{component}: {'cached' if cached else f'{self._seconds[component]:.1f} s'}")
+
+    def _show_progress(self, event: dict[str, Any]) -> None:
+        done = (event["epoch"] - 1) * event["steps"] + event["step"]
+        if self._training_since is None:
+            self._training_since = (time.monotonic(), done)
+        self._training = event
+        self._validation = event.get("val_accuracy", self._validation)
+        if not self._quiet and "val_loss" in event:
+            self._say(f"Trainer: {'  '.join(filter(None, self._describe_training()))}")
+
+    def __rich__(self) -> RenderableType:
+        """The table as it stands."""
+        return self._draw({component: component for component in self._states})
+
+    def describe_component_at_work(self) -> RenderableType:
+        """One line of the table, for a window that has no room for all of it."""
+        names = list(self._states)
+        begun = [number for number, name in enumerate(names) if self._states[name] != "waiting"]
+        at = begun[-1] if begun else 0
+        return self._draw({name: f"{name}, {at + 1} of {len(names)}" for name in names[at : at + 1]})
+
+    def _draw(self, titles: Mapping[str, str]) -> RenderableType:
+        if not self._states:
+            return Text("Loading TensorFlow and TFX ...", style="dim")
+        table = Table.grid(padding=(0, 2))
+        for component, title in titles.items():
+            state = self._states[component]
+            sign, style = SIGNS[state]
+            table.add_row(
+                Text(sign, style=style),
+                Text(title, style="dim" if state == "waiting" else ""),
+                Text(self._time_of(component), style="dim"),
+                self._detail_of(component),
+            )
+        return table
+
+    def _time_of(self, component: str) -> str:
+        state = self._states[component]
+        if state == "waiting":
+            return ""
+        if state == "cached":
+            return "cached"
+        seconds = self._seconds.get(component) or time.monotonic() - self._started[component]
+        return f"{seconds:.1f} s"
+
+    def _detail_of(self, component: str) -> str:
+        if component != "Trainer" or not self._training:
+            return ""
+        return ("  " if self._console.width >= _WIDE else "\n").join(filter(None, self._describe_training()))
+
+    def _describe_training(self) -> tuple[str, str]:
+        """Figures of the training, and the latest validation with the time left; that may be empty."""
+        now = self._training
+        known = f"epoch {now['epoch']}/{now['epochs']}  loss {now['loss']:.4f}  accuracy {now['accuracy']:.2%}"
+        left = round(self._seconds_left())
+        expected = [f"validation {self._validation:.2%}"] if self._validation is not None else []
+        return known, "  ".join(expected + ([f"{left // 60}:{left % 60:02} left"] if left else []))
+
+    @property
+    def training_left(self) -> float | None:
+        """Seconds of training that are left, None where training has not begun."""
+        return self._seconds_left() if self._training else None
+
+    def _seconds_left(self) -> float:
+        since, first = self._training_since or (time.monotonic(), 0)
+        done = (self._training["epoch"] - 1) * self._training["steps"] + self._training["step"]
+        total = self._training["epochs"] * self._training["steps"]
+        return (time.monotonic() - since) / (done - first) * (total - done) if done > first else 0.0
+
+    def _say(self, text: str) -> None:
+        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+def describe_summary(summary: dict[str, Any], config: PipelineConfig) -> RenderableType:
+    """The end of a run: figures, verdict, what was pushed, where the time went.
+
+    Args:
+        summary: pipeline.local.summary.Summary as a dict, through JSON.
+        config: what was run.
+    """
+    evaluation, training = summary["evaluation"], config.training
+    by_digit = evaluation["accuracy_by_digit"]
+    worst = min(by_digit, key=by_digit.__getitem__)
+    sizes = {split: f"{size:,}" for split, size in summary["split_sizes"].items()}
+    problems = describe_problems(evaluation, summary["serving_problem"])
+    blessed = evaluation["blessed"] and summary["servable"]
+    table = Table.grid(padding=(0, 2))
+    table.add_row("Model", f"{training.model}, {training.epochs} epochs, seed {training.seed}")
+    table.add_row(
+        "Data",
+        f"{sizes['train']} training, {sizes['eval']} validation and {sizes['test']} test images "
+        f"({summary['data_source']})",
+    )
+    table.add_row("Test accuracy", f"{evaluation['accuracy']:.2%}")
+    table.add_row("Worst digit", f"{worst}, {by_digit[worst]:.2%}")
+    table.add_row("Baseline", _describe_baseline(evaluation["baseline_accuracy"], config))
+    table.add_row("Verdict", Text("blessed", style="green") if blessed else Text("not blessed", style="red"))
+    if summary["version"]:
+        table.add_row("Pushed", Text(_describe_push(summary)))
+    table.add_row("Live", Text(_describe_live(summary, config)))
+    table.add_row("Report", Text(summary["report"] or "could not be written; the log says why"))
+    longest = sorted(summary["seconds"].items(), key=lambda item: -item[1])
+    table.add_row("Time", ", ".join(f"{name} {seconds:.1f} s" for name, seconds in longest) or "all cached")
+    if blessed:
+        return table
+    return Group(table, *(Text(f"  • {problem}") for problem in problems), Text(_advice(summary)))
+
+
+def _describe_push(summary: dict[str, Any]) -> str:
+    run_id = read_card(Version(int(summary["version"]), summary["path"])).get("run_id")
+    since = f" (since run {run_id})" if run_id not in (None, summary["run_id"]) else ""
+    return f"version {summary['version']}, {summary['path']}{since}"
+
+
+def _describe_live(summary: dict[str, Any], config: PipelineConfig) -> str:
+    """What the push folder asks the bot to serve now, and how to have this run's version served if it is another."""
+    try:
+        live = asked_for(config.push_dir)
+        pinned = pinned_number(config.push_dir) is not None
+    except (NoPushedModelError, RegistryError) as error:
+        return f"nothing. {error}"
+    if str(live.number) == summary["version"]:
+        return f"version {live.number}{', pinned' if pinned else ''}"
+    text = f"version {live.number} ({live.name}), which is {'pinned' if pinned else 'the newest'}"
+    if summary["version"] is None:
+        return text
+    return f"{text}. To serve this run's: digits models promote {summary['version']}"
+
+
+def _describe_baseline(accuracy: float | None, config: PipelineConfig) -> str:
+    if accuracy is not None:
+        return f"{accuracy:.2%} (the latest earlier blessed model)"
+    return "none (no earlier blessed model)" if config.baseline == "latest" else "none, as asked"
+
+
+def _advice(summary: dict[str, Any]) -> str:
+    if summary["serving_problem"]:
+        return "Nothing was pushed: the export is broken. The bot goes on with the version it has."
+    return (
+        "Nothing was pushed: the bot goes on with the version it has. Train longer (--epochs), take another --model, "
+        "or, if you mean to accept less, change the threshold; --baseline none compares with no earlier model."
+    )

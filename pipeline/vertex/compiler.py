@@ -1,0 +1,116 @@
+"""Compiles the pipeline into a job for Vertex AI or Kubeflow Pipelines: no login, no network.
+
+As a program (`python -m pipeline.vertex.compiler`) it is `digits vertex compile`'s child: TensorFlow is loaded in a
+process of its own, whose noise is kept off the screen.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+from google.protobuf import json_format
+from kfp.pipeline_spec import pipeline_spec_pb2
+from tfx.orchestration.data_types import RuntimeParameter
+from tfx.orchestration.kubeflow.v2.kubeflow_v2_dag_runner import KubeflowV2DagRunner, KubeflowV2DagRunnerConfig
+from tfx.orchestration.pipeline import Pipeline
+
+from pipeline.config import PipelineConfig
+from pipeline.graph import create_pipeline
+from pipeline.vertex.custom_job import training_job
+from pipeline.vertex.job import JobConfig
+
+_ResourceSpec = pipeline_spec_pb2.PipelineDeploymentConfig.PipelineContainerSpec.ResourceSpec
+_TRAINER = "Trainer"
+_NEVER_CACHED = "VersionedPusher"
+"""Looks into the push folder itself: a cached push would not restore a version that somebody deleted."""
+
+
+class UnknownComponentError(ValueError):
+    """A component was named that there is not; the message lists those that there are."""
+
+
+def compile_job(config: PipelineConfig, job: JobConfig) -> dict[str, Any]:
+    """Compiles the pipeline.
+
+    Args:
+        config: the pipeline; its folders are what the containers see, so gs:// on Vertex AI. Data, push folder, schema
+            file, training and thresholds become the defaults of runtime parameters.
+        job: the containers.
+
+    Returns:
+        A PipelineJob of Kubeflow Pipelines (pipeline_spec.proto, schema 2.1.0) as JSON values, which Vertex AI takes.
+
+    Raises:
+        UnknownComponentError: a machine is given for a component that there is not.
+    """
+    pipeline = create_pipeline(config, "kubeflow", _training_job(job))
+    defaults = _runtime_defaults(pipeline)
+    runner = KubeflowV2DagRunner(KubeflowV2DagRunnerConfig(default_image=job.image, use_pipeline_spec_2_1=True))
+    compiled: dict[str, Any] = runner.run(pipeline, parameter_values=defaults, write_out=False)
+    spec = compiled["pipelineSpec"]
+    # TFX puts the defaults beside the pipeline, where Vertex AI's client reads them, but no one else.
+    for name, value in defaults.items():
+        spec["root"]["inputDefinitions"]["parameters"][name]["defaultValue"] = value
+    spec["root"]["dag"]["tasks"][_NEVER_CACHED].pop("cachingOptions", None)
+    containers = {
+        name: spec["deploymentSpec"]["executors"][component["executorLabel"]].get("container")
+        for name, component in spec["components"].items()
+    }
+    containers = {name: container for name, container in containers.items() if container}
+    # Not Trainer(...).with_platform_config(): TFX drops it for example gens.
+    for name, resources in _resources(job).items():
+        if name not in containers:
+            raise UnknownComponentError(f"There is no component {name}; there are {', '.join(sorted(containers))}.")
+        containers[name]["resources"] = json_format.MessageToDict(resources)
+    if job.trainer_image and not job.cluster:
+        containers[_TRAINER]["image"] = job.trainer_image
+    compiled["labels"] = {**compiled.get("labels", {}), **job.labels}
+    return compiled
+
+
+def _runtime_defaults(pipeline: Pipeline) -> dict[str, str]:
+    properties = [value for component in pipeline.components for value in component.exec_properties.values()]
+    return {value.name: value.default for value in properties if isinstance(value, RuntimeParameter)}
+
+
+def _training_job(job: JobConfig) -> dict[str, Any] | None:
+    cluster = job.cluster
+    if cluster is None:
+        return None
+    return training_job(
+        cluster.project,
+        cluster.region,
+        job.trainer_image or job.image,
+        machines=cluster.machines,
+        machine_type=cluster.machine_type,
+        accelerator=job.accelerator,
+        labels=job.labels,
+    )
+
+
+def _resources(job: JobConfig) -> dict[str, Any]:
+    resources = {
+        name: _ResourceSpec(cpu_limit=machine.cpus, memory_limit=machine.memory)
+        for name, machine in job.machines.items()
+    }
+    if job.accelerator and not job.cluster:  # (there the machines of the cluster have them)
+        kind, count = job.accelerator
+        accelerator = _ResourceSpec.AcceleratorConfig(type=kind, count=count)
+        resources.setdefault(_TRAINER, _ResourceSpec()).accelerator.CopyFrom(accelerator)
+    return resources
+
+
+def main() -> None:
+    """Compiles {"config": ..., "job": ...}, JSON on standard input; prints the job as JSON, or {"error": ...}."""
+    request = json.load(sys.stdin)
+    try:
+        answer = compile_job(PipelineConfig.from_dict(request["config"]), JobConfig.from_dict(request["job"]))
+    except UnknownComponentError as error:
+        answer = {"error": str(error)}
+    print(json.dumps(answer))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,97 @@
+"""Vertex AI custom training over several machines: what TFX's Trainer for it is told. Builds text only.
+
+That Trainer (tfx.extensions.google_cloud_ai_platform.trainer) reads its `custom_config`, sends a CustomJob and waits
+until it has ended. Every machine starts TFX's own entry point with the same arguments (tfx.scripts.run_executor), and
+Vertex AI sets TF_CONFIG on each, from which models/training/distribution.py learns who else trains.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+# As TFX names them (tfx/extensions/google_cloud_ai_platform, constants.py and trainer/executor.py), which takes seconds
+# to load; models/recipe.py knows their prefix.
+ENABLE_VERTEX_KEY = "ai_platform_enable_vertex"
+VERTEX_REGION_KEY = "ai_platform_vertex_region"
+TRAINING_ARGS_KEY = "ai_platform_training_args"
+
+DISPLAY_NAME = "digits-trainer"
+"""Of the CustomJob."""
+
+DEFAULT_MACHINE_TYPE = "n1-standard-8"
+"""8 vCPUs and 30 GB; of the family that takes T4 GPUs."""
+
+RESTARTS = "restart_job_on_worker_restart"
+"""A machine that was lost ends the training of all: Vertex AI starts all again, and they go on from the last epoch."""
+
+
+def training_job(
+    project: str,
+    region: str,
+    image: str,
+    *,
+    machines: int,
+    machine_type: str = DEFAULT_MACHINE_TYPE,
+    accelerator: tuple[str, int] | None = None,
+    labels: dict[str, str] | None = None,
+) -> dict[str, Any]:
+    """What stands in the Trainer's `custom_config` beside the training: project, region and CustomJob.
+
+    Args:
+        project: Google Cloud project.
+        region: location of Vertex AI.
+        image: container image with this package, with CUDA where there are accelerators.
+        machines: how many train; the first one is the chief, which writes.
+        machine_type: of Compute Engine.
+        accelerator: kind as AcceleratorType names it, and how many on each machine.
+        labels: of the CustomJob.
+
+    Returns:
+        TFX's keys; under TRAINING_ARGS_KEY a google.cloud.aiplatform_v1.types.CustomJob, JSON values, and its project.
+
+    Raises:
+        ValueError: there are no two machines.
+    """
+    if machines < 2:
+        raise ValueError(f"{machines} machines are no cluster: two are the least.")
+    machine: dict[str, Any] = {"machine_type": machine_type}
+    if accelerator:
+        machine["accelerator_type"], machine["accelerator_count"] = accelerator
+    pools = [
+        {"machine_spec": dict(machine), "replica_count": replicas, "container_spec": {"image_uri": image}}
+        for replicas in (1, machines - 1)
+    ]
+    job = {
+        "project": project,
+        "display_name": DISPLAY_NAME,
+        "job_spec": {"worker_pool_specs": pools, "scheduling": {RESTARTS: True}},
+        "labels": dict(labels or {}),
+    }
+    return {ENABLE_VERTEX_KEY: True, VERTEX_REGION_KEY: region, TRAINING_ARGS_KEY: job}
+
+
+def place(
+    custom_config: dict[str, Any],
+    project: str,
+    region: str,
+    *,
+    service_account: str | None = None,
+    kms_key: str | None = None,
+) -> dict[str, Any]:
+    """The same `custom_config` with its CustomJob, if it has one, where and as whom the pipeline's job runs.
+
+    Args:
+        custom_config: of the Trainer.
+        project: Google Cloud project.
+        region: location of Vertex AI.
+        service_account: that the machines run as; None for Vertex AI's default.
+        kms_key: resource name of the key that encrypts the job.
+    """
+    if TRAINING_ARGS_KEY not in custom_config:
+        return custom_config
+    job = {**custom_config[TRAINING_ARGS_KEY], "project": project}
+    if service_account:
+        job["job_spec"] = {**job["job_spec"], "service_account": service_account}
+    if kms_key:
+        job["encryption_spec"] = {"kms_key_name": kms_key}
+    return {**custom_config, VERTEX_REGION_KEY: region, TRAINING_ARGS_KEY: job}

@@ -1,0 +1,219 @@
+"""A job for Vertex AI as a file: how it is compiled, and what it can be told when it is submitted."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from models.recipe import TrainingParameters
+from models.registry import ARCHITECTURES
+from pipeline.config import PIPELINE_NAME, ROUNDING, PipelineConfig
+from pipeline.workers import ask
+
+IMAGE_SCHEMA_FILE = "/opt/digits/schema.pbtxt"
+"""Where the image (Dockerfile) holds the reviewed schema."""
+
+_TRAINING = {"epochs": 1, "batch_size": 1, "learning_rate": 1e-9, "seed": 0}
+"""Numbers of a training that a submission may change, and the least each can be."""
+
+_THRESHOLDS = ("min_accuracy", "min_digit_accuracy", "max_drop")
+FOLDERS = ("data", "push_dir")
+"""Runtime parameters that are folders."""
+
+SETTINGS = ("model", *_TRAINING, "augment", *_THRESHOLDS, *FOLDERS)
+"""What a submission may change."""
+
+
+class VertexError(Exception):
+    """Something is missing or refused; the message says what, and what to do."""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What a component's container needs; Vertex AI takes the smallest machine type that has it.
+
+    Attributes:
+        cpus: vCPUs.
+        memory: GB.
+    """
+
+    cpus: float
+    memory: float
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Machines that train one network together, in a CustomJob of Vertex AI that the Trainer starts.
+
+    Attributes:
+        machines: how many, two or more.
+        machine_type: of Compute Engine, such as n1-standard-8.
+        project: Google Cloud project of the CustomJob.
+        region: location of Vertex AI.
+    """
+
+    machines: int
+    machine_type: str
+    project: str
+    region: str
+
+
+@dataclass(frozen=True)
+class JobConfig:
+    """The containers of a job.
+
+    Attributes:
+        image: address of the image of all components.
+        trainer_image: the image that trains, if it is another: the one with CUDA.
+        accelerator: kind and number of the accelerators of each machine that trains, or None.
+        machines: machines by component; Vertex AI's default elsewhere.
+        labels: labels of the job, for bills and searches.
+        cluster: where several machines train; None for the Trainer's own container.
+    """
+
+    image: str
+    trainer_image: str | None = None
+    accelerator: tuple[str, int] | None = None
+    machines: dict[str, Machine] = field(default_factory=dict)
+    labels: dict[str, str] = field(default_factory=dict)
+    cluster: Cluster | None = None
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> JobConfig:
+        """From what `dataclasses.asdict` made, by way of JSON."""
+        machines = {name: Machine(**machine) for name, machine in values["machines"].items()}
+        accelerator = tuple(values["accelerator"]) if values["accelerator"] else None
+        cluster = Cluster(**values["cluster"]) if values["cluster"] else None
+        return cls(**{**values, "machines": machines, "accelerator": accelerator, "cluster": cluster})
+
+
+def known_accelerators() -> list[str]:
+    """The GPUs that Vertex AI's client knows: AcceleratorType without TPUs, which the image cannot use."""
+    with quiet_clients():
+        from google.cloud.aiplatform_v1.types import AcceleratorType  # noqa: PLC0415 (takes seconds)
+
+    return [name for name in AcceleratorType.__members__ if name.startswith("NVIDIA_")]
+
+
+def compile_in_child(config: PipelineConfig, job: JobConfig) -> dict[str, Any]:
+    """What pipeline.vertex.compiler.compile_job makes, without the noise of loading TensorFlow.
+
+    Raises:
+        VertexError: the job names a component that there is not, or the compiler failed.
+    """
+    request = {"config": config.to_dict(), "job": asdict(job)}
+    return ask(
+        "pipeline.vertex.compiler", request=request, error=VertexError, failure="The pipeline could not be compiled"
+    )
+
+
+def load_job(path: Path) -> dict[str, Any]:
+    """Reads what `digits vertex compile` wrote.
+
+    Raises:
+        VertexError: the file is missing or is no job of this pipeline.
+    """
+    try:
+        job = json.loads(path.read_text(encoding="utf-8"))
+        name = job["pipelineSpec"]["pipelineInfo"]["name"]
+        job["runtimeConfig"]["parameterValues"]["training"]
+    except OSError as error:
+        raise VertexError(f"{path} cannot be read ({error.strerror}). `digits vertex compile` makes it.") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise VertexError(f"{path} is no job: `digits vertex compile --output {path}` makes one.") from error
+    if name != PIPELINE_NAME:
+        raise VertexError(f"{path} is a job of the pipeline {name!r}, not of {PIPELINE_NAME!r}.")
+    return dict(job)
+
+
+def parameter_values(job: Mapping[str, Any], settings: Mapping[str, str]) -> dict[str, str]:
+    """The values of the job's runtime parameters after some settings were changed.
+
+    Another model brings its own recipe, unless the settings say otherwise; thresholds that are not named stay.
+
+    Args:
+        job: a compiled job.
+        settings: names of SETTINGS and values, as a user wrote them.
+
+    Raises:
+        VertexError: a name is unknown, or a value is out of its range.
+    """
+    values = dict(job["runtimeConfig"]["parameterValues"])
+    for name in settings:
+        if name not in SETTINGS:
+            raise VertexError(f"There is no setting {name!r}; there are {', '.join(SETTINGS)}.")
+    values["training"] = json.dumps(_changed_training(json.loads(values["training"]), settings))
+    thresholds = {name: _number(name, settings[name], 0, 1) for name in _THRESHOLDS if name in settings}
+    if thresholds:
+        values["eval_config"] = _changed_eval_config(values["eval_config"], thresholds)
+    values.update({name: settings[name] for name in FOLDERS if name in settings})
+    return values
+
+
+def _changed_training(training: dict[str, Any], settings: Mapping[str, str]) -> dict[str, Any]:
+    if "model" in settings:
+        model = settings["model"]
+        if model not in ARCHITECTURES:
+            raise VertexError(f"There is no model {model!r}; there are {', '.join(ARCHITECTURES)}.")
+        recipe = asdict(ARCHITECTURES[model])
+        training |= {name: value for name, value in recipe.items() if name in training}
+        training["model"] = model
+    for name, least in _TRAINING.items():
+        if name in settings:
+            number = _number(name, settings[name], least)
+            if name != "learning_rate" and number != int(number):
+                raise VertexError(f"{name} is a whole number, not {settings[name]}.")
+            training[name] = number if name == "learning_rate" else int(number)
+    if "augment" in settings:
+        if settings["augment"] not in ("true", "false"):
+            raise VertexError(f"augment is true or false, not {settings['augment']}.")
+        training["augment"] = settings["augment"] == "true"
+    # (what places the Trainer's machines, if there are several, stays)
+    return training | asdict(TrainingParameters.from_custom_config(training))
+
+
+def _changed_eval_config(text: str, thresholds: Mapping[str, float]) -> str:
+    """The EvalConfig with other thresholds. TFMA, and with it TensorFlow, is not loaded for three numbers."""
+    config = json.loads(text)
+    overall, digit = config["metrics_specs"][0]["metrics"][0]["per_slice_thresholds"]
+    bounds = {
+        "min_accuracy": (overall["threshold"]["value_threshold"], "lower_bound", 1),
+        "min_digit_accuracy": (digit["threshold"]["value_threshold"], "lower_bound", 1),
+        "max_drop": (overall["threshold"]["change_threshold"], "absolute", -1),
+    }
+    for name, value in thresholds.items():
+        place, key, sign = bounds[name]
+        place[key] = round(sign * value - ROUNDING, 9)
+    return json.dumps(config)
+
+
+def _number(name: str, text: str, least: float, most: float = math.inf) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not least <= number <= most or number == math.inf:
+        bounds = f"{least} or more" if most == math.inf else f"from {least} to {most}"
+        raise VertexError(f"{name} is a number, {bounds}, not {text}.")
+    return number
+
+
+@contextmanager
+def quiet_clients() -> Iterator[None]:
+    """Keeps what Google's clients tell developers off the screen: end-of-life warnings and progress notes."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=FutureWarning, module=r"google\.")
+        # A level would not do: the client sets its own when it submits a TFX pipeline. What ends a call is raised; its
+        # errors in the log are those it goes on after, such as a bucket of another project.
+        logging.disable(logging.ERROR)
+        try:
+            yield
+        finally:
+            logging.disable(logging.NOTSET)

@@ -1,0 +1,1 @@
+"""Reading digits in a picture."""

@@ -1,0 +1,1 @@
+"""The push folder: its versions, which one is live, and hot swap."""

@@ -1,0 +1,57 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from models.training.input_pipeline import OUTLIER, Split, training_batches
+
+
+@pytest.fixture
+def split():
+    """Images that carry their own number."""
+    numbers = np.arange(50)
+    images = np.broadcast_to((numbers / 50)[:, None, None, None], (50, 32, 32, 1)).astype(np.float32)
+    return Split(tf.constant(images), tf.constant(numbers))
+
+
+def labels_of(dataset):
+    return [labels.numpy().tolist() for _, labels in dataset]
+
+
+def test_each_epoch_is_another_permutation_without_its_rest(split):
+    batches = labels_of(training_batches(split, 8, epochs=2, seed=1, varied=False))
+    assert [len(batch) for batch in batches] == [8] * 12
+    first, second = np.concatenate(batches[:6]).tolist(), np.concatenate(batches[6:]).tolist()
+    assert len(set(first)) == len(set(second)) == 48
+    assert first != second
+    assert first != sorted(first)
+
+
+def test_images_stay_with_their_labels(split):
+    for images, labels in training_batches(split, 8, epochs=1, seed=1, varied=False):
+        np.testing.assert_allclose(images[:, 0, 0, 0], labels.numpy() / 50, rtol=1e-6)
+
+
+@pytest.mark.parametrize("varied", [False, True])
+def test_a_resumed_training_sees_what_an_uninterrupted_one_would_have_seen(split, varied):
+    options = {"varied": varied, "outliers": 2, "drawn_digits": 3}
+    whole = list(training_batches(split, 8, epochs=3, seed=5, **options))
+    rest = list(training_batches(split, 8, epochs=3, seed=5, first_epoch=2, **options))
+    assert len(rest) == 6
+    for (images, labels), (other_images, other_labels) in zip(whole[12:], rest, strict=True):
+        np.testing.assert_array_equal(images, other_images)
+        np.testing.assert_array_equal(labels, other_labels)
+
+
+def test_another_seed_is_another_order(split):
+    first, second = (labels_of(training_batches(split, 8, epochs=1, seed=seed, varied=False)) for seed in (1, 2))
+    assert first != second
+
+
+def test_outliers_and_drawn_digits_stand_beside_the_digits(split):
+    for images, labels in training_batches(split, 8, epochs=2, seed=1, varied=False, outliers=3, drawn_digits=4):
+        assert (labels[:8].numpy() >= 0).all()
+        assert labels[8:11].numpy().tolist() == [OUTLIER] * 3
+        assert (labels[11:].numpy() >= 0).all()
+        assert images.shape == (15, 32, 32, 1)
+        assert images[8:].numpy().max() <= 1
+        assert images[8:].numpy().any(axis=(1, 2, 3)).all()

@@ -1,0 +1,139 @@
+import subprocess
+import sys
+import textwrap
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from models.preprocessing import preprocess_images
+from models.recipe import TrainingParameters
+from models.registry import ARCHITECTURES
+from models.training.input_pipeline import Split
+from models.training.run_fn import train_model
+
+PARAMETERS = TrainingParameters(
+    "lenet",
+    epochs=2,
+    batch_size=64,
+    learning_rate=3e-3,
+    augment=True,
+    outliers=8,
+    drawn_digits=8,
+    weight_decay=0.1,
+    seed=7,
+    source="",
+)
+
+
+@pytest.fixture(scope="module")
+def splits(some_training_images):
+    images, labels = some_training_images
+
+    def split(part):
+        return Split(preprocess_images(images[part, :, :, None]), tf.constant(labels[part], tf.int64))
+
+    return split(slice(0, 1000)), split(slice(1000, 1200))
+
+
+def train(splits, folder, **changes):
+    parameters = TrainingParameters(**{**PARAMETERS.__dict__, **changes})
+    model, facts = train_model(parameters, *splits, str(folder / "checkpoint"), str(folder / "logs"))
+    return model.get_weights(), facts
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(splits, tmp_path):
+    first, _ = train(splits, tmp_path / "a")
+    again, _ = train(splits, tmp_path / "b")
+    other, _ = train(splits, tmp_path / "c", seed=8)
+    for one, two, three in zip(first, again, other, strict=True):
+        np.testing.assert_array_equal(one, two)
+        assert not np.array_equal(one, three) or not one.any()
+
+
+def test_an_interrupted_training_ends_as_an_uninterrupted_one(splits, tmp_path, monkeypatch):
+    whole, _ = train(splits, tmp_path / "whole", epochs=3)
+
+    class InterruptionError(Exception):
+        pass
+
+    def interrupt(self, epoch, logs=None):
+        if epoch == 1:
+            raise InterruptionError
+
+    with monkeypatch.context() as patch:
+        patch.setattr("models.training.run_fn._Progress.on_epoch_begin", interrupt)
+        with pytest.raises(InterruptionError):
+            train(splits, tmp_path / "cut", epochs=3)
+    resumed, _ = train(splits, tmp_path / "cut", epochs=3)
+    for one, two in zip(whole, resumed, strict=True):
+        np.testing.assert_array_equal(one, two)
+
+
+def test_a_checkpoint_cut_short_by_a_kill_does_not_stop_the_next_training(splits, tmp_path):
+    checkpoint = tmp_path / "checkpoint"
+    checkpoint.mkdir()
+    (checkpoint / "latest.weights.h5").write_bytes(b"\x89HDF half a file")
+    (checkpoint / "training_metadata.json").write_text('{"epo')
+    _, facts = train(splits, tmp_path)
+    assert facts["images_per_second"] > 0
+
+
+def test_weights_that_nothing_is_learnt_from_decay(splits, tmp_path):
+    train_split, evaluation = splits
+    black = Split(tf.zeros_like(train_split.images), train_split.labels), evaluation
+    keras.utils.set_random_seed(PARAMETERS.seed)
+    before = ARCHITECTURES["lenet"].build().get_weights()[0]
+    after, _ = train(black, tmp_path, augment=False, outliers=0, drawn_digits=0)  # the first kernels see black only
+    kept = after[0] / before
+    np.testing.assert_allclose(kept, kept.mean(), rtol=1e-4)
+    assert 0.98 < kept.mean() < 0.9999
+
+
+def test_learns_and_reports(splits, tmp_path):
+    _, facts = train(splits, tmp_path, model="my_model", epochs=4)
+    assert facts["metrics"]["eval_accuracy"] > 0.7
+    assert 0.25 <= facts["temperature"] <= 4
+    assert facts["devices"] == ["CPU"]
+    assert list((tmp_path / "logs").rglob("events.out.tfevents.*"))
+
+
+def test_two_devices_train_as_one_does():
+    """Over two logical devices in a process of its own: devices can only be split before TensorFlow starts."""
+    program = """
+        import tempfile
+        import numpy as np, tensorflow as tf
+        cpu = tf.config.list_physical_devices("CPU")[0]
+        tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+        from models.training.input_pipeline import Split
+        from models.recipe import TrainingParameters
+        from models.training.run_fn import train_model
+
+        rng = np.random.default_rng(0)
+        labels = rng.integers(0, 10, 512)
+        images = rng.random((512, 32, 32, 1), np.float32) * 0.2
+        images[np.arange(512), 3 * labels] += 0.8
+        split = Split(tf.constant(images), tf.constant(labels))
+        parameters = TrainingParameters("my_model", 4, 64, 3e-3, False, 8, 8, 0.1, 1, "")
+        weights = []
+        for devices in (["CPU:0"], ["CPU:0", "CPU:1"]):
+            with tempfile.TemporaryDirectory() as folder:
+                model, facts = train_model(parameters, split, split, folder + "/c", folder + "/l", devices)
+            assert facts["devices"] == devices
+            assert facts["metrics"]["eval_accuracy"] > 0.95, facts
+            weights.append(np.concatenate([w.ravel() for w in model.get_weights()]))
+        print("difference", np.abs(weights[0] - weights[1]).max())
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert float(done.stdout.split("difference")[1]) < 0.05
+
+
+def test_in_16_bits_and_compiled_it_learns_as_well(splits, tmp_path):
+    plain, facts = train(splits, tmp_path / "plain", epochs=4, augment=False)
+    weights, quick = train(splits, tmp_path / "quick", epochs=4, augment=False, xla=True, mixed_precision=True)
+
+    assert [weight.dtype for weight in weights] == [weight.dtype for weight in plain] == [np.float32] * len(plain)
+    assert any(not np.array_equal(one, other) for one, other in zip(plain, weights, strict=True))
+    assert abs(quick["metrics"]["eval_accuracy"] - facts["metrics"]["eval_accuracy"]) < 0.1

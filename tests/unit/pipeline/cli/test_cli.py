@@ -1,0 +1,268 @@
+import json
+import os
+import re
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from models.recipe import TrainingParameters, source_fingerprint
+from models.registry import ARCHITECTURES
+from pipeline.cli import app
+from pipeline.config import PipelineConfig
+from pipeline.data.mnist import DataError
+
+KINDS = ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1")
+MNIST = tuple(f"{kind}-ubyte.gz" for kind in KINDS)
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DIGITS_DATA", raising=False)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("options", "environment", "folder"),
+    [
+        ([], {}, "runs/data"),
+        ([], {"DIGITS_DATA": "from_environment"}, "from_environment"),
+        (["--dest", "from_option"], {"DIGITS_DATA": "from_environment"}, "from_option"),
+    ],
+)
+def test_data_fills_the_folder_of_option_environment_or_default(here, options, environment, folder):
+    done = CliRunner().invoke(app, ["data", "--source", "bundled", *options], env=environment)
+
+    assert done.exit_code == 0, done.output
+    assert json.loads((here / folder / "source.json").read_text())["source"] == "bundled"
+    assert all((here / folder / name).is_file() for name in MNIST)
+    assert sorted(path.name for path in here.iterdir()) == [folder.split("/", maxsplit=1)[0]]
+
+
+def test_data_says_a_failure_in_one_sentence(here):
+    (here / MNIST[0]).write_bytes(b"my own")
+
+    done = CliRunner().invoke(app, ["data", "--dest", "."])
+
+    assert done.exit_code == 1
+    assert done.stderr.startswith(f"Error: {MNIST[0]} was not made by `digits data`")
+    assert done.stderr.count("\n") == 1
+    assert done.stdout == ""
+
+
+def test_data_refuses_an_unknown_source(here):
+    done = CliRunner().invoke(app, ["data", "--source", "nowhere"])
+
+    assert done.exit_code == 2
+    assert list(here.iterdir()) == []
+
+
+def test_a_report_is_written_right_after_the_data(here):
+    done = CliRunner().invoke(app, ["data", "--source", "bundled", "--report", "page.html"])
+
+    assert done.exit_code == 0, done.output
+    assert done.stdout.splitlines()[-1] == "page.html: written, no anomalies. Open it in a browser."
+    assert "train: 53,000 examples" in (here / "page.html").read_text(encoding="utf-8")
+
+
+def test_a_report_can_be_about_a_users_own_files(here, tiny_mnist):
+    done = CliRunner().invoke(app, ["data", "--dest", str(tiny_mnist), "--report", "page.html"])
+
+    assert done.exit_code == 0, done.output
+    assert "train: 1,000 examples" in (here / "page.html").read_text(encoding="utf-8")
+
+
+def test_a_report_on_damaged_files_is_one_sentence(here, write_mnist, some_training_images, some_test_images):
+    path = write_mnist(here / "own", some_training_images, some_test_images) / MNIST[0]
+    path.write_bytes(path.read_bytes()[:-1000])
+
+    done = CliRunner().invoke(app, ["data", "--dest", "own", "--report", "page.html"])
+
+    assert done.exit_code == 1
+    assert re.fullmatch(rf"Error: own/{MNIST[0]}, offset \d+: the gzip stream is cut short\n", done.stderr)
+    assert not (here / "page.html").exists()
+
+
+def test_a_report_cannot_be_a_folder(here):
+    assert CliRunner().invoke(app, ["data", "--report", "."]).exit_code == 2
+    assert list(here.iterdir()) == []
+
+
+@pytest.fixture
+def configured(here, monkeypatch):
+    """Calls `digits run` without running anything; returns the PipelineConfig it made."""
+    for name in os.environ:
+        if name.startswith("DIGITS_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setattr("pipeline.data.store.fetch_if_absent", lambda folder, console: None)
+    calls = []
+
+    def run_locally(config, console, *, prepare, verbose):
+        prepare()
+        calls.append((config, verbose))
+        return 3
+
+    monkeypatch.setattr("pipeline.local.runner.run_locally", run_locally)
+
+    def configured(*options, verbose=False, **environment):
+        done = CliRunner().invoke(app, ["run", *options], env=environment)
+        assert done.exit_code == 3, done.output
+        config, was_verbose = calls.pop()
+        assert was_verbose == verbose
+        return config
+
+    return configured
+
+
+def test_run_has_defaults(configured, here):
+    config = configured()
+
+    assert config == PipelineConfig(
+        data=str(here / "runs" / "data"),
+        root=str(here / "runs"),
+        push_dir=str(here / "serving_model"),
+        training=TrainingParameters(
+            model="my_model",
+            epochs=3,
+            batch_size=64,
+            learning_rate=3e-3,
+            augment=True,
+            outliers=ARCHITECTURES["my_model"].outliers,
+            drawn_digits=ARCHITECTURES["my_model"].drawn_digits,
+            weight_decay=ARCHITECTURES["my_model"].weight_decay,
+            seed=1,
+            source=source_fingerprint(),
+        ),
+    )
+
+
+def test_a_models_own_recipe_is_the_default(configured):
+    training = configured("--model", "lenet").training
+
+    assert (training.batch_size, training.learning_rate, training.augment) == (128, 6e-3, False)
+
+
+@pytest.mark.parametrize(
+    ("name", "by_option", "by_environment", "default", "find"),
+    [
+        ("model", "lenet", "lenet", "my_model", lambda config: config.training.model),
+        ("epochs", 7, 8, 3, lambda config: config.training.epochs),
+        ("batch-size", 32, 48, 64, lambda config: config.training.batch_size),
+        ("learning-rate", 0.5, 0.25, 3e-3, lambda config: config.training.learning_rate),
+        ("seed", 0, 9, 1, lambda config: config.training.seed),
+        ("min-accuracy", 0.0, 0.5, 0.97, lambda config: config.thresholds.min_accuracy),
+        ("min-digit-accuracy", 0.0, 0.5, 0.90, lambda config: config.thresholds.min_digit_accuracy),
+        ("max-drop", 0.0, 0.5, 0.002, lambda config: config.thresholds.max_drop),
+        ("baseline", "none", "none", "latest", lambda config: config.baseline),
+        ("root", "/a", "/b", None, lambda config: config.root),
+        ("data", "/a", "/b", None, lambda config: config.data),
+        ("push-dir", "/a", "/b", None, lambda config: config.push_dir),
+    ],
+)
+def test_an_option_outdoes_the_environment_and_that_the_default(
+    configured, name, by_option, by_environment, default, find
+):
+    environment = {"DIGITS_" + name.upper().replace("-", "_"): str(by_environment)}
+
+    assert find(configured(f"--{name}", str(by_option), **environment)) == by_option
+    assert find(configured(**environment)) == by_environment
+    if default is not None:
+        assert find(configured()) == default
+
+
+@pytest.mark.parametrize(
+    ("options", "environment", "augment"),
+    [
+        ([], {}, True),
+        ([], {"DIGITS_AUGMENT": "0"}, False),
+        (["--augment"], {"DIGITS_AUGMENT": "0"}, True),
+        (["--no-augment"], {"DIGITS_AUGMENT": "1"}, False),
+    ],
+)
+def test_augmentation_can_be_switched(configured, options, environment, augment):
+    assert configured(*options, **environment).training.augment == augment
+
+
+def test_switches(configured):
+    assert configured().enable_cache
+    assert not configured("--no-cache").enable_cache
+    configured("-v", verbose=True)
+
+
+def test_the_data_lie_in_the_root_unless_told(configured):
+    assert configured("--root", "/elsewhere").data == "/elsewhere/data"
+
+
+def test_root_data_and_push_folder_may_be_addresses(configured):
+    config = configured("--root", "gs://bucket/digits/", "--push-dir", "gs://bucket/pushed")
+
+    assert (config.root, config.data, config.push_dir) == (
+        "gs://bucket/digits",
+        "gs://bucket/digits/data",
+        "gs://bucket/pushed",
+    )
+
+
+def test_how_to_train_and_beams_options_reach_the_configuration(configured):
+    config = configured("--train-memory", "64", "--no-mixed-precision", "--xla", "--beam-workers", "2")
+
+    training = config.training
+    assert (training.memory_mib, training.mixed_precision, training.xla) == (64, False, True)
+    assert "--direct_num_workers=2" in config.beam_args
+    assert configured("--beam-arg=--no_auth").beam_args[-1] == "--no_auth"
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (["--beam-runner", "dataflow"], "--root"),
+        (["--beam-runner", "flink", "--root", "gs://b/r"], "--flink_master"),
+        (["--beam-arg=--projekt=x"], "no option --projekt"),
+    ],
+)
+def test_beam_options_that_do_not_fit_are_one_sentence(here, options, named):
+    done = CliRunner().invoke(app, ["run", *options])
+
+    assert done.exit_code == 1
+    assert done.stderr.startswith("Error: ")
+    assert named in done.stderr
+    assert list(here.iterdir()) == []
+
+
+def test_data_that_cannot_be_had_are_one_sentence(here, monkeypatch):
+    def fail(folder, console):
+        raise DataError("No mirror answered.")
+
+    monkeypatch.setattr("pipeline.data.store.fetch_if_absent", fail)
+    done = CliRunner().invoke(app, ["run"])
+
+    assert done.exit_code == 1
+    assert done.stderr == "Error: No mirror answered.\n"
+
+
+@pytest.mark.parametrize(
+    ("options", "environment", "named"),
+    [
+        (["--model", "alexnet"], {}, "lenet, my_model"),
+        ([], {"DIGITS_MODEL": "alexnet"}, "lenet, my_model"),
+        (["--epochs", "0"], {}, "--epochs"),
+        (["--epochs", "many"], {}, "--epochs"),
+        ([], {"DIGITS_EPOCHS": "0"}, "DIGITS_EPOCHS"),
+        (["--batch-size", "0"], {}, "--batch-size"),
+        (["--learning-rate", "0"], {}, "--learning-rate"),
+        (["--seed", "-1"], {}, "--seed"),
+        (["--min-accuracy", "97"], {}, "--min-accuracy"),
+        (["--max-drop", "-0.1"], {}, "--max-drop"),
+        (["--baseline", "best"], {}, "--baseline"),
+        (["--colour", "red"], {}, "--colour"),
+    ],
+)
+def test_wrong_usage_is_2_and_names_what_is_wrong(here, options, environment, named):
+    done = CliRunner().invoke(app, ["run", *options], env={**environment, "COLUMNS": "200"})
+
+    assert done.exit_code == 2
+    assert isinstance(done.exception, SystemExit)
+    assert "Traceback" not in done.output
+    assert named in done.stderr
+    assert list(here.iterdir()) == []

@@ -1,0 +1,287 @@
+"""The parent of a run, with small programs in the place of the pipeline's process."""
+
+import fcntl
+import json
+import signal
+import sqlite3
+import sys
+import textwrap
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from models.recipe import TrainingParameters
+from pipeline.config import PipelineConfig
+from pipeline.local.runner import run_locally
+
+SUMMARY = {
+    "event": "summary",
+    "run_id": "r",
+    "evaluation": {
+        "accuracy": 0.99,
+        "accuracy_by_digit": {"8": 0.98},
+        "baseline_accuracy": None,
+        "blessed": True,
+        "failures": [],
+    },
+    "split_sizes": {"train": 6, "eval": 1, "test": 3},
+    "data_source": "user",
+    "servable": True,
+    "serving_problem": None,
+    "version": "17",
+    "path": "/pushed/17",
+    "seconds": {},
+    "report": "/runs/reports/a/report.html",
+}
+MISSED = {"digit": None, "value": 0.5, "bound": 0.97, "is_change": False}
+
+
+@pytest.fixture
+def config(tmp_path):
+    training = TrainingParameters(
+        model="my_model",
+        epochs=3,
+        batch_size=128,
+        learning_rate=3e-3,
+        augment=True,
+        outliers=0,
+        drawn_digits=0,
+        weight_decay=0.0,
+        seed=1,
+        source="",
+    )
+    return PipelineConfig(str(tmp_path / "data"), str(tmp_path / "runs"), str(tmp_path / "pushed"), training)
+
+
+@pytest.fixture
+def run(tmp_path, config, monkeypatch):
+    """Runs with a child that does what the program says; returns the exit code and what the screen shows.
+
+    The program has `config`, the JSON it was sent, and `tell`, which sends an event.
+    """
+
+    def run(program, *, reads=True, config=config, verbose=False):
+        child = tmp_path / "child"
+        lines = [
+            f"#!{sys.executable}",
+            "import json, os, signal, sys, time",
+            "config = json.load(sys.stdin)" if reads else "sys.stdin.close()",
+            "events = os.fdopen(int(sys.argv[3]), 'w', buffering=1)",
+            "tell = lambda event: events.write(json.dumps(event) + '\\n')",
+            textwrap.dedent(program),
+        ]
+        child.write_text("\n".join(lines))
+        child.chmod(0o755)
+        monkeypatch.setattr("pipeline.local.runner.sys.executable", str(child))
+        with (tmp_path / "screen").open("w") as screen:
+            status = run_locally(config, Console(file=screen, width=40), verbose=verbose)
+        return status, (tmp_path / "screen").read_text()
+
+    return run
+
+
+def log_of(config):
+    (log,) = (Path(config.root) / "logs").iterdir()
+    return log
+
+
+def test_a_push_is_0(run, config):
+    status, screen = run(f"tell({SUMMARY!r})")
+
+    assert status == 0
+    assert screen.splitlines()[0] == f"Log: {log_of(config)}", "in one line, however long"
+    assert "version 17, /pushed/17" in " ".join(screen.split())
+
+
+def test_the_child_gets_the_configuration_and_its_noise_goes_to_the_log(run, config, capfd):
+    status, screen = run(f"print(json.dumps(config)); print('noise', file=sys.stderr, flush=True); tell({SUMMARY!r})")
+
+    assert status == 0
+    assert capfd.readouterr() == ("", "")
+    assert "noise" not in screen
+    sent, noise = sorted(log_of(config).read_text().splitlines(), key=len, reverse=True)
+    assert PipelineConfig.from_dict(json.loads(sent)) == config
+    assert noise == "noise"
+
+
+def test_verbose_shows_the_noise_and_keeps_it_too_to_the_last_line(run, config, capfd):
+    status, _ = run(f"tell({SUMMARY!r}); print('much noise\\n' * 50_000, end='', flush=True)", verbose=True)
+
+    assert status == 0
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert err == log_of(config).read_text() == "much noise\n" * 50_000
+
+
+def test_not_blessed_is_3_and_says_why(run):
+    missed = {**SUMMARY, "version": None, "path": None}
+    missed["evaluation"] = {**SUMMARY["evaluation"], "blessed": False, "failures": [MISSED]}
+    status, screen = run(f"tell({missed!r})")
+
+    assert status == 3
+    assert "accuracy 50.00% is below --min-accuracy 97.00%" in " ".join(screen.split())
+
+
+@pytest.mark.parametrize(("component", "start"), [("Transform", "Transform failed: "), (None, "The pipeline failed: ")])
+def test_an_error_is_1_and_one_sentence(run, config, component, start):
+    error = {"event": "error", "component": component, "message": "images[0] is [bold]wrong[/bold]"}
+    status, screen = run(f"tell({error!r}); sys.exit(1)")
+
+    assert status == 1
+    assert f"{start}images[0] is [bold]wrong[/bold]\n" in screen
+    assert screen.endswith(f"What is finished is kept: the same command goes on from here. Details: {log_of(config)}\n")
+
+
+def test_a_child_that_ends_without_a_last_word_is_1(run):
+    status, screen = run("tell({'event': 'plan', 'components': ['Transform']}); sys.exit(7)")
+
+    assert status == 1
+    assert "The pipeline's process was ended with status 7." in " ".join(screen.split())
+    assert "the same command goes on from here" in screen
+
+
+def test_a_child_that_ends_well_without_a_last_word_is_1_too(run):
+    status, _ = run("")
+
+    assert status == 1
+
+
+def test_a_child_that_ends_before_it_reads_its_configuration_is_1(run, config):
+    more_than_a_pipe_holds = replace(config, data="x" * 300_000)
+    status, screen = run("sys.exit(7)", reads=False, config=more_than_a_pipe_holds)
+
+    assert status == 1
+    assert "ended with status 7" in " ".join(screen.split())
+
+
+@pytest.mark.parametrize(("number", "memory"), [(signal.SIGKILL, True), (signal.SIGSEGV, False)])
+def test_a_killed_child_is_1_and_the_signal_is_named(run, number, memory):
+    status, screen = run(
+        f"""
+        tell({{"event": "plan", "components": ["Transform"]}})
+        tell({{"event": "start", "component": "Transform"}})
+        os.kill(os.getpid(), {int(number)})
+        """
+    )
+
+    text = " ".join(screen.split())
+    assert status == 1
+    assert f"was ended by signal {int(number)} ({number.name})." in text
+    assert ("memory may have run out" in text) == memory
+
+
+def test_events_before_a_failure_are_shown(run):
+    _, screen = run(
+        """
+        tell({"event": "plan", "components": ["Transform", "Trainer"]})
+        tell({"event": "start", "component": "Transform"})
+        tell({"event": "end", "component": "Transform", "state": "cached"})
+        tell({"event": "error", "component": "Trainer", "message": "broken"})
+        """
+    )
+
+    assert "Transform: cached\n" in screen
+
+
+def test_an_interrupt_is_130_and_ends_the_child(run, tmp_path, monkeypatch):
+    def interrupt(view, event):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pipeline.local.runner.RunView.show", interrupt)
+    status, screen = run(
+        f"open({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid())); tell({{'event': 'start'}}); time.sleep(60)"
+    )
+
+    assert status == 130
+    assert "Interrupted. The same command goes on from here" in " ".join(screen.split())
+    assert not Path(f"/proc/{(tmp_path / 'pid').read_text()}").exists()
+
+
+def test_a_second_run_in_the_same_root_is_refused_in_one_sentence(run, config):
+    Path(config.root).mkdir()
+    with (Path(config.root) / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        status, screen = run(f"tell({SUMMARY!r})")
+
+    assert status == 1
+    assert f"Another run is using {config.root}." in screen.replace("\n", "")
+    assert list((Path(config.root) / "logs").iterdir()) == []
+
+
+def test_brackets_in_paths_are_no_markup(run, config, tmp_path):
+    root = str(tmp_path / "[red]runs")
+    status, screen = run("sys.exit(7)", config=replace(config, root=root))
+
+    assert status == 1
+    assert screen.count(f"{root}/logs/") == 2
+
+
+def test_a_push_folder_that_cannot_be_used_is_said_before_the_work(run, config):
+    Path(config.push_dir).write_text("a file")
+    status, screen = run(f"tell({SUMMARY!r})")
+
+    assert status == 1
+    assert screen == f"{config.push_dir} cannot be used (File exists). Put that right, or choose another --push-dir.\n"
+
+
+def test_another_programs_database_is_left_alone_and_said_before_the_work(run, config):
+    Path(config.root).mkdir()
+    database = Path(config.root) / "metadata.sqlite"
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("CREATE TABLE mine (x)")
+    before = database.read_bytes()
+    status, screen = run(f"tell({SUMMARY!r})")
+
+    assert status == 1
+    assert screen.endswith(f"{database} is no database of ML Metadata. Name another folder with --root.\n")
+    assert database.read_bytes() == before
+
+
+def test_an_empty_database_is_a_new_one(run, config):
+    Path(config.root).mkdir()
+    (Path(config.root) / "metadata.sqlite").touch()
+
+    assert run(f"tell({SUMMARY!r})")[0] == 0
+
+
+def test_a_root_that_cannot_be_used_is_one_sentence(run, config):
+    Path(config.root).write_text("a file")
+    status, screen = run(f"tell({SUMMARY!r})")
+
+    assert status == 1
+    assert screen == f"{config.root} cannot be used (Not a directory). Put that right, or choose another --root.\n"
+
+
+CLUSTER = {"chief": ["10.0.0.1:2222"], "worker": ["10.0.0.2:2222", "10.0.0.3:2222"]}
+
+
+@pytest.mark.parametrize(
+    ("tf_config", "sentence"),
+    [
+        (json.dumps({"cluster": CLUSTER, "task": {"type": "chief", "index": 0}}), "TF_CONFIG names 3 machines, but"),
+        ("", "TF_CONFIG is no JSON object with a cluster: unset it."),
+        ('["chief"]', "TF_CONFIG is no JSON object with a cluster: unset it."),
+        ('{"cluster": {"worker": 2}}', "TF_CONFIG is no JSON object with a cluster: unset it."),
+    ],
+)
+def test_a_cluster_that_cannot_be_joined_is_said_before_anything_is_done(
+    run, config, tmp_path, monkeypatch, tf_config, sentence
+):
+    monkeypatch.setenv("TF_CONFIG", tf_config)
+    status, screen = run(f"tell({SUMMARY!r})")
+
+    assert status == 1
+    assert screen.startswith(sentence)
+    assert screen.count("\n") == 1
+    assert not Path(config.root).exists()
+    assert not Path(config.push_dir).exists()
+
+
+@pytest.mark.parametrize("cluster", [{}, {"worker": ["localhost:2222"]}, {"chief": ["a:1"], "evaluator": ["b:1"]}])
+def test_a_cluster_of_one_runs(run, monkeypatch, cluster):
+    monkeypatch.setenv("TF_CONFIG", json.dumps({"cluster": cluster}))
+
+    assert run(f"tell({SUMMARY!r})")[0] == 0

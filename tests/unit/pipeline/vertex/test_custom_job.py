@@ -1,0 +1,101 @@
+"""What is built, as aiplatform's own types and TFX's own client read it."""
+
+import json
+
+import pytest
+from google.cloud.aiplatform_v1.types import AcceleratorType, CustomJob
+from tfx.extensions.google_cloud_ai_platform import constants
+from tfx.extensions.google_cloud_ai_platform.trainer import executor
+from tfx.extensions.google_cloud_ai_platform.training_clients import VertexJobClient
+
+from models.recipe import PLATFORM_PREFIX
+from pipeline.vertex import custom_job as module
+from pipeline.vertex.custom_job import TRAINING_ARGS_KEY, VERTEX_REGION_KEY, place, training_job
+
+
+@pytest.fixture
+def sent(monkeypatch):
+    """The CustomJob that TFX's client would send; unknown fields are errors."""
+
+    def sent(custom_config):
+        monkeypatch.setattr(VertexJobClient, "create_client", lambda self: None)  # logs in
+        name = "tfx.components.trainer.executor.GenericExecutor"
+        told = json.loads(json.dumps(custom_config))  # (as it comes to the client, which changes it)
+        client = VertexJobClient(told[VERTEX_REGION_KEY])
+        return CustomJob(client.create_training_job({}, {}, {}, name, told[TRAINING_ARGS_KEY], None, None))
+
+    return sent
+
+
+def test_the_names_are_tfxs():
+    names = {name: getattr(module, name) for name in vars(module) if name.endswith("_KEY")}
+
+    assert names == {
+        "ENABLE_VERTEX_KEY": constants.ENABLE_VERTEX_KEY,
+        "VERTEX_REGION_KEY": constants.VERTEX_REGION_KEY,
+        "TRAINING_ARGS_KEY": executor.TRAINING_ARGS_KEY,
+    }
+    assert all(name.startswith(PLATFORM_PREFIX) for name in names.values())
+
+
+def test_four_machines_with_two_gpus_each(sent):
+    job = sent(
+        training_job(
+            "some-project",
+            "europe-west4",
+            "europe-docker.pkg.dev/some/digits:1",
+            machines=4,
+            accelerator=("NVIDIA_TESLA_T4", 2),
+            labels={"team": "digits"},
+        )
+    )
+    chief, others = job.job_spec.worker_pool_specs
+
+    assert (chief.replica_count, others.replica_count) == (1, 3)
+    assert chief.machine_spec == others.machine_spec
+    assert chief.machine_spec.accelerator_type == AcceleratorType.NVIDIA_TESLA_T4
+    assert chief.machine_spec.accelerator_count == 2
+    assert chief.container_spec == others.container_spec, "all start the same program"
+    assert chief.container_spec.image_uri == "europe-docker.pkg.dev/some/digits:1"
+    assert list(chief.container_spec.command)[:3] == ["python", "-m", "tfx.scripts.run_executor"]
+    assert job.job_spec.scheduling.restart_job_on_worker_restart
+    assert not job.job_spec.service_account
+    assert job.labels["team"] == "digits"
+
+
+def test_machines_without_gpus(sent):
+    chief, _ = sent(
+        training_job("some-project", "europe-west4", "digits:1", machines=2, machine_type="e2-standard-4")
+    ).job_spec.worker_pool_specs
+
+    assert chief.machine_spec.machine_type == "e2-standard-4"
+    assert chief.machine_spec.accelerator_count == 0
+
+
+def test_one_machine_is_no_cluster():
+    with pytest.raises(ValueError, match="two are the least"):
+        training_job("some-project", "europe-west4", "digits:1", machines=1)
+
+
+def test_an_accelerator_that_vertex_does_not_know_is_an_error(sent):
+    with pytest.raises(KeyError, match="NVIDIA_VOODOO"):
+        sent(training_job("p", "europe-west4", "digits:1", machines=2, accelerator=("NVIDIA_VOODOO", 1)))
+
+
+def test_a_training_goes_where_its_job_goes(sent):
+    compiled = {"epochs": 9, **training_job("some-project", "europe-west4", "digits:1", machines=2)}
+    before = json.dumps(compiled)
+
+    moved = place(compiled, "other", "us-central1", service_account="me@other", kms_key="projects/p/cryptoKeys/k")
+
+    job = sent(moved)
+    assert (moved["epochs"], moved[VERTEX_REGION_KEY]) == (9, "us-central1")
+    assert moved[TRAINING_ARGS_KEY]["project"] == "other"
+    assert job.job_spec.service_account == "me@other"
+    assert job.encryption_spec.kms_key_name == "projects/p/cryptoKeys/k"
+    assert [pool.replica_count for pool in job.job_spec.worker_pool_specs] == [1, 1]
+    assert json.dumps(compiled) == before, "it is a copy"
+
+
+def test_a_training_on_one_machine_has_nothing_to_place():
+    assert place({"epochs": 9}, "other", "us-central1", service_account="me@other") == {"epochs": 9}

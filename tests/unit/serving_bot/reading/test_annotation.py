@@ -1,0 +1,40 @@
+import io
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from benchmarks import paper
+from serving_bot.reading.annotation import SURE_COLOUR, UNSURE_COLOUR, annotate, enlarge
+from serving_bot.reading.reader import Model, Reader
+
+Images = npt.NDArray[np.uint8]
+
+
+def colours(data: bytes) -> set[tuple[int, ...]]:
+    pixels = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+    return {tuple(int(value) for value in row) for row in np.unique(pixels.reshape(-1, 3), axis=0)}
+
+
+def test_shows_the_box_and_what_was_seen(nearest_images: Model, some_test_images: tuple[Images, Images]) -> None:
+    reading = Reader(nearest_images).read(paper.canvas(some_test_images[0][0]))
+    data = annotate(reading)
+    sheet = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+    tile = np.asarray(enlarge(reading.digits[0]))
+    assert sheet.shape[1] > 640
+    assert (SURE_COLOUR if reading.sure else UNSURE_COLOUR) in colours(data)
+    np.testing.assert_array_equal(sheet[8 : 8 + len(tile), 648 : 648 + len(tile), 0], tile)
+
+
+def test_doubt_is_orange(nearest_images: Model, some_test_images: tuple[Images, Images]) -> None:
+    reading = Reader(nearest_images).read(paper.canvas(some_test_images[0][0]))
+    doubtful = replace(reading, digits=tuple(replace(digit, sure=False) for digit in reading.digits))
+    shown = colours(annotate(doubtful))
+    assert UNSURE_COLOUR in shown
+    assert SURE_COLOUR not in shown
+
+
+def test_nothing_found_is_still_a_picture(nearest_images: Model) -> None:
+    reading = Reader(nearest_images).read(paper.canvas(np.zeros((28, 28), np.uint8)))
+    assert Image.open(io.BytesIO(annotate(reading))).format == "PNG"

@@ -1,0 +1,68 @@
+import asyncio
+from datetime import datetime, timezone
+
+from telegram import Chat, Message
+
+from serving_bot.telegram import albums as module
+from serving_bot.telegram.albums import Albums
+
+NOW = datetime(2026, 11, 22, tzinfo=timezone.utc)
+
+
+def message(number: int, album: str = "a", chat: int = 1) -> Message:
+    return Message(number, NOW, Chat(chat, "private"), media_group_id=album)
+
+
+def collect(albums: Albums, messages: list[Message], pause: float = 0.0) -> list[list[int]]:
+    """The numbers of the messages of each album, in the order the albums were answered."""
+    answered = []
+
+    async def answer(messages):
+        answered.append([message.message_id for message in messages])
+
+    async def add_all():
+        for one in messages:
+            albums.add(one, answer)
+            await asyncio.sleep(pause)
+        await asyncio.sleep(0.3)
+        await albums.finish()
+
+    asyncio.run(add_all())
+    return answered
+
+
+def test_an_album_is_answered_once_and_in_order():
+    assert collect(Albums(0.1), [message(3), message(1), message(2)]) == [[1, 2, 3]]
+
+
+def test_stragglers_within_the_wait_belong_to_it():
+    assert collect(Albums(0.2), [message(number) for number in range(1, 5)], pause=0.1) == [[1, 2, 3, 4]]
+
+
+def test_albums_and_chats_are_kept_apart():
+    answered = collect(Albums(0.1), [message(1), message(2, "b"), message(1, chat=2), message(4, "b")])
+    assert sorted(answered) == [[1], [1], [2, 4]]
+
+
+def test_finishing_does_not_wait_for_more():
+    albums = Albums(wait=60)
+    answered = []
+
+    async def answer(messages):
+        answered.append(len(messages))
+
+    async def stop():
+        albums.add(message(1), answer)
+        albums.add(message(2), answer)
+        await asyncio.wait_for(albums.finish(), 5)
+
+    asyncio.run(stop())
+    assert answered == [2]
+
+
+def test_only_the_last_answers_are_remembered(monkeypatch):
+    monkeypatch.setattr(module, "REMEMBERED_ANSWERS", 2)
+    albums = Albums()
+    for number in range(3):
+        albums.remember(message(number), [message(number + 10)])
+    assert [len(albums.recall(message(number))) for number in range(3)] == [0, 1, 1]

@@ -1,0 +1,76 @@
+from datetime import datetime, timezone
+
+import numpy as np
+import pytest
+from telegram import Chat, Document, Message, PhotoSize
+
+from serving_bot.reading.finding import Box
+from serving_bot.reading.reader import Digit, Reading
+from serving_bot.telegram.handlers import Attachment, attachment, caption, tell
+from serving_bot.telegram.texts import Texts
+
+NOW = datetime(2026, 11, 22, tzinfo=timezone.utc)
+
+
+def reading(*digits: tuple[int, float, bool]) -> Reading:
+    """A reading of these classes, probabilities and certainties."""
+    image = np.zeros((28, 28), np.uint8)
+    found = tuple(
+        Digit(Box(0, 0, 9, 9), digit, probability, ((digit, probability), (7, 0.02), (1, 0.01)), image, sure)
+        for digit, probability, sure in digits
+    )
+    return Reading(found, picture=None)
+
+
+@pytest.mark.parametrize(
+    ("digits", "text", "outcome"),
+    [
+        ([], "I found no digit", "nothing"),
+        ([(8, 0.9871, True)], "This is an 8 (98.7% sure).", "read"),
+        ([(4, 1.0, True)], "This is a 4 (99.9% sure).", "read"),
+        ([(4, 0.41, False)], "I am not sure there is a digit here. My best guess: 4 (41.0%), 7 (2.0%)", "unsure"),
+        ([(2, 0.9, True), (0, 0.8, True)], "I see 2 digits: 20 (the least sure of them 80.0%).", "read"),
+        ([(2, 0.9, True), (0, 0.4, False)], "I see 2 0?. I am not sure of those with", "unsure"),
+        ([(2, 0.3, False), (0, 0.4, False)], "I see 2 marks, but none", "unsure"),
+    ],
+)
+def test_what_is_said_of_a_reading(digits, text, outcome):
+    said, said_outcome = tell(reading(*digits), Texts("en"))
+    assert said.startswith(text)
+    assert said_outcome == outcome
+
+
+def test_a_caption_fits_whatever_was_found():
+    text = caption("Title", reading(*[(3, 0.5, True)] * 200), Texts("ru"))
+    assert text.startswith("Title\n1. 3 (50,0")
+    assert text.endswith("\n…")
+    assert len(text) <= 1024
+
+
+def message(**content) -> Message:
+    return Message(1, NOW, Chat(1, "private"), **content)
+
+
+def test_the_largest_size_of_a_photo_is_taken():
+    sizes = [PhotoSize("small", "s", 90, 67, 900), PhotoSize("large", "l", 1280, 960), PhotoSize("m", "m", 320, 240)]
+    assert attachment(message(photo=sizes)) == Attachment("large", None)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "picture"),
+    [
+        ("a.png", "image/png", True),
+        ("a.HEIC", "application/octet-stream", True),
+        ("scan", "", True),
+        ("a.jpg", "application/x-unknown", True),
+        ("a.pdf", "application/pdf", False),
+        ("a.zip", "application/zip", False),
+    ],
+)
+def test_documents_that_may_be_pictures(name, kind, picture):
+    document = Document("id", "unique", file_name=name, mime_type=kind, file_size=5)
+    assert (attachment(message(document=document)) == Attachment("id", 5)) is picture
+
+
+def test_a_message_without_a_picture_has_none():
+    assert attachment(message(text="8")) is None

@@ -1,0 +1,57 @@
+import asyncio
+import logging
+
+import pytest
+from loopback_bot_api import TOKEN, Fault, LoopbackBotApi
+from telegram.error import NetworkError
+
+from serving_bot.telegram.network import Contact, PatientRequest, PollingRequest, RefusedTokenError, delays
+
+
+def test_pauses_grow_and_stay_within_the_patience():
+    pauses = list(delays(60))
+    assert pauses[:6] == [0.5, 1, 2, 4, 8, 15]
+    assert sum(pauses) <= 60
+    assert max(pauses) == 15
+
+
+def call(request: type, url: str, contact: Contact, **settings):
+    """The payload of one getMe made with this kind of request."""
+
+    async def post():
+        async with request(contact, **settings) as ready:
+            return await ready.post(f"{url}/getMe")
+
+    return asyncio.run(post())
+
+
+@pytest.mark.parametrize("fault", [Fault(status=500), Fault()], ids=["500", "dropped"])
+def test_a_request_outlasts_an_outage_that_is_logged_once(caplog, fault):
+    caplog.set_level(logging.INFO, "serving_bot")
+    failures = []
+    with LoopbackBotApi() as api:
+        api.fault = lambda method: fault if api.attempts[method] < 3 else None
+        answer = call(PatientRequest, f"{api.url}/bot{TOKEN}", Contact(lambda: failures.append(1)))
+    assert answer["is_bot"]
+    assert len(failures) == 2
+    assert [record.message for record in caplog.records] == [
+        "Telegram does not answer; trying again until it does",
+        "Telegram answers again",
+    ]
+
+
+def test_patience_ends():
+    with LoopbackBotApi() as api:
+        api.fault = lambda method: Fault(status=502)
+        with pytest.raises(NetworkError):
+            call(PatientRequest, f"{api.url}/bot{TOKEN}", Contact(), patience=1)
+        assert api.attempts["getMe"] == 2
+
+
+def test_what_telegram_refuses_is_not_repeated():
+    with LoopbackBotApi() as api:
+        with pytest.raises(RefusedTokenError):
+            call(PollingRequest, f"{api.url}/bot1:wrong", Contact())
+        contact = Contact()
+        assert call(PollingRequest, f"{api.url}/bot{TOKEN}", contact)["is_bot"]
+        assert contact.silence < 5

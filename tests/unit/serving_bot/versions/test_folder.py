@@ -1,0 +1,74 @@
+from datetime import datetime, timezone
+
+import fsspec
+import pytest
+
+from serving_bot.versions.folder import NoPushedModelError, Version, complete_versions, newest_version
+
+
+def mark(push_dir, *names):
+    """Makes version folders that hold nothing but the mark of completeness."""
+    for name in names:
+        (push_dir / name).mkdir(parents=True)
+        (push_dir / name / "saved_model.pb").write_bytes(b"")
+
+
+def test_versions_compare_as_integers_and_other_names_are_ignored(tmp_path):
+    mark(tmp_path, "9", "10", "tmp-11", "12.bak", "٣٤", "-13")
+    (tmp_path / "14").write_text("a file, not a folder")
+    assert newest_version(str(tmp_path)) == f"{tmp_path}/10"
+    assert [version.number for version in complete_versions(str(tmp_path))] == [10, 9]
+
+
+def test_a_version_without_its_mark_is_still_being_copied(tmp_path):
+    mark(tmp_path, "1")
+    (tmp_path / "2" / "variables").mkdir(parents=True)
+    assert newest_version(str(tmp_path)) == f"{tmp_path}/1"
+
+
+@pytest.mark.parametrize("folder", ["missing", "empty"])
+def test_no_model_is_one_sentence_with_the_next_step(tmp_path, folder):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(NoPushedModelError, match=rf"No model has been pushed to .*{folder} yet\. Push one"):
+        newest_version(str(tmp_path / folder))
+
+
+def test_a_pin_is_served_instead_of_the_newest(tmp_path):
+    mark(tmp_path, "1", "2", "3")
+    (tmp_path / "pin").write_text("2\n")
+    assert newest_version(str(tmp_path)) == f"{tmp_path}/2"
+
+
+@pytest.mark.parametrize(
+    ("pin", "sentence"), [("7", "asks for version 7, which is not there"), ("new", "one version number")]
+)
+def test_a_wrong_pin_is_an_error_and_not_another_model(tmp_path, pin, sentence):
+    mark(tmp_path, "1")
+    (tmp_path / "pin").write_text(pin)
+    with pytest.raises(NoPushedModelError, match=sentence):
+        newest_version(str(tmp_path))
+
+
+def test_remote_folders_are_listed_too():
+    filesystem = fsspec.filesystem("memory")
+    for path in ("/models/9/saved_model.pb", "/models/10/saved_model.pb", "/models/11/card.json"):
+        filesystem.pipe_file(path, b"")
+    try:
+        assert newest_version("memory://models") == "memory://models/10"
+        filesystem.pipe_file("/models/pin", b"9")
+        assert newest_version("memory://models") == "memory://models/9"
+    finally:
+        filesystem.rm("/models", recursive=True)
+
+
+def test_the_pusher_s_version_is_the_time_of_the_push(tmp_path):
+    assert Version(1763800000, "anywhere").pushed_at == datetime(2025, 11, 22, 8, 26, 40, tzinfo=timezone.utc)
+    mark(tmp_path, "7")
+    age = datetime.now(timezone.utc) - Version(7, str(tmp_path / "7")).pushed_at
+    assert abs(age.total_seconds()) < 60
+
+
+def test_a_file_is_said_to_be_one(tmp_path):
+    (tmp_path / "models").write_text("not a folder")
+    with pytest.raises(NoPushedModelError, match=r"models is a file\. Name the folder"):
+        newest_version(str(tmp_path / "models"))

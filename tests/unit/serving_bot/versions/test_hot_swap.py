@@ -1,0 +1,165 @@
+import asyncio
+import json
+import threading
+
+import fsspec
+import pytest
+from fsspec.implementations.memory import MemoryFileSystem
+from tiny_model import flatbuffer, picture, push
+
+from serving_bot.reading.classifier import BrokenModelError
+from serving_bot.versions.folder import Version
+from serving_bot.versions.hot_swap import ModelServer, ServedModel, check_version
+
+
+def test_a_loaded_version_reads_in_many_threads(tmp_path):
+    model = ServedModel.load(Version(1, str(push(tmp_path, 1))), readers=2)
+    answers = {}
+
+    def read(number):
+        text = f"{number:02}"
+        answers[text] = "".join(str(digit.digit) for digit in model.read(picture(text)).digits)
+
+    threads = [threading.Thread(target=read, args=(number,)) for number in range(24)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(answers) == 24
+    assert all(text == answer for text, answer in answers.items())
+
+
+BROKEN = {
+    "truncated": lambda folder: cut(folder / "assets.extra" / "model.tflite"),
+    "empty": lambda folder: (folder / "assets.extra" / "model.tflite").write_bytes(b""),
+    "missing": lambda folder: (folder / "assets.extra" / "model.tflite").unlink(),
+    "no card": lambda folder: (folder / "assets.extra" / "card.json").unlink(),
+    "bad card": lambda folder: (folder / "assets.extra" / "card.json").write_text("{"),
+    "odd card": lambda folder: (folder / "assets.extra" / "card.json").write_text('{"temperature": "warm"}'),
+    "wrong": lambda folder: (folder / "assets.extra" / "model.tflite").write_bytes(
+        flatbuffer([1, 2, 3, 4, 5, 6, 7, 8, 9, 0])
+    ),
+}
+
+
+def cut(file):
+    file.write_bytes(file.read_bytes()[:-5000])
+
+
+@pytest.mark.parametrize("damage", BROKEN)
+def test_a_broken_version_is_found_out_in_a_process_of_its_own(tmp_path, damage):
+    folder = push(tmp_path, 1)
+    BROKEN[damage](folder)
+    with pytest.raises(BrokenModelError, match=str(folder)):
+        check_version(Version(1, str(folder)))
+
+
+def test_a_version_that_kills_its_process_is_broken(tmp_path, monkeypatch):
+    monkeypatch.setattr("serving_bot.versions.hot_swap.sys.executable", "/bin/false")
+    with pytest.raises(BrokenModelError, match="exit code 1"):
+        check_version(Version(1, str(push(tmp_path, 1))))
+
+
+def test_the_server_swaps_and_what_was_taken_goes_on(tmp_path):
+    server = ModelServer(str(tmp_path))
+    assert server.refresh() == []
+    assert server.current is None
+    push(tmp_path, 1)
+    server.refresh()
+    old = server.current
+    assert old.version.number == 1
+    push(tmp_path, 2)
+    assert server.refresh() == []
+    assert server.current.version.number == 2
+    assert [digit.digit for digit in old.read(picture("42")).digits] == [4, 2]
+
+
+def test_a_broken_version_is_reported_once_and_the_old_one_goes_on(tmp_path):
+    push(tmp_path, 1)
+    server = ModelServer(str(tmp_path))
+    server.refresh()
+    broken = push(tmp_path, 2, b"no flatbuffer")
+    assert [failed.version.number for failed in server.refresh()] == [2]
+    assert server.refresh() == []
+    assert server.current.version.number == 1
+    (broken / "assets.extra" / "model.tflite").write_bytes(flatbuffer())
+    assert server.refresh() == []
+    assert server.current.version.number == 2, "a repaired version is tried again"
+
+
+def test_a_first_look_takes_the_best_version_that_works(tmp_path):
+    push(tmp_path, 1)
+    push(tmp_path, 2)
+    push(tmp_path, 3, b"no flatbuffer")
+    server = ModelServer(str(tmp_path))
+    assert [failed.version.number for failed in server.refresh()] == [3]
+    assert server.current.version.number == 2
+
+
+def test_a_pin_brings_an_older_version_back_and_its_removal_the_newest(tmp_path):
+    push(tmp_path, 1)
+    push(tmp_path, 2)
+    server = ModelServer(str(tmp_path))
+    served = []
+    for pin in (None, "1", "5", None):
+        (tmp_path / "pin").unlink(missing_ok=True)
+        if pin is not None:
+            (tmp_path / "pin").write_text(pin)
+        server.refresh()
+        served.append(server.current.version.number)
+    assert served == [2, 1, 1, 2], "a pin on a version that is not there changes nothing"
+
+
+def test_the_folder_may_vanish_while_serving(tmp_path, caplog):
+    folder = push(tmp_path / "models", 1)
+    server = ModelServer(str(tmp_path / "models"))
+    server.refresh()
+    folder.rename(tmp_path / "elsewhere")
+    server.refresh()
+    assert server.current.version.number == 1
+    assert json.loads((tmp_path / "elsewhere" / "assets.extra" / "card.json").read_text()) == server.current.card
+
+
+class RefusedError(Exception):
+    """As gcsfs's HttpError and google-auth's errors: no OSError."""
+
+
+class ClosedStore(MemoryFileSystem):
+    """A bucket whose login has run out."""
+
+    protocol = "closed"
+
+    def ls(self, path, detail=True, **_):
+        raise RefusedError("Anonymous caller does not have storage.objects.list access")
+
+    info = ls
+
+
+def test_a_store_that_refuses_is_said_once_and_the_old_model_goes_on(tmp_path, caplog):
+    fsspec.register_implementation("closed", ClosedStore)
+    push(tmp_path, 1)
+    server = ModelServer(str(tmp_path))
+    server.refresh()
+    server.push_dir = "closed://models"
+    assert [server.refresh(), server.refresh()] == [[], []]
+    assert server.current.version.number == 1
+    assert caplog.text.count("cannot look for new versions") == 1
+
+
+def test_watching_takes_a_new_version_by_itself(tmp_path):
+    push(tmp_path, 1)
+    server = ModelServer(str(tmp_path))
+
+    async def watch():
+        looks = []
+        watcher = asyncio.create_task(server.watch(0.01, looks.append))
+        while server.current is None:
+            await asyncio.sleep(0.01)
+        push(tmp_path, 2, b"no flatbuffer")
+        while not any(looks):
+            await asyncio.sleep(0.01)
+        watcher.cancel()
+        return [failed.version.number for look in looks for failed in look]
+
+    assert asyncio.run(asyncio.wait_for(watch(), 30)) == [2]
+    assert server.current.version.number == 1
