@@ -10,6 +10,7 @@ READER = [
     # ai-edge-litert asks for it whatever the Python; its release 1.3 refuses those beyond 3.10, where uv takes it and
     # pip, rightly, does not.
     'backports-strenum<1.3; python_version >= "3.11"',
+    "filelock",  # one command at a time where two would be in each other's way
     "fsspec",
     "jinja2",
     "numpy>=1.26",
@@ -27,9 +28,11 @@ BOT = [
 
 PIPELINE = [
     *READER,
-    "httpx>=0.27",  # fetches the data set
+    "cattrs",  # configuration to JSON and back
     "jinja2>=3.1",  # the pages of `digits data --report` and of `digits report`
-    "scipy",  # intervals and tests in the report
+    "matplotlib",  # the report's charts
+    "pooch",  # fetches the data set
+    "statsmodels",  # intervals and tests in the report
     "tensorboard",  # the Trainer writes its logs; TensorFlow 2.21 does not bring it
     "setuptools<81",  # TFX and Beam still import pkg_resources, which later releases dropped
     # Python 3.10: any x86-64 Linux with glibc 2.17 or newer.
@@ -57,6 +60,7 @@ DEV = [
     "mypy",
     "nbclient",
     "nbformat",
+    "playwright",  # drives Debian's Chromium in tests
     "psutil",
     "pytest",
     "pytest-timeout",
