@@ -28,10 +28,12 @@ RUN /opt/digits/bin/uv pip install --python /opt/digits/bin/python --no-cache --
 
 FROM packages AS wheel
 COPY setup.py pyproject.toml ./
+COPY compat compat
 COPY components components
 COPY models models
 COPY pipeline pipeline
 COPY serving_bot serving_bot
+COPY workers workers
 ARG REVISION=unknown
 RUN echo "${REVISION}" >models/REVISION \
     && /opt/digits/bin/uv build --python /opt/digits/bin/python --wheel --no-build-isolation --out-dir /wheel

@@ -75,6 +75,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10,<3.14",
     packages=[
+        "compat",
         "components",
         "components.evaluation",
         "components.mnist_example_gen",
@@ -94,6 +95,7 @@ setup(
         "serving_bot.reading",
         "serving_bot.telegram",
         "serving_bot.versions",
+        "workers",
     ],
     package_data={
         "models": ["REVISION"],  # in the image only (Dockerfile)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("components", "models", "pipeline", "serving_bot")
+PACKAGES = ("compat", "components", "models", "pipeline", "serving_bot", "workers")
 TENSORFLOW = {"tensorflow", "tf_keras", "tfx", "tfx_bsl", "keras", "apache_beam", "ml_metadata"} | {
     f"tensorflow_{name}" for name in ("data_validation", "metadata", "model_analysis", "transform")
 }
@@ -102,6 +102,10 @@ def test_a_models_file_imports_keras_only(name):
     ]
 
     assert others == []
+
+
+def test_the_lowest_rooms_import_nothing_of_ours():
+    assert not violations(modules("compat", "workers"), "components", "models", "pipeline", "serving_bot")
 
 
 def test_features_import_nothing():
