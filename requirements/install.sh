@@ -3,6 +3,7 @@
 #
 # Chooses the Python and with it the lock (docs/adr/0001-two-stacks.md), installs exactly what the lock says,
 # compiles byte code, and installs the project itself editable. Running it again repairs or updates the environment.
+# Where no supported Python is found, uv downloads one.
 # PYTHON=/path/to/python overrides the choice.
 set -eu
 cd "$(dirname "$0")/.."
@@ -10,6 +11,7 @@ cd "$(dirname "$0")/.."
 venv=${1:-.venv}
 log=build/install.log
 mkdir -p build
+: >"$log"
 
 say() { printf '%s\n' "$*"; }
 fail() {
@@ -64,6 +66,31 @@ find_python() {
   return 1
 }
 
+# Prints the path of a uv: the one on the path, or that of the lock in an environment of its own in build/uv.
+find_uv() {
+  command -v uv && return 0
+  for candidate in python3 python; do
+    if {
+      "$candidate" -m venv build/uv && build/uv/bin/python -m pip install --disable-pip-version-check --no-deps \
+        --require-hashes --requirement requirements/uv.txt
+    } >>"$log" 2>&1; then
+      say build/uv/bin/uv
+      return 0
+    fi
+  done
+  return 1
+}
+
+# Prints a Python of version $1 that uv downloads into its own folder, where find_python sees it from then on.
+fetch_python() {
+  say "No Python $1 was found; trying to download a standalone CPython $1 with uv (some 30 MB) ..." >&2
+  uv=$(find_uv) && "$uv" python install --no-bin --no-progress "$1" >>"$log" 2>&1 && find_python "$1"
+}
+
+case $(uname -s) in
+  MINGW* | MSYS* | CYGWIN* | Windows*)
+    fail "TFX has no release for Windows: install WSL 2 (\`wsl --install\`), and run the same command in its Linux shell." ;;
+esac
 wanted=""
 if newer_stack; then wanted="3.12 3.13 3.11 "; fi
 if older_stack; then wanted="${wanted}3.10"; fi
@@ -78,8 +105,9 @@ if [ -z "$python" ]; then
   for version in $wanted; do
     if python=$(find_python "$version"); then break; fi
   done
+  [ -n "$python" ] || python=$(fetch_python "$first") || python=""
 fi
-[ -n "$python" ] || fail "No usable Python was found: this system needs Python $choice with its venv module; get it with \`uv python install $first\`, \`pyenv install $first\` or your package manager (python$first and python$first-venv), then run the same command again."
+[ -n "$python" ] || fail "No usable Python was found, and uv could not download one (log: $log): this system needs Python $choice with its venv module; get it with \`uv python install $first\`, \`pyenv install $first\` or your package manager (python$first and python$first-venv), then run the same command again."
 
 version=$(version_of "$python") || fail "$python does not run, or lacks the venv module; set PYTHON to a Python $first that works."
 case " $wanted " in
@@ -88,7 +116,6 @@ case " $wanted " in
 esac
 if [ "$version" = 3.10 ]; then lock=requirements/py310.txt; else lock=requirements/py311plus.txt; fi
 
-: >"$log"
 if [ "$(version_of "$venv/bin/python")" != "$version" ]; then
   say "Making $venv with Python $version ($python) ..."
   rm -rf "$venv"

@@ -3,14 +3,22 @@
 The platform is played by stand-ins for uname and getconf, the Pythons by scripts that know their version.
 """
 
+import hashlib
+import json
 import shutil
 import subprocess
+import tarfile
+import threading
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
+from uv import find_uv_bin
 
 INSTALL = Path(__file__).parents[3] / "requirements" / "install.sh"
+NONE_FOUND = "No usable Python was found, and uv could not download one (log: build/install.log)"
+TRYING = "No Python 3.10 was found; trying to download a standalone CPython 3.10 with uv (some 30 MB) ...\n"
 TOOLS = ("cut", "dirname", "mkdir", "rm", "sh", "tail")
 
 
@@ -120,12 +128,13 @@ def test_a_shim_that_does_not_work_is_passed_over(system):
 @pytest.mark.parametrize(
     ("uname", "glibc", "there", "sentence"),
     [
-        ("Linux x86_64", "2.36", "3.11", "No usable Python was found: this system needs Python 3.10 "),
-        ("Linux x86_64", "2.41", "3.14", "No usable Python was found: this system needs Python 3.12 "),
-        ("Darwin arm64", "", "3.10", "No usable Python was found: this system needs Python 3.12 "),
+        ("Linux x86_64", "2.36", "3.11", f"{NONE_FOUND}: this system needs Python 3.10 "),
+        ("Linux x86_64", "2.41", "3.14", f"{NONE_FOUND}: this system needs Python 3.12 "),
+        ("Darwin arm64", "", "3.10", f"{NONE_FOUND}: this system needs Python 3.12 "),
         ("Linux aarch64", "2.41", "3.12", "TFX has no release for Linux aarch64 "),
         ("Linux x86_64", "", "3.12", "TFX has no release for Linux x86_64 with this C library"),
         ("Darwin x86_64", "", "3.12", "TFX has no release for Darwin x86_64 "),
+        ("MINGW64_NT-10.0 x86_64", "", "3.12", "TFX has no release for Windows: install WSL 2 (`wsl --install`)"),
     ],
 )
 def test_says_in_one_sentence_what_is_missing(system, uname, glibc, there, sentence):
@@ -135,8 +144,8 @@ def test_says_in_one_sentence_what_is_missing(system, uname, glibc, there, sente
     said, complaint = system.install()
 
     assert said == ""
-    assert complaint.startswith(sentence)
-    assert complaint.count("\n") == 1
+    assert complaint.splitlines()[-1].startswith(sentence)
+    assert complaint.count("\n") == (2 if sentence.startswith("No usable") else 1)
 
 
 def test_the_users_choice_must_fit_the_platform(system):
@@ -147,3 +156,91 @@ def test_the_users_choice_must_fit_the_platform(system):
         f"{python} is Python 3.12, but this system needs Python 3.10: unset PYTHON or set it to one.\n"
     )
     assert "does not run" in system.install(PYTHON="/nowhere/python3.10")[1]
+
+
+def standalone_python(folder: Path) -> Path:
+    """uv's list of downloads with one entry: a tar archive of a CPython that can say its version, and no more."""
+    python = folder / "python"
+    (python / "lib" / "python3.10").mkdir(parents=True)
+    header = "# system configuration generated and used by the sysconfig module"  # uv looks for it
+    (python / "lib" / "python3.10" / "_sysconfigdata_.py").write_text(f"{header}\nbuild_time_vars = {{}}\n")
+    (python / "bin").mkdir()
+    (python / "bin" / "python3.10").write_text('#!/bin/sh\n[ "$1" = -c ] || exit 1\necho 3.10\n')
+    (python / "bin" / "python3.10").chmod(0o755)
+    (python / "bin" / "python3").symlink_to("python3.10")
+    archive = folder / "python.tar.gz"
+    with tarfile.open(archive, "w:gz") as tar:
+        tar.add(python, "python")
+    listed = folder / "downloads.json"
+    entry = {
+        "name": "cpython",
+        "arch": {"family": "x86_64", "variant": None},
+        "os": "linux",
+        "libc": "gnu",
+        "major": 3,
+        "minor": 10,
+        "patch": 99,
+        "prerelease": "",
+        "url": archive.as_uri(),
+        "sha256": hashlib.sha256(archive.read_bytes()).hexdigest(),
+        "variant": None,
+        "build": "20260101",
+    }
+    listed.write_text(json.dumps({"cpython-3.10.99-linux-x86_64-gnu": entry}))
+    return listed
+
+
+def test_uv_downloads_a_python_where_none_is_found(system, tmp_path):
+    system.platform("Linux x86_64", "2.36")
+    (system.path / "uv").symlink_to(find_uv_bin())
+
+    said, complaint = system.install(UV_PYTHON_DOWNLOADS_JSON_URL=str(standalone_python(tmp_path / "mirror")))
+
+    taken = under_uv(system, "python3.10").parents[1].with_name("cpython-3.10.99-linux-x86_64-gnu") / "bin" / "python3"
+    assert said == f"Making {system.venv} with Python 3.10 ({taken}) ...\n"
+    assert complaint.startswith(TRYING)
+
+
+def test_uv_itself_comes_from_the_index_into_an_environment_of_its_own(system, tmp_path):
+    system.platform("Linux x86_64", "2.36")
+    uv = system.project / "build" / "uv" / "bin" / "uv"
+    pip = system.home / "python"
+    system.script(pip, f'echo "$@" >{tmp_path}/asked; {shutil.which("ln")} -s {find_uv_bin()} {uv}')
+    system.script(
+        system.path / "python3",
+        f'[ "$1" = -c ] && echo 3.11 && exit\n[ "$*" = "-m venv build/uv" ] || exit 1\n'
+        f"mkdir -p build/uv/bin; {shutil.which('ln')} -s {pip} build/uv/bin/python",
+    )
+
+    said, _ = system.install(UV_PYTHON_DOWNLOADS_JSON_URL=str(standalone_python(tmp_path / "mirror")))
+
+    assert said.startswith(f"Making {system.venv} with Python 3.10 ({system.home}")
+    asked = (tmp_path / "asked").read_text().split()
+    assert asked[:3] == ["-m", "pip", "install"]
+    assert {"--require-hashes", "requirements/uv.txt"} <= set(asked)
+
+
+def test_a_mirror_that_refuses_is_said_in_one_sentence(system):
+    class Refusing(BaseHTTPRequestHandler):
+        def do_GET(self):
+            asked.append(self.path)
+            self.send_error(404)
+
+        def log_message(self, *_):
+            pass
+
+    asked: list[str] = []
+    system.platform("Linux x86_64", "2.36")
+    (system.path / "uv").symlink_to(find_uv_bin())
+    with HTTPServer(("127.0.0.1", 0), Refusing) as mirror:
+        threading.Thread(target=mirror.serve_forever, daemon=True).start()
+        said, complaint = system.install(
+            UV_PYTHON_INSTALL_MIRROR=f"http://127.0.0.1:{mirror.server_port}", NO_PROXY="127.0.0.1"
+        )
+        mirror.shutdown()
+
+    assert said == ""
+    assert complaint.startswith(f"{TRYING}{NONE_FOUND}: this system needs Python 3.10 with its venv module")
+    assert complaint.count("\n") == 2
+    assert asked
+    assert "cpython-3.10" in asked[0]
