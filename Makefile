@@ -9,7 +9,7 @@ PYTEST_ARGS :=
 UPGRADE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-browser test-job image test-image check format results bench test-trixie lock clean
+.PHONY: help install run test test-browser test-job test-portable image test-image check format results bench test-trixie lock clean
 
 help: ## Show this list.
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,6 +56,9 @@ bench: $(INSTALLED) ## Measure what docs/benchmarks.md claims about pipeline and
 
 test-job: $(INSTALLED) ## Execute a compiled Vertex AI job, container by container (some minutes).
 	$(BIN)/python -m pytest -m job $(PYTEST_ARGS)
+
+test-portable: $(INSTALLED) ## Run the pipeline on Beam's job API: a job server and a worker pool (some minutes).
+	$(BIN)/python -m pytest -m portable tests/e2e/test_portable_beam.py $(PYTEST_ARGS)
 
 REVISION = $(shell git describe --always --dirty)
 IMAGE := digits

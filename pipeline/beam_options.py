@@ -1,15 +1,22 @@
-"""The options that Beam gets for each of its engines. Builds text only; loads Beam to check what users add."""
+"""The options that Beam gets for each of its engines, and what went wrong with them in words."""
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, NoReturn
 
-BeamRunner = Literal["direct", "dataflow", "flink", "spark"]
+BeamRunner = Literal["direct", "dataflow", "flink", "portable", "spark"]
 
-_ENGINES = {"dataflow": "DataflowRunner", "flink": "FlinkRunner", "spark": "SparkRunner"}
+_ENGINES = {
+    "dataflow": "DataflowRunner",
+    "flink": "FlinkRunner",
+    "portable": "PortableRunner",
+    "spark": "SparkRunner",
+}
 _MASTERS = {"flink": "flink_master", "spark": "spark_master_url"}
+_ADDRESSES = {"job_endpoint": "job server", "environment_config": "worker pool"}
 _PROJECT_FOLDER = Path(__file__).parents[1]
 
 
@@ -47,7 +54,8 @@ def beam_args(
     Args:
         runner: Beam's engine. `direct` runs in this process, or with several workers in as many processes.
         root: folder of artifacts; Dataflow keeps its temporary files in it.
-        workers: processes of `direct`, most machines of Dataflow, parallelism of Flink; None for the engine's default.
+        workers: processes of `direct`, most machines of Dataflow, parallelism of Flink, SDK workers of `portable`;
+            None for the engine's default.
         image: container image with this package, in which the engine's workers run.
         extra: options that are passed on, `--name=value` or `--flag`; they win over what is produced here.
 
@@ -64,14 +72,15 @@ def beam_args(
             )
         produced += local_beam_args(workers or 1)
     else:
-        if "://" not in root:
+        if "://" not in root and runner != "portable":  # its workers may be on this machine
             raise BeamOptionsError(
                 f"{runner}'s workers cannot reach {root} on this machine. Give --root, --data and --push-dir as "
                 "addresses that they can reach, such as gs://bucket/digits."
             )
         produced += [f"--runner={_ENGINES[runner]}"]
         produced += _dataflow(root, workers, image, given) if runner == "dataflow" else []
-        produced += _portable(runner, workers, image, given) if runner in _MASTERS else []
+        produced += _containers(runner, workers, image, given) if runner in _MASTERS else []
+        produced += _job_server(workers, image, extra) if runner == "portable" else []
         produced.append(_UNCHECKED)
     return tuple(option for option in produced if _name(option) not in given) + tuple(extra)
 
@@ -94,7 +103,29 @@ def _dataflow(root: str, workers: int | None, image: str | None, given: set[str]
     return [*options, f"--setup_file={setup}"]
 
 
-def _portable(runner: str, workers: int | None, image: str | None, given: set[str]) -> list[str]:
+def _job_server(workers: int | None, image: str | None, extra: Sequence[str]) -> list[str]:
+    """Any engine behind Beam's job API, with a worker pool that is started already, or with containers."""
+    addresses = {name: address for name, address in map(_split, extra) if name in _ADDRESSES}
+    if "job_endpoint" not in addresses:
+        raise BeamOptionsError("A portable engine needs its job server: add --beam-arg=--job_endpoint=HOST:PORT.")
+    if image is None and "environment_config" not in addresses:
+        raise BeamOptionsError(
+            "A portable engine's workers need this package: give the address of a worker pool that has it with "
+            "--beam-arg=--environment_config=HOST:PORT, or an image that holds it with --beam-image."
+        )
+    for name, address in addresses.items():
+        host, _, port = address.rpartition(":")
+        if image is None and not (host and port.isascii() and port.isdigit()):
+            raise BeamOptionsError(f"--beam-arg: --{name} takes HOST:PORT, not {address!r}.")
+    kind = ["--environment_type=EXTERNAL"] if image is None else _docker(image)
+    return [*kind, *([f"--sdk_worker_parallelism={workers}"] if workers else [])]
+
+
+def _docker(image: str) -> list[str]:
+    return ["--environment_type=DOCKER", f"--environment_config={image}"]
+
+
+def _containers(runner: str, workers: int | None, image: str | None, given: set[str]) -> list[str]:
     """Flink and Spark run Python in containers beside their own workers."""
     master = _MASTERS[runner]
     if master not in given:
@@ -107,7 +138,35 @@ def _portable(runner: str, workers: int | None, image: str | None, given: set[st
     if workers and runner == "spark":
         raise BeamOptionsError("Spark's own configuration decides over its workers: leave --beam-workers out.")
     options = [f"--parallelism={workers}"] if workers else []
-    return [*options, *(["--environment_type=DOCKER", f"--environment_config={image}"] if image else [])]
+    return [*options, *(_docker(image) if image else [])]
+
+
+def find_unreachable(arguments: Sequence[str]) -> str | None:
+    """A sentence on the job server or worker pool that does not answer, None if all do; Beam would wait a minute."""
+    options = dict(map(_split, arguments))
+    if options.get("runner") != "PortableRunner":
+        return None
+    external = options.get("environment_type") == "EXTERNAL"
+    for name, what in _ADDRESSES.items():
+        if name == "job_endpoint" or external:
+            host, _, port = options[name].rpartition(":")
+            try:
+                socket.create_connection((host, int(port)), timeout=5).close()
+            except OSError as error:
+                reason = error.strerror or "no answer within 5 s"
+                return f"Beam's {what} at {options[name]} cannot be reached ({reason}). Start it, or correct --{name}."
+    return None
+
+
+def explain_failure(reason: str, arguments: Sequence[str]) -> str:
+    """What a component failed with; where Beam waited for workers in vain, what to look at."""
+    if "DEADLINE_EXCEEDED" not in reason or "--environment_type=EXTERNAL" not in arguments:
+        return reason
+    return (
+        "the worker pool answered, but no worker started within a minute. Beam's pool starts the first `python` on its "
+        "PATH, which has to be that of the environment with this package: start the pool with .venv/bin first on PATH "
+        "(docs/scaling.md)."
+    )
 
 
 def check_known(extra: Sequence[str]) -> None:
@@ -136,4 +195,9 @@ def _names(options: Sequence[str]) -> set[str]:
 
 
 def _name(option: str) -> str:
-    return option.removeprefix("--").partition("=")[0]
+    return _split(option)[0]
+
+
+def _split(option: str) -> tuple[str, str]:
+    name, _, value = option.removeprefix("--").partition("=")
+    return name, value

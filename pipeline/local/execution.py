@@ -15,6 +15,7 @@ from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 from tfx.orchestration.portable import runtime_parameter_utils
 from tfx.proto.orchestration import pipeline_pb2
 
+from pipeline.beam_options import explain_failure
 from pipeline.config import REPORTS_FOLDER, PipelineConfig
 from pipeline.graph import create_pipeline
 from pipeline.history.records import read_run
@@ -66,8 +67,9 @@ def run(config: PipelineConfig, report: Report = lambda event: None) -> Summary:
         try:
             LocalDagRunner().run_with_ir(_only(ir, position))
         except Exception as error:
-            record_error(config, run_id, name, _reason(error))
-            raise ComponentError(name, _reason(error)) from error
+            reason = explain_failure(_reason(error), config.beam_args)
+            record_error(config, run_id, name, reason)
+            raise ComponentError(name, reason) from error
         if name == "Evaluator":
             record_evaluation(config, run_id)
         report({"event": "end", "component": name, "state": read_run(config.state_folder, run_id)[name].state})

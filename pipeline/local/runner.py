@@ -26,6 +26,7 @@ from typing import IO, Any, Protocol
 from rich.console import Console
 from rich.text import Text
 
+from pipeline.beam_options import find_unreachable
 from pipeline.config import LOCK_FILE, PipelineConfig, child_environment, tf_config
 from pipeline.history.records import HistoryError, check_database
 from pipeline.local.view import RunView, describe_summary
@@ -118,7 +119,7 @@ def follow(
     Returns:
         How it ended; None where it could not start, which was said.
     """
-    obstacle = _cluster_obstacle()
+    obstacle = _cluster_obstacle() or find_unreachable(config.beam_args)
     if obstacle:
         console.out(obstacle, style="red", highlight=False)
         return None

@@ -1,5 +1,6 @@
 """What is produced, read back by Beam's own parsers and validators."""
 
+import socket
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from apache_beam.options.pipeline_options_validator import PipelineOptionsValida
 from apache_beam.runners import create_runner
 from tfx.utils import dependency_utils
 
-from pipeline.beam_options import BeamOptionsError, beam_args
+from pipeline.beam_options import BeamOptionsError, beam_args, explain_failure, find_unreachable
 from pipeline.config import PipelineConfig
 
 ROOT = "gs://bucket/digits"
@@ -95,6 +96,66 @@ def test_spark_runs_python_in_the_image():
     assert options.view_as(StandardOptions).runner == "SparkRunner"
     assert options.view_as(SparkRunnerOptions).spark_master_url == "spark://master:7077"
     assert options.view_as(PortableOptions).environment_config == "digits:1"
+
+
+JOB_SERVER = "--job_endpoint=jobs:8099"
+
+
+def test_a_portable_engine_uses_the_worker_pool_it_is_told():
+    extra = [JOB_SERVER, "--environment_config=pool:50000"]
+    options = parsed(beam_args("portable", "/shared/runs", workers=4, extra=extra))
+
+    assert options.view_as(StandardOptions).runner == "PortableRunner"
+    portable = options.view_as(PortableOptions)
+    assert (portable.job_endpoint, portable.sdk_worker_parallelism) == ("jobs:8099", 4)
+    assert (portable.environment_type, portable.environment_config) == ("EXTERNAL", "pool:50000")
+
+
+def test_a_portable_engine_starts_containers_of_an_image():
+    options = parsed(beam_args("portable", ROOT, image="digits:1", extra=[JOB_SERVER])).view_as(PortableOptions)
+
+    assert (options.environment_type, options.environment_config) == ("DOCKER", "digits:1")
+
+
+@pytest.mark.parametrize(
+    ("extra", "named"),
+    [
+        ([], "--beam-arg=--job_endpoint=HOST:PORT"),
+        ([JOB_SERVER], "--beam-arg=--environment_config=HOST:PORT"),
+        (["--job_endpoint=jobs", "--environment_config=pool:1"], "--job_endpoint takes HOST:PORT, not 'jobs'"),
+        ([JOB_SERVER, "--environment_config=pool:x"], "--environment_config takes HOST:PORT, not 'pool:x'"),
+    ],
+)
+def test_what_a_portable_engine_lacks_is_a_sentence(extra, named):
+    with pytest.raises(BeamOptionsError, match=named):
+        beam_args("portable", "/runs", extra=extra)
+
+
+def test_servers_that_do_not_answer_are_named():
+    with socket.socket() as jobs, socket.socket() as pool:
+        for server in (jobs, pool):
+            server.bind(("127.0.0.1", 0))
+        jobs.listen()
+        jobs_port, pool_port = (server.getsockname()[1] for server in (jobs, pool))
+        servers = [f"--job_endpoint=127.0.0.1:{jobs_port}", f"--environment_config=127.0.0.1:{pool_port}"]
+        arguments = beam_args("portable", "/runs", extra=servers)
+
+        assert find_unreachable(arguments) == (
+            f"Beam's worker pool at 127.0.0.1:{pool_port} cannot be reached (Connection refused). Start it, or correct "
+            "--environment_config."
+        )
+        pool.listen()
+        assert find_unreachable(arguments) is None
+    assert "job server" in find_unreachable(arguments)
+    assert find_unreachable(beam_args("direct", "/runs")) is None
+
+
+def test_workers_that_never_start_are_explained():
+    arguments = beam_args("portable", "/runs", extra=[JOB_SERVER, "--environment_config=pool:50000"])
+
+    assert "first on PATH" in explain_failure("... StatusCode.DEADLINE_EXCEEDED ...", arguments)
+    assert explain_failure("no space left", arguments) == "no space left"
+    assert explain_failure("DEADLINE_EXCEEDED", beam_args("direct", "/runs")) == "DEADLINE_EXCEEDED"
 
 
 def test_what_the_user_gives_wins():

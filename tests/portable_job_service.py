@@ -1,0 +1,25 @@
+"""Beam's own job server, whose every stage is split over several workers: `python portable_job_service.py WORKERS ...`.
+
+`apache_beam.runners.portability.local_job_service_main` gives a job one worker, whatever it asks for. Flink and Spark
+give it as many as their parallelism.
+"""
+
+import logging
+import sys
+
+from apache_beam.runners.portability import local_job_service_main
+from apache_beam.runners.portability.fn_api_runner import fn_runner
+
+
+class SeveralWorkers(fn_runner.FnApiRunner):
+    """FnApiRunner with a number of workers of its own."""
+
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+        self._num_workers = workers
+
+
+workers = int(sys.argv[1])
+fn_runner.FnApiRunner = SeveralWorkers
+logging.basicConfig(level=logging.INFO)
+local_job_service_main.run(sys.argv[2:])
