@@ -114,9 +114,9 @@ def promote(
 ) -> None:
     """Serve a version, whatever is pushed later: writes the pin that the bot obeys."""
     with _sentences():
-        from serving_bot.versions import registry
+        from serving_bot.versions import pinning
 
-        chosen = registry.promote(push_dir, version)
+        chosen = pinning.promote(push_dir, version)
     _say_pinned(chosen, push_dir, as_json)
 
 
@@ -124,9 +124,9 @@ def promote(
 def rollback(push_dir: PushDir = "serving_model", as_json: AsJson = False) -> None:
     """Serve the version before the live one: pins the greatest older one that is in order. Deletes nothing."""
     with _sentences():
-        from serving_bot.versions import registry
+        from serving_bot.versions import pinning
 
-        chosen = registry.rollback(push_dir)
+        chosen = pinning.rollback(push_dir)
     _say_pinned(chosen, push_dir, as_json)
 
 
@@ -134,9 +134,9 @@ def rollback(push_dir: PushDir = "serving_model", as_json: AsJson = False) -> No
 def unpin(push_dir: PushDir = "serving_model", as_json: AsJson = False) -> None:
     """Serve the newest version again: removes the pin."""
     with _sentences():
-        from serving_bot.versions import registry
+        from serving_bot.versions import pinning, registry
 
-        was_pinned = registry.unpin(push_dir)
+        was_pinned = pinning.unpin(push_dir)
         live = registry.read_registry(push_dir).live
     if as_json:
         typer.echo(json.dumps({"live": live.number if live else None, "pin": None, "was_pinned": was_pinned}, indent=2))
@@ -151,7 +151,8 @@ def history(push_dir: PushDir = "serving_model", as_json: AsJson = False) -> Non
     from rich.table import Table
 
     with _sentences():
-        from serving_bot.versions.registry import read_history, read_registry
+        from serving_bot.versions.history import read_history
+        from serving_bot.versions.registry import read_registry
 
         registry = read_registry(push_dir)
         told = read_history(registry)
@@ -184,13 +185,12 @@ def history(push_dir: PushDir = "serving_model", as_json: AsJson = False) -> Non
 def _sentences() -> Iterator[None]:
     """Ends the command with a sentence where the registry has one."""
     try:
-        from serving_bot.versions.folder import NoPushedModelError
-        from serving_bot.versions.registry import RegistryError
+        from serving_bot.versions.folder import NoPushedModelError, PushFolderError
     except ModuleNotFoundError as error:
         stop_without(error.name, "bot")
     try:
         yield
-    except (NoPushedModelError, RegistryError) as error:
+    except (NoPushedModelError, PushFolderError) as error:
         stop(str(error))
 
 

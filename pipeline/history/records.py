@@ -163,8 +163,7 @@ class Run:
     @property
     def card(self) -> dict[str, Any]:
         """The card of what was pushed, else of the export, as it is kept with the run; empty where there is none."""
-        from serving_bot.versions.folder import Version  # noqa: PLC0415 (fsspec takes longer than a list of runs)
-        from serving_bot.versions.registry import read_card  # noqa: PLC0415
+        from serving_bot.versions.folder import Version, read_card  # noqa: PLC0415 (fsspec takes longer than a list)
 
         kept = [self.pushed_model.uri] if self.pushed_model else []
         kept += [f"{self.model.uri}/Format-Serving"] if self.model else []

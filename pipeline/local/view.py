@@ -15,8 +15,8 @@ from rich.text import Text
 
 from pipeline.config import PipelineConfig
 from pipeline.history.verdict import describe_problems
-from serving_bot.versions.folder import NoPushedModelError, Version, pinned_number
-from serving_bot.versions.registry import RegistryError, asked_for, read_card
+from serving_bot.versions.folder import NoPushedModelError, PushFolderError, Version, read_card
+from serving_bot.versions.registry import asked_for
 
 SIGNS = {
     "waiting": ("·", "dim"),
@@ -208,10 +208,12 @@ def _describe_push(summary: dict[str, Any]) -> str:
 def _describe_live(summary: dict[str, Any], config: PipelineConfig) -> str:
     """What the push folder asks the bot to serve now, and how to have this run's version served if it is another."""
     try:
-        live = asked_for(config.push_dir)
-        pinned = pinned_number(config.push_dir) is not None
-    except (NoPushedModelError, RegistryError) as error:
+        live, choice = asked_for(config.push_dir)
+    except (NoPushedModelError, PushFolderError) as error:
         return f"nothing. {error}"
+    pinned = live.number == choice.pin
+    if choice.problem:
+        return f"version {live.number} ({live.name}). {choice.problem}"
     if str(live.number) == summary["version"]:
         return f"version {live.number}{', pinned' if pinned else ''}"
     text = f"version {live.number} ({live.name}), which is {'pinned' if pinned else 'the newest'}"

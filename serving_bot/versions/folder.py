@@ -3,25 +3,43 @@
 The layout is TensorFlow Serving's: ``PUSH_DIR/<integer>/saved_model.pb``, the greatest integer wins. The
 pusher copies ``saved_model.pb`` last, so a version folder without it is still being copied.
 ``PUSH_DIR/pin``, where it exists, holds one version number, which is then served instead of the newest.
-Other names are ignored.
+Whoever changes a local folder holds ``PUSH_DIR/.lock``. Other names are ignored.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from itertools import chain
+from typing import Any
 
 import fsspec
+from filelock import FileLock, Timeout
+
+from models.export.layout import CARD_FILE
 
 COMPLETE_MARK = "saved_model.pb"
 PIN_FILE = "pin"
+LOCK_FILE = ".lock"
+LOCK_TIMEOUT_S = 60.0
+"""A push holds the lock while it copies, which takes seconds."""
 
 
 class NoPushedModelError(Exception):
-    """The push folder holds no complete version, or its pin names one that it does not hold."""
+    """The push folder holds no complete version; the message says what to do."""
+
+
+class InvalidPinError(Exception):
+    """The pin does not hold one version number."""
+
+
+class PushFolderError(Exception):
+    """The push folder cannot be read or changed as asked; the message is one sentence with the next step."""
 
 
 @dataclass(frozen=True, order=True)
@@ -31,14 +49,34 @@ class Version:
     number: int
     path: str
 
-    @property
-    def pushed_at(self) -> datetime:
-        """When it was pushed, UTC: the pusher names versions by the second. For others, the mark's time."""
-        if 10**9 <= self.number <= 2**32:
-            return datetime.fromtimestamp(self.number, timezone.utc)
-        filesystem, path = fsspec.core.url_to_fs(f"{self.path}/{COMPLETE_MARK}")
-        modified: datetime = filesystem.modified(path)
-        return modified
+
+def read_card(version: Version) -> dict[str, Any]:
+    """The card of a version; empty where there is none that can be read."""
+    filesystem, path = fsspec.core.url_to_fs(version.path)
+    try:
+        card = json.loads(filesystem.cat_file(f"{path}/{CARD_FILE}"))
+    except (OSError, ValueError):
+        return {}  # the check says what is wrong with it
+    return card if isinstance(card, dict) else {}
+
+
+def pushed_at(version: Version, card: dict[str, Any]) -> datetime:
+    """When a version was pushed, UTC: as its card says, else by its number, else when its copy was complete.
+
+    Raises:
+        OSError, NotImplementedError: it is not complete, or the file system keeps no times.
+    """
+    try:
+        at = datetime.fromisoformat(str(card.get("pushed_at")))
+    except ValueError:
+        at = None
+    if at is not None and at.tzinfo is not None:
+        return at.astimezone(timezone.utc)
+    if 10**9 <= version.number <= 2**32:  # the pusher names versions by the second
+        return datetime.fromtimestamp(version.number, timezone.utc)
+    filesystem, path = fsspec.core.url_to_fs(f"{version.path}/{COMPLETE_MARK}")
+    modified: datetime = filesystem.modified(path)
+    return modified
 
 
 def version_folders(push_dir: str) -> list[Version]:
@@ -59,16 +97,11 @@ def is_complete(version: Version) -> bool:
     return bool(filesystem.exists(f"{path}/{COMPLETE_MARK}"))
 
 
-def complete_versions(push_dir: str) -> Iterator[Version]:
-    """The complete versions, greatest first; lazily, as each costs a request on a remote store."""
-    return (version for version in version_folders(push_dir) if is_complete(version))
-
-
 def pinned_number(push_dir: str) -> int | None:
     """The version number in ``PUSH_DIR/pin``, None where there is no pin.
 
     Raises:
-        NoPushedModelError: the pin is not one integer.
+        InvalidPinError: the pin is not one integer.
     """
     filesystem, root = fsspec.core.url_to_fs(push_dir)
     try:
@@ -76,32 +109,83 @@ def pinned_number(push_dir: str) -> int | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     if not re.fullmatch("[0-9]+", text):
-        raise NoPushedModelError(
-            f"{push_dir}/{PIN_FILE} should hold one version number, not {text[:40]!r}. Correct it or remove it."
+        raise InvalidPinError(
+            f"{push_dir}/{PIN_FILE} should hold one version number, not {text[:40]!r}: the newest version in order is "
+            "served. Correct it or remove it (`digits models unpin`)."
         )
     return int(text)
 
 
-def servable_versions(push_dir: str) -> Iterator[Version]:
-    """The versions that may be served, best first: the pinned one, or all complete ones, greatest first.
+@dataclass(frozen=True)
+class Choice:
+    """Which versions a push folder asks to be served.
+
+    Attributes:
+        pin: the pinned number, None without a pin or with one that cannot be read.
+        problem: why the pin cannot be followed, and what to do; None if all is well.
+        versions: the complete versions, best first, lazily: each costs a request on a remote store. The first of them
+            that can be loaded is live.
+    """
+
+    pin: int | None
+    problem: str | None
+    versions: Iterator[Version]
+
+
+def choose(push_dir: str) -> Choice:
+    """Decides what is to be served, for the bot and for `digits models` alike.
+
+    It is the pinned version. Without a pin, or where the pinned version cannot be served, it is the greatest one.
+    """
+    folders = version_folders(push_dir)
+    pin, problem = None, None
+    try:
+        pin = pinned_number(push_dir)
+    except InvalidPinError as error:
+        problem = str(error)
+    first = [version for version in folders if version.number == pin and is_complete(version)]
+    if pin is not None and folders and not first:
+        problem = describe_unservable(push_dir, pin, "not there or not complete")
+    others = (version for version in folders if version.number != pin and is_complete(version))
+    return Choice(pin, problem, chain(first, others))
+
+
+def describe_unservable(push_dir: str, pin: int, state: str) -> str:
+    """The sentence about a pin that cannot be followed."""
+    return (
+        f"{push_dir}/{PIN_FILE} asks for version {pin}, which is {state}: the newest version in order is served. "
+        "Pin another one (`digits models promote VERSION`) or none (`digits models unpin`)."
+    )
+
+
+@contextmanager
+def locked(push_dir: str) -> Iterator[None]:
+    """Lets one process at a time change a local push folder. Without such a folder, and at an address, it does nothing.
 
     Raises:
-        NoPushedModelError: the pin is not one integer, or names a version that is not there.
+        PushFolderError: another command still changes the folder after a minute.
+        OSError: the folder cannot be written.
     """
-    pin = pinned_number(push_dir)
-    if pin is None:
-        yield from complete_versions(push_dir)
+    push_dir = push_dir.removeprefix("file://")
+    if "://" in push_dir or not os.path.isdir(push_dir):
+        yield
         return
-    pinned = [version for version in complete_versions(push_dir) if version.number == pin]
-    if not pinned:
-        raise NoPushedModelError(
-            f"{push_dir}/{PIN_FILE} asks for version {pin}, which is not there. Correct the pin or remove it."
-        )
-    yield from pinned
+    # Others who may write into the folder may open the lock, too.
+    lock = FileLock(os.path.join(push_dir, LOCK_FILE), timeout=LOCK_TIMEOUT_S, mode=0o666)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise PushFolderError(
+            f"Another command has been changing {push_dir} for {LOCK_TIMEOUT_S:g} s. Try again when it has ended."
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def newest_version(push_dir: str) -> str:
-    """Path of the version folder to serve: the pinned one, otherwise the greatest complete one.
+    """Path of the version folder to serve, as `choose` decides; the version is not loaded.
 
     Args:
         push_dir: local, or any address fsspec opens (``gs://`` with gcsfs installed).
@@ -109,7 +193,7 @@ def newest_version(push_dir: str) -> str:
     Raises:
         NoPushedModelError: there is none; the message says what to do.
     """
-    for version in servable_versions(push_dir):
+    for version in choose(push_dir).versions:
         return version.path
     raise nothing_pushed(push_dir)
 
@@ -122,3 +206,14 @@ def nothing_pushed(push_dir: str) -> NoPushedModelError:
     return NoPushedModelError(
         f"No model has been pushed to {push_dir} yet. Push one (`make run`), or name another folder with --push-dir."
     )
+
+
+@contextmanager
+def explained(push_dir: str, done: str) -> Iterator[None]:
+    """Turns what a file system says into a PushFolderError; ``done`` ends the sentence "... could not be"."""
+    try:
+        yield
+    except OSError as error:
+        raise PushFolderError(f"{push_dir} could not be {done}: {error.strerror or error}.") from error
+    except (ImportError, ValueError) as error:  # a protocol that fsspec does not know, or without its package
+        raise PushFolderError(f"{push_dir} cannot be opened: {error}") from error

@@ -20,7 +20,7 @@ import fsspec
 from models.export.layout import CARD_FILE, MODEL_FILE
 from serving_bot.reading.classifier import BrokenModelError, Classifier
 from serving_bot.reading.reader import Reader, Reading
-from serving_bot.versions.folder import COMPLETE_MARK, Version, servable_versions
+from serving_bot.versions.folder import COMPLETE_MARK, Version, choose, pushed_at
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ class ServedModel:
                 readers_made.put(Reader(classifier))
             except (TypeError, ValueError) as error:
                 raise BrokenModelError(f"{version.path}: its card cannot be used: {error}") from error
-        model = cls(version, version.pushed_at, classifier.card, readers_made)
+        model = cls(version, pushed_at(version, classifier.card), classifier.card, readers_made)
         model._answer_canaries()
         return model
 
@@ -143,7 +143,8 @@ class ModelServer:
         """
         failures: list[FailedVersion] = []
         try:
-            for version in servable_versions(self.push_dir):
+            choice = choose(self.push_dir)
+            for version in choice.versions:
                 if self.current is not None and self.current.version == version:
                     break
                 stamp = _stamp(version)
@@ -161,7 +162,7 @@ class ModelServer:
                     continue
                 log.info("serving a new version", extra={"version": version.number})
                 break
-            self._complain(None)
+            self._complain(choice.problem)
         except Exception as error:  # a store's client raises what it likes; the model in service goes on all the same
             self._complain(str(error) or repr(error))
         return failures

@@ -278,7 +278,8 @@ def test_a_run_says_that_a_pinned_version_is_live(repeated, tmp_path):
     assert repeated()["Live"] == "version 1763800000, pinned"
 
     (tmp_path / "pin").write_text("7")
-    assert repeated()["Live"].startswith("nothing. ")
+    assert "asks for version 7" in repeated()["Live"]
+    assert repeated()["Live"].startswith("version 1763800100 (Ten templates). ")
 
 
 def test_a_refused_run_says_what_stays_live(repeated):

@@ -3,7 +3,7 @@ from datetime import datetime, timezone
 import fsspec
 import pytest
 
-from serving_bot.versions.folder import NoPushedModelError, Version, complete_versions, newest_version
+from serving_bot.versions.folder import NoPushedModelError, Version, choose, newest_version, pushed_at
 
 
 def mark(push_dir, *names):
@@ -17,7 +17,7 @@ def test_versions_compare_as_integers_and_other_names_are_ignored(tmp_path):
     mark(tmp_path, "9", "10", "tmp-11", "12.bak", "٣٤", "-13")
     (tmp_path / "14").write_text("a file, not a folder")
     assert newest_version(str(tmp_path)) == f"{tmp_path}/10"
-    assert [version.number for version in complete_versions(str(tmp_path))] == [10, 9]
+    assert [version.number for version in choose(str(tmp_path)).versions] == [10, 9]
 
 
 def test_a_version_without_its_mark_is_still_being_copied(tmp_path):
@@ -42,11 +42,12 @@ def test_a_pin_is_served_instead_of_the_newest(tmp_path):
 @pytest.mark.parametrize(
     ("pin", "sentence"), [("7", "asks for version 7, which is not there"), ("new", "one version number")]
 )
-def test_a_wrong_pin_is_an_error_and_not_another_model(tmp_path, pin, sentence):
-    mark(tmp_path, "1")
+def test_with_a_wrong_pin_the_newest_is_served_and_that_is_said(tmp_path, pin, sentence):
+    mark(tmp_path, "1", "2")
     (tmp_path / "pin").write_text(pin)
-    with pytest.raises(NoPushedModelError, match=sentence):
-        newest_version(str(tmp_path))
+    choice = choose(str(tmp_path))
+    assert [version.number for version in choice.versions] == [2, 1]
+    assert sentence in choice.problem
 
 
 def test_remote_folders_are_listed_too():
@@ -62,9 +63,9 @@ def test_remote_folders_are_listed_too():
 
 
 def test_the_pusher_s_version_is_the_time_of_the_push(tmp_path):
-    assert Version(1763800000, "anywhere").pushed_at == datetime(2025, 11, 22, 8, 26, 40, tzinfo=timezone.utc)
+    assert pushed_at(Version(1763800000, "anywhere"), {}) == datetime(2025, 11, 22, 8, 26, 40, tzinfo=timezone.utc)
     mark(tmp_path, "7")
-    age = datetime.now(timezone.utc) - Version(7, str(tmp_path / "7")).pushed_at
+    age = datetime.now(timezone.utc) - pushed_at(Version(7, str(tmp_path / "7")), {"pushed_at": "once"})
     assert abs(age.total_seconds()) < 60
 
 

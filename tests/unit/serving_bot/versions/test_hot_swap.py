@@ -107,7 +107,7 @@ def test_a_pin_brings_an_older_version_back_and_its_removal_the_newest(tmp_path)
             (tmp_path / "pin").write_text(pin)
         server.refresh()
         served.append(server.current.version.number)
-    assert served == [2, 1, 1, 2], "a pin on a version that is not there changes nothing"
+    assert served == [2, 1, 2, 2], "with a pin on a version that is not there, the newest is served"
 
 
 def test_the_folder_may_vanish_while_serving(tmp_path, caplog):

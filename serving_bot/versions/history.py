@@ -1,0 +1,142 @@
+"""What was live when: pushes by the versions that a folder holds, changes of the pin by its ``history.jsonl``."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Literal
+
+import fsspec
+from fsspec.implementations.local import LocalFileSystem
+
+from serving_bot.versions.folder import PIN_FILE, explained
+from serving_bot.versions.registry import INCOMPLETE, Registry
+
+HISTORY_FILE = "history.jsonl"
+
+Action = Literal["push", "promote", "rollback", "unpin", "edit"]
+_NOTED: tuple[Action, ...] = ("promote", "rollback", "unpin")
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that decided what the folder asks a bot to serve.
+
+    Attributes:
+        at: when, UTC; None where nobody knows.
+        action: "push", or what was done to the pin; "edit" where it was changed in another way than by this module.
+        version: the version pushed or pinned; None where the pin was removed.
+        live: what the folder asked for from then on.
+    """
+
+    at: datetime | None
+    action: Action
+    version: int | None
+    live: int | None
+
+
+@dataclass(frozen=True)
+class History:
+    """What was live when.
+
+    Attributes:
+        events: oldest first.
+        damaged_lines: numbers of the lines of history.jsonl that cannot be read, from 1.
+    """
+
+    events: tuple[Event, ...]
+    damaged_lines: tuple[int, ...]
+
+
+def read_history(registry: Registry) -> History:
+    """What the folder asked a bot to serve, and since when: pushes by the versions it holds, pins by history.jsonl.
+
+    Raises:
+        PushFolderError: history.jsonl cannot be read.
+    """
+    changes, damaged = _read_changes(registry.push_dir)
+    for version in registry.versions:
+        if version.problem != INCOMPLETE and version.pushed_at is not None:
+            changes.append((version.pushed_at, "push", version.number))
+    events: list[Event] = []
+    newest: int | None = None
+    pin: int | None = None
+    for at, action, number in sorted(changes, key=lambda change: change[0]):
+        if action == "push":
+            newest = max(number or 0, newest or 0)
+        else:
+            pin = number
+        events.append(Event(at, action, number, newest if pin is None else pin))
+    if pin != registry.pin and registry.problem is None:
+        at_last = None if registry.pin is None else _pin_time(registry.push_dir)
+        events.append(Event(at_last, "edit", registry.pin, newest if registry.pin is None else registry.pin))
+    return History(tuple(events), tuple(damaged))
+
+
+def note_change(registry: Registry, action: Action, number: int | None) -> None:
+    """Appends a change of the pin; on a local disk whole and synced, or not at all. The folder is locked.
+
+    Args:
+        registry: the folder before the change.
+        action: what was done.
+        number: the version that is pinned now, None where the pin was removed.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    change = {
+        "at": datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
+        "action": action,
+        "version": number,
+        "was_live": registry.live.number if registry.live else None,
+    }
+    filesystem, root = fsspec.core.url_to_fs(registry.push_dir)
+    path = f"{root.rstrip('/')}/{HISTORY_FILE}"
+    before = filesystem.cat_file(path) if filesystem.exists(path) else b""
+    line = b"\n" * bool(before and not before.endswith(b"\n")) + json.dumps(change).encode() + b"\n"
+    if isinstance(filesystem, LocalFileSystem):
+        with open(path, "ab", buffering=0) as file:
+            size = file.tell()
+            try:
+                if file.write(line) != len(line):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                os.fsync(file.fileno())
+            except OSError:
+                file.truncate(size)
+                raise
+    else:
+        filesystem.pipe_file(path, before + line)  # an object store cannot append
+
+
+def _read_changes(push_dir: str) -> tuple[list[tuple[datetime, Action, int | None]], list[int]]:
+    """The changes of the pin (when, what, to which version), and the numbers of damaged lines."""
+    with explained(push_dir, "read"):
+        filesystem, root = fsspec.core.url_to_fs(push_dir)
+        try:
+            content = filesystem.cat_file(f"{root.rstrip('/')}/{HISTORY_FILE}").decode("utf-8", "replace")
+        except FileNotFoundError:
+            content = ""
+    changes: list[tuple[datetime, Action, int | None]] = []
+    damaged = []
+    for number, line in enumerate(content.splitlines(), 1):
+        try:
+            change = json.loads(line)
+            at, action, version = datetime.fromisoformat(change["at"]), change["action"], change["version"]
+            if action not in _NOTED or at.tzinfo is None or (version is None) != (action == "unpin"):
+                raise ValueError(line)
+            changes.append((at, action, None if version is None else int(version)))
+        except (ValueError, KeyError, TypeError):
+            damaged.append(number)
+    return changes, damaged
+
+
+def _pin_time(push_dir: str) -> datetime | None:
+    filesystem, root = fsspec.core.url_to_fs(push_dir)
+    try:
+        modified: datetime = filesystem.modified(f"{root.rstrip('/')}/{PIN_FILE}")
+    except (OSError, NotImplementedError):
+        return None
+    return modified

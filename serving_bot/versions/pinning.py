@@ -1,0 +1,91 @@
+"""Choosing by hand what is live: promoting, rolling back, unpinning.
+
+They write ``PUSH_DIR/pin``, which the bot obeys within a second; nothing is ever deleted. Each change is a line of
+``PUSH_DIR/history.jsonl``. One process at a time changes a local folder.
+"""
+
+from __future__ import annotations
+
+import os
+
+import fsspec
+from fsspec.implementations.local import LocalFileSystem
+
+from serving_bot.versions.folder import PIN_FILE, PushFolderError, explained, locked
+from serving_bot.versions.history import Action, note_change
+from serving_bot.versions.registry import PushedVersion, Registry, find_problem, read_registry
+
+
+def promote(push_dir: str, number: int) -> PushedVersion:
+    """Pins a version, so that it is served whatever is pushed later.
+
+    Raises:
+        NoPushedModelError: the folder holds no version.
+        PushFolderError: the version is not there, not complete or damaged, or the folder cannot be written.
+    """
+    with explained(push_dir, "changed"), locked(push_dir):
+        registry = read_registry(push_dir)
+        chosen = registry[number]
+        problem = find_problem(chosen)
+        if problem is not None:
+            raise PushFolderError(f"Version {number} cannot be served: {problem}. Nothing was changed.")
+        _change(registry, "promote", number)
+        return chosen
+
+
+def rollback(push_dir: str) -> PushedVersion:
+    """Pins the greatest version in order that is older than the live one.
+
+    Raises:
+        NoPushedModelError: the folder holds no version.
+        PushFolderError: nothing is live, nothing older is in order, or the folder cannot be written.
+    """
+    with explained(push_dir, "changed"), locked(push_dir):
+        registry = read_registry(push_dir)
+        live = registry.live
+        if live is None:
+            raise PushFolderError(
+                f"Nothing in {push_dir} is live that could be rolled back. `digits models list` shows what there is; "
+                "`digits models promote VERSION` pins one."
+            )
+        for version in registry.versions:
+            if version.number < live.number and find_problem(version) is None:
+                _change(registry, "rollback", version.number)
+                return version
+        raise PushFolderError(
+            f"Version {live.number} is live, and {push_dir} holds no older one in order to go back to."
+        )
+
+
+def unpin(push_dir: str) -> bool:
+    """Removes the pin, so that the newest version is served; returns whether there was one.
+
+    Raises:
+        NoPushedModelError: the folder holds no version.
+        PushFolderError: the folder cannot be written.
+    """
+    with explained(push_dir, "changed"), locked(push_dir):
+        registry = read_registry(push_dir)
+        if registry.pin is None and registry.problem is None:
+            return False
+        _change(registry, "unpin", None)
+        return True
+
+
+def _change(registry: Registry, action: Action, number: int | None) -> None:
+    """Writes or removes the pin, then notes it; the folder is locked."""
+    filesystem, root = fsspec.core.url_to_fs(registry.push_dir)
+    pin = f"{root.rstrip('/')}/{PIN_FILE}"
+    if number is None:
+        filesystem.rm_file(pin)
+    elif isinstance(filesystem, LocalFileSystem):
+        aside = f"{pin}.new"
+        with open(aside, "w", encoding="ascii") as file:
+            file.write(f"{number}\n")
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(aside, pin)
+    else:
+        filesystem.pipe_file(pin, f"{number}\n".encode())  # an object store shows a file when it is whole
+    with explained(registry.push_dir, "noted in history.jsonl, though the pin was changed"):
+        note_change(registry, action, number)
