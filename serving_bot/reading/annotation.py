@@ -41,7 +41,12 @@ def annotate(reading: Reading) -> bytes:
     sheet.paste(photo, (0, 0))
     draw = ImageDraw.Draw(sheet)
     if not reading.digits:
-        draw.text((photo.width + 12, 16), "nothing found", "black", font=ImageFont.load_default(22))
+        draw.text(
+            (photo.width + 12, 16),
+            "too many marks" if reading.too_many else "nothing found",
+            "black",
+            font=ImageFont.load_default(22),
+        )
     for index, digit in enumerate(reading.digits):
         column, row = divmod(index, MAX_ROWS)
         _draw_tile(sheet, digit, photo.width + column * COLUMN + 8, row * ROW + 8)

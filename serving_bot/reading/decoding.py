@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import warnings
 from dataclasses import dataclass
 
 import cv2
@@ -18,8 +17,8 @@ except ImportError:  # the extra `heic` is not installed
 else:
     pillow_heif.register_heif_opener()
 
-# A header that claims an absurd size is an error, which `decode` reports, and not a line on stderr.
-warnings.simplefilter("error", Image.DecompressionBombWarning)
+# Pillow's own limit, which is lower than `MAX_PIXELS_REDUCED`, is replaced by those that `decode` checks on the header.
+Image.MAX_IMAGE_PIXELS = None
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
 
@@ -111,8 +110,6 @@ def decode(data: bytes) -> Picture:
             return _decode(image)
     except UnreadablePictureError:
         raise
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise TooLargePictureError("The picture has too many pixels; send a smaller one.") from error
     except UnidentifiedImageError as error:
         if heic:
             raise DamagedPictureError(_DAMAGED) from error
@@ -157,25 +154,29 @@ def _to_rgb(image: Image.Image) -> npt.NDArray[np.uint8]:
         grey = np.clip(wide * (255.0 / 65535.0), 0, 255).astype(np.uint8)
         return np.repeat(grey[..., np.newaxis], 3, axis=2)
     if image.has_transparency_data:
-        return _flatten(np.asarray(image.convert("RGBA")))
+        return _flatten(np.asarray(image.convert("RGBA").convert("RGBa")))
     return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))  # converting copies all the same
 
 
-def _flatten(rgba: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """Lays uint8 [height, width, 4] on one colour: that of the opaque part where it is most of the picture
-    (rounded corners), else black under light strokes and white under dark ones (a drawing on nothing)."""
-    rgba = _reduce(rgba)
-    alpha = rgba[..., 3]
-    colours = rgba[..., :3]
-    visible = colours[alpha > 127]
-    if alpha.min() == 255 or not len(visible):
-        return colours if len(visible) else np.full_like(colours, 255)
-    if len(visible) > alpha.size // 2:
+def _flatten(weighted: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Lays a picture on one colour: that of the opaque part where it is most of the picture (rounded corners), else
+    black under light strokes and white under dark ones (a drawing on nothing).
+
+    Args:
+        weighted: uint8 [height, width, 4], each colour times its opacity, and the opacity: what nothing is coloured
+            with does not count when pixels are averaged.
+    """
+    reduced = _reduce(weighted)
+    colours, share = reduced[..., :3], reduced[..., 3:].astype(np.float32) / 255
+    opaque = share[..., 0] > 0.5
+    visible = colours[opaque] / share[opaque]
+    if not len(visible):
+        return np.full_like(colours, 255)
+    if len(visible) > opaque.size // 2:
         ground = np.median(visible, axis=0)
     else:
         ground = np.full(3, 0.0 if visible.mean() > 127 else 255.0)
-    share = alpha[..., np.newaxis].astype(np.float32) / 255
-    return np.asarray(np.rint(colours * share + ground.astype(np.float32) * (1 - share)), np.uint8)
+    return np.asarray(np.rint(colours + ground.astype(np.float32) * (1 - share)), np.uint8)
 
 
 def _reduce(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:

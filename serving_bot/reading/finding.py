@@ -17,8 +17,11 @@ SMALL_SIDE = 160
 MIN_HEIGHT = 0.3
 """Least longer side of a digit as a share of the longest one in the picture; smaller things are specks."""
 
-MAX_PIECES = 80
-"""More separate pieces of ink than this are texture and not writing."""
+MAX_DIGITS = 100
+"""More digits than this are not read, which keeps the time and the answer short."""
+
+MAX_PIECES = 160
+"""More separate pieces of ink than this are not looked at: that many digits, some of them in several pieces."""
 
 Plane = npt.NDArray[np.float32]
 
@@ -71,6 +74,10 @@ class Found:
     ink: Plane
 
 
+class TooManyDigitsError(Exception):
+    """There are more than `MAX_DIGITS` or `MAX_PIECES`: a long table, or a texture."""
+
+
 def find(pixels: Pixels) -> list[Found]:
     """Finds what may be digits in an RGB picture.
 
@@ -79,6 +86,9 @@ def find(pixels: Pixels) -> list[Found]:
 
     Returns:
         One entry per digit in reading order: lines from the top, each from left to right. Empty where there is no ink.
+
+    Raises:
+        TooManyDigitsError: there is more than is read.
     """
     zoom = -(-SMALL_SIDE // min(pixels.shape[:2])) if min(pixels.shape[:2]) < SMALL_SIDE else 1
     if zoom > 1:
@@ -93,6 +103,8 @@ def find(pixels: Pixels) -> list[Found]:
         mask = drop_rules(mask, contrast, faint)
     labels, groups = _strokes(mask, contrast, strong)
     groups = _join(groups)
+    if len(groups) > MAX_DIGITS:
+        raise TooManyDigitsError
     return [_cut(contrast, labels, group, strong, zoom) for group in _reading_order(groups)]
 
 
@@ -111,7 +123,9 @@ def _strokes(mask: Mask, contrast: Mask, strong: float) -> tuple[npt.NDArray[np.
         return labels, []
     longest = max(boxes[index].side for index in kept)
     kept = [index for index in kept if boxes[index].side >= 0.15 * longest]
-    return labels, [(boxes[index], [index]) for index in kept] if len(kept) <= MAX_PIECES else []
+    if len(kept) > MAX_PIECES:
+        raise TooManyDigitsError
+    return labels, [(boxes[index], [index]) for index in kept]
 
 
 def _lies_along_border(labels: npt.NDArray[np.int32], index: int, box: Box) -> bool:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from models.normalising import variants
 from serving_bot.reading.decoding import Picture, decode
-from serving_bot.reading.finding import Box, find
+from serving_bot.reading.finding import MAX_DIGITS, Box, TooManyDigitsError, find
 
 SURE = 0.3
 """Least calibrated probability at which an answer is given; chosen with benchmarks/reader.py
@@ -54,10 +54,12 @@ class Reading:
     Attributes:
         digits: in reading order; empty where nothing was found.
         picture: what was searched, upright and at working size.
+        too_many: whether nothing was read because there are too many digits, or marks that may be digits.
     """
 
     digits: tuple[Digit, ...]
     picture: Picture
+    too_many: bool = False
 
     @property
     def text(self) -> str:
@@ -69,10 +71,17 @@ class Reading:
         """Whether something was found and every digit of it is sure."""
         return bool(self.digits) and all(digit.sure for digit in self.digits)
 
+    @property
+    def problem(self) -> str | None:
+        """Which limit kept the picture from being read, and what to do; None if none did."""
+        if not self.too_many:
+            return None
+        return f"more than {MAX_DIGITS} digits or other marks were found; send a part of the picture"
+
     def describe(self) -> str:
-        """The answer in one line: "2026 (99.1%)", "not sure: perhaps 5 (48.0%)" or "nothing found"."""
+        """The answer in one line: "2026 (99.1%)", "not sure: perhaps 5 (48.0%)", "nothing found", or why not."""
         if not self.digits:
-            return "nothing found"
+            return f"nothing read: {self.problem}" if self.problem else "nothing found"
         weakest = min(digit.probability for digit in self.digits)
         return f"{self.text} ({weakest:.1%})" if self.sure else f"not sure: perhaps {self.text} ({weakest:.1%})"
 
@@ -81,6 +90,7 @@ class Reading:
         return {
             "text": self.text,
             "sure": self.sure,
+            "problem": self.problem,
             "digits": [
                 {
                     "digit": digit.digit,
@@ -119,7 +129,10 @@ class Reader:
             subclasses say why.
         """
         picture = decode(data)
-        found = find(picture.pixels)
+        try:
+            found = find(picture.pixels)
+        except TooManyDigitsError:
+            return Reading((), picture, too_many=True)
         if not found:
             return Reading((), picture)
         images = np.stack([variants(one.ink) for one in found])

@@ -31,6 +31,7 @@ from telegram.ext import (
 
 from serving_bot.reading.annotation import annotate
 from serving_bot.reading.decoding import TooLargePictureError, UnreadablePictureError
+from serving_bot.reading.finding import MAX_DIGITS
 from serving_bot.reading.reader import Digit, Reading
 from serving_bot.telegram.context import BotContext
 from serving_bot.telegram.texts import Texts
@@ -395,7 +396,8 @@ def tell(reading: Reading, texts: Texts) -> tuple[str, str]:
     digits = reading.digits
     sure = [digit for digit in digits if digit.sure]
     if not digits:
-        return texts("nothing-found"), "nothing"
+        key = "too-many-digits" if reading.too_many else "nothing-found"
+        return texts(key, limit=MAX_DIGITS), "nothing"
     if len(digits) == 1:
         digit = digits[0]
         if digit.sure:

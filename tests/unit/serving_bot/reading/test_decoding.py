@@ -78,6 +78,19 @@ def test_strokes_on_nothing_stand_out(stroke: tuple[int, int, int], ground: int)
     assert decoded[20, 20].tolist() == list(stroke)
 
 
+@pytest.mark.parametrize(("stroke", "nothing"), [(255, 0), (0, 0), (0, 255), (255, 255)])
+@pytest.mark.parametrize("side", [640, 1280])
+def test_half_a_pixel_of_ink_is_half_as_strong(stroke: int, nothing: int, side: int) -> None:
+    """Soft edges have the level that a picture reduced on its ground would have, whatever colour the nothing has."""
+    pixels = np.full((side, side, 4), (*[nothing] * 3, 0), np.uint8)
+    pixels[100:540, 101:103] = (*[stroke] * 3, 255)
+    if side == 640:
+        pixels[100:540, [100, 103]] = (*[stroke] * 3, 128)
+    decoded = decode(save(Image.fromarray(pixels), "PNG")).pixels[150]
+    column = 50 if side == 1280 else 100
+    assert decoded[column].tolist() == [pytest.approx(127.5, abs=1)] * 3
+
+
 def test_transparent_corners_take_the_colour_of_the_rest() -> None:
     pixels = np.full((40, 40, 4), 255, np.uint8)
     pixels[:4, :4] = 0
@@ -112,6 +125,15 @@ def png_header(width: int, height: int) -> bytes:
 def test_too_many_pixels_are_refused_by_the_header(side: int) -> None:
     with pytest.raises(TooLargePictureError, match="pixels"):
         decode(png_header(side, side))
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_baseline_jpeg_may_have_as_many_pixels_as_documented() -> None:
+    """Pillow's own limit is 89.5 million; here 106."""
+    picture = decode(save(Image.new("L", (10_300, 10_300), 255), "JPEG"))
+    assert picture.pixels.shape == (640, 640, 3)
+    with pytest.raises(TooLargePictureError, match="110"):
+        decode(save(Image.new("L", (10_600, 10_600), 255), "JPEG"))
 
 
 def test_a_progressive_jpeg_has_the_lower_limit(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from benchmarks import paper
 from serving_bot.reading.decoding import decode
-from serving_bot.reading.finding import Box, find
+from serving_bot.reading.finding import Box, TooManyDigitsError, find
 
 Images = npt.NDArray[np.uint8]
 
@@ -114,9 +114,24 @@ def test_nothing_on_an_empty_sheet(colour: int) -> None:
     assert find(sheet(colour)) == []
 
 
-def test_nothing_in_noise() -> None:
+def test_noise_is_an_error() -> None:
     rng = np.random.default_rng(0)
-    assert find(rng.integers(0, 256, (300, 400, 3)).astype(np.uint8)) == []
+    with pytest.raises(TooManyDigitsError):
+        find(rng.integers(0, 256, (300, 400, 3)).astype(np.uint8))
+
+
+def table(digits: int) -> Images:
+    """Rows of ten 7s, as large as fits."""
+    pixels = sheet(height=60 + 50 * (-(-digits // 10)), width=640)
+    for place in range(digits):
+        write(pixels, "7", 40 + 58 * (place % 10), 60 + 50 * (place // 10), scale=1.2)
+    return pixels
+
+
+def test_a_hundred_digits_are_found_and_more_are_an_error() -> None:
+    assert len(find(table(100))) == 100
+    with pytest.raises(TooManyDigitsError):
+        find(table(101))
 
 
 def test_table_edge_is_no_digit() -> None:

@@ -1,10 +1,12 @@
 from typing import Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
 
 from benchmarks import paper
+from serving_bot.reading.annotation import annotate
 from serving_bot.reading.decoding import UnknownFormatError
 from serving_bot.reading.reader import SURE, Model, Reader
 
@@ -52,6 +54,20 @@ def test_nothing_found(nearest_images: Model) -> None:
     assert reading.digits == ()
     assert not reading.sure
     assert reading.describe() == "nothing found"
+    assert reading.as_json()["problem"] is None
+
+
+def test_too_many_digits_are_said_and_not_nothing(nearest_images: Model) -> None:
+    pixels = np.full((640, 640), 235, np.uint8)
+    for place in range(121):
+        cv2.circle(pixels, (30 + 58 * (place % 11), 30 + 58 * (place // 11)), 15, 30, 4)
+    reading = Reader(nearest_images).read(cv2.imencode(".png", pixels)[1].tobytes())
+    assert reading.digits == ()
+    assert not reading.sure
+    assert reading.describe() == f"nothing read: {reading.problem}"
+    assert reading.problem == "more than 100 digits or other marks were found; send a part of the picture"
+    assert reading.as_json()["problem"] == reading.problem
+    assert annotate(reading).startswith(b"\x89PNG")
 
 
 class Fixed:

@@ -40,6 +40,12 @@ def test_what_is_said_of_a_reading(digits, text, outcome):
     assert said_outcome == outcome
 
 
+def test_too_many_digits_are_said():
+    said, outcome = tell(Reading((), picture=None, too_many=True), Texts("en"))
+    assert said == "There are more than 100 digits or other marks in this picture. Send a part of it, please."
+    assert outcome == "nothing"
+
+
 def test_a_caption_fits_whatever_was_found():
     text = caption("Title", reading(*[(3, 0.5, True)] * 200), Texts("ru"))
     assert text.startswith("Title\n1. 3 (50,0")
