@@ -8,6 +8,7 @@ import time
 from datetime import datetime, timezone
 from typing import Any
 
+import tensorflow as tf
 from absl import logging
 from tfx import types
 from tfx.components.pusher import executor as tfx_pusher
@@ -17,10 +18,12 @@ from tfx.types import artifact_utils, component_spec, standard_artifacts
 from tfx.utils import io_utils
 
 from components.evaluation.result import read_evaluation
-from models.export.layout import CARD_FILE
+from models.export.layout import CARD_FILE, MODEL_FILE, is_as_exported
+from serving_bot.versions.folder import COMPLETE_MARK, PushFolderError, locked
 
-_MODEL = "saved_model.pb"
-"""Copied last: a version without it is not complete, for TF Serving as for the bot."""
+
+class PushError(Exception):
+    """Nothing could be pushed; the message is a sentence for the person who started the run."""
 
 
 class Executor(tfx_pusher.Executor):  # type: ignore[misc]
@@ -32,38 +35,48 @@ class Executor(tfx_pusher.Executor):  # type: ignore[misc]
         output_dict: dict[str, list[Any]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Pushes unless a blessing is missing, or this very export already lies complete in the folder.
+        """Pushes unless a blessing is missing, or this very export already lies undamaged in the folder.
 
-        Versions are seconds since 1970, or one more than the greatest version where the clock is behind it. The folder
-        is claimed by making it, so that two pushers cannot share one.
+        Versions are seconds since 1970, or one more than the greatest version where the clock is behind it. A local
+        folder is locked meanwhile.
+
+        Raises:
+            PushError: the folder cannot be written, or the export itself is damaged.
         """
         pushed = artifact_utils.get_single_instance(output_dict["pushed_model"])
         if not self.CheckBlessing(input_dict):
             self._MarkNotPushed(pushed)
             return
         export = self.GetModelPath(input_dict)
-        card = _read_card(export)
         push_dir = exec_properties["push_dir"]
-        version = find_version(push_dir, card["export_id"])
-        if version is None:
-            version = claim_version(push_dir)
-            run_id = exec_properties.get("run_id") or self._context.pipeline_run_id
-            card.update(self._card_facts(card, input_dict), run_id=run_id, version=version)
-            destination = os.path.join(push_dir, str(version))
-            io_utils.copy_dir(export, destination, deny_regex_patterns=[r"saved_model\.pb", r"card\.json"])
-            text = json.dumps(card, indent=2, ensure_ascii=False) + "\n"
-            io_utils.write_string_file(os.path.join(destination, CARD_FILE), text)
-            io_utils.copy_file(os.path.join(export, _MODEL), os.path.join(destination, _MODEL))
-            logging.info("Pushed %s to %s.", export, destination)
+        run_id = exec_properties.get("run_id") or self._context.pipeline_run_id
+        try:
+            fileio.makedirs(push_dir)
+            with locked(push_dir):
+                version, damaged = find_version(push_dir, export)
+                if version is None:
+                    facts = {"run_id": run_id, **({"replaces": damaged} if damaged else {})}
+                    version = _copy(export, push_dir, {**self._card_facts(export, input_dict), **facts})
+        except PushFolderError as error:  # ("from None": of a chain of errors a run shows the first)
+            raise PushError(f"Nothing was pushed. {error}") from None
+        except tf.errors.OpError as error:  # what TFX's file access raises
+            raise PushError(f"Nothing was pushed to {push_dir}: {error.message}.") from None
+        except OSError as error:
+            where = error.filename or push_dir
+            raise PushError(f"Nothing was pushed to {push_dir}: {error.strerror or error} ({where}).") from None
         self._MarkPushed(pushed, os.path.join(push_dir, str(version)), str(version))
         # What was pushed is kept with the run too, whatever becomes of the push folder.
         io_utils.copy_dir(os.path.join(push_dir, str(version)), pushed.uri)
 
-    def _card_facts(self, card: dict[str, Any], input_dict: dict[str, list[Any]]) -> dict[str, Any]:
-        """What is known of the export only now: data and evaluation."""
+    def _card_facts(self, export: str, input_dict: dict[str, list[Any]]) -> dict[str, Any]:
+        """The export's card, with what is known only now: data and evaluation."""
+        card = _read_card(export)
+        if is_as_exported(card, _read(os.path.join(export, MODEL_FILE))) is False:
+            raise PushError(f"{export} was damaged after the training: {MODEL_FILE} is not the one on its card.")
         examples = artifact_utils.get_single_instance(input_dict["examples"])
         evaluation = read_evaluation(artifact_utils.get_single_uri(input_dict["evaluation"]))
         return {
+            **card,
             "data": {
                 "source": examples.get_string_custom_property("source"),
                 "fingerprint": examples.get_string_custom_property("input_fingerprint"),
@@ -80,22 +93,60 @@ class Executor(tfx_pusher.Executor):  # type: ignore[misc]
         }
 
 
-def find_version(push_dir: str, export_id: str) -> int | None:
-    """The greatest complete version of this export, None where there is none."""
+def find_version(push_dir: str, export: str) -> tuple[int | None, int | None]:
+    """The greatest version that is an undamaged copy of an export, and the greatest that is a damaged one.
+
+    None stands for none. Copies that were cut short, which nothing serves, are passed over.
+    """
+    export_id = _read_card(export)["export_id"]
+    damaged = None
     for version in sorted(_versions(push_dir), reverse=True):
         folder = os.path.join(push_dir, str(version))
-        if not (fileio.exists(os.path.join(folder, _MODEL)) and fileio.exists(os.path.join(folder, CARD_FILE))):
+        if not (fileio.exists(os.path.join(folder, COMPLETE_MARK)) and fileio.exists(os.path.join(folder, CARD_FILE))):
             continue
         try:
-            if _read_card(folder).get("export_id") == export_id:
-                return version
+            card = _read_card(folder)
+            if card.get("export_id") != export_id:
+                continue
         except (ValueError, AttributeError):
             logging.warning("%s has a damaged card; it is passed over.", folder)
-    return None
+            continue
+        if _is_whole(folder, card, export):
+            return version, damaged
+        logging.warning("%s is a damaged copy of %s; it is pushed anew.", folder, export)
+        damaged = damaged or version
+    return None, damaged
+
+
+def _is_whole(folder: str, card: dict[str, Any], export: str) -> bool:
+    """Whether a pushed version has every file of its export, byte by byte; its card says more than the export's."""
+    for parent, _, names in fileio.walk(export):
+        for name in names:
+            path = os.path.join(parent, name)
+            inside = os.path.relpath(path, export)
+            copy = os.path.join(folder, inside)
+            if inside != CARD_FILE and not (fileio.exists(copy) and _read(copy) == _read(path)):
+                return False
+    return is_as_exported(card, _read(os.path.join(folder, MODEL_FILE))) is not False
+
+
+def _copy(export: str, push_dir: str, card: dict[str, Any]) -> int:
+    """Copies an export to a version of its own, which it returns; the mark of completeness comes last."""
+    version = claim_version(push_dir)
+    destination = os.path.join(push_dir, str(version))
+    io_utils.copy_dir(export, destination, deny_regex_patterns=[r"saved_model\.pb", r"card\.json"])
+    text = json.dumps({**card, "version": version}, indent=2, ensure_ascii=False) + "\n"
+    io_utils.write_string_file(os.path.join(destination, CARD_FILE), text)
+    io_utils.copy_file(os.path.join(export, COMPLETE_MARK), os.path.join(destination, COMPLETE_MARK))
+    logging.info("Pushed %s to %s.", export, destination)
+    return version
 
 
 def claim_version(push_dir: str) -> int:
-    """Makes the folder of a version that is greater than all others and returns the version."""
+    """Makes the folder of a version that is greater than all others and returns the version.
+
+    Making the folder claims the version, also where the folder is not locked.
+    """
     fileio.makedirs(push_dir)
     while True:
         version = max([int(time.time()), *(existing + 1 for existing in _versions(push_dir))])
@@ -116,9 +167,14 @@ def _versions(push_dir: str) -> list[int]:
     return [int(name) for name in names if name.isascii() and name.isdigit()]
 
 
+def _read(path: str) -> bytes:
+    with fileio.open(path, "rb") as file:
+        content: bytes = file.read()
+    return content
+
+
 def _read_card(folder: str) -> dict[str, Any]:
-    with fileio.open(os.path.join(folder, CARD_FILE), "r") as file:
-        card: dict[str, Any] = json.loads(file.read())
+    card: dict[str, Any] = json.loads(_read(os.path.join(folder, CARD_FILE)))
     return card
 
 

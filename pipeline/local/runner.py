@@ -20,6 +20,7 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from tempfile import TemporaryFile
 from types import TracebackType
 from typing import IO, Any, Protocol
 
@@ -128,9 +129,11 @@ def follow(
     try:
         log_path.parent.mkdir(parents=True, exist_ok=True)
         (config.state_folder / LOCK_FILE).touch()
+        TemporaryFile(dir=folder).close()
         option, folder = "--push-dir", config.push_dir
         if config.thresholds and "://" not in folder:
             Path(folder).mkdir(parents=True, exist_ok=True)
+            TemporaryFile(dir=folder).close()  # a run that takes minutes should not end at a read-only folder
     except OSError as error:
         problem = f"{folder} cannot be used ({error.strerror}). Put that right, or choose another {option}."
         console.out(problem, style="red", highlight=False)

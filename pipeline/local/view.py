@@ -200,9 +200,12 @@ def describe_summary(summary: dict[str, Any], config: PipelineConfig) -> Rendera
 
 
 def _describe_push(summary: dict[str, Any]) -> str:
-    run_id = read_card(Version(int(summary["version"]), summary["path"])).get("run_id")
-    since = f" (since run {run_id})" if run_id not in (None, summary["run_id"]) else ""
-    return f"version {summary['version']}, {summary['path']}{since}"
+    card = read_card(Version(int(summary["version"]), summary["path"]))
+    run_id, damaged = card.get("run_id"), card.get("replaces")
+    note = f" (since run {run_id})" if run_id not in (None, summary["run_id"]) else ""
+    if damaged and not note:
+        note = f" (pushed anew: version {damaged} of the same model is damaged)"
+    return f"version {summary['version']}, {summary['path']}{note}"
 
 
 def _describe_live(summary: dict[str, Any], config: PipelineConfig) -> str:

@@ -1,15 +1,18 @@
 """VersionedPusher's executor on a real export, with real blessings."""
 
 import json
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
 import pytest
 from tfx.dsl.components.base.base_executor import BaseExecutor
 from tfx.types import standard_artifacts as artifacts
+from tfx.utils import json_utils
 
 from components import versioned_pusher
-from components.versioned_pusher import Executor, claim_version
+from components.versioned_pusher import Executor, PushError, claim_version
 from serving_bot.reading.classifier import Classifier
 
 
@@ -33,6 +36,7 @@ def push(tiny_run, tmp_path):
         Executor(context).Do(inputs, {"pushed_model": [pushed]}, {"push_dir": str(push_dir)})
         return pushed
 
+    push.inputs = inputs
     return push
 
 
@@ -61,10 +65,94 @@ def test_a_blessed_export_becomes_a_version_that_the_bot_can_load(push, tmp_path
     )
 
 
+def cut(file):
+    file.write_bytes(file.read_bytes()[:-20])
+
+
 def test_the_same_export_is_pushed_once(push, tmp_path):
     first, second = push(tmp_path / "to"), push(tmp_path / "to")
     assert len(complete(tmp_path / "to")) == 1
     assert first.get_string_custom_property("pushed_version") == second.get_string_custom_property("pushed_version")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda folder: cut(folder / "assets.extra" / "model.tflite"),
+        lambda folder: cut(folder / "saved_model.pb"),
+        lambda folder: cut(next(folder.glob("variables/*data*"))),
+        lambda folder: (folder / "fingerprint.pb").unlink(),
+    ],
+    ids=["flatbuffer", "graph", "weights", "fingerprint"],
+)
+def test_a_damaged_version_is_pushed_anew_beside_it(push, tmp_path, damage):
+    push(tmp_path / "to")
+    (first,) = complete(tmp_path / "to")
+    damage(tmp_path / "to" / str(first))
+    pushed = push(tmp_path / "to")
+    assert complete(tmp_path / "to")[0] == first
+    newer = complete(tmp_path / "to")[-1]
+    assert newer > first
+    assert pushed.get_string_custom_property("pushed_version") == str(newer)
+    assert Classifier.load(str(tmp_path / "to" / str(newer))).card["replaces"] == first
+    push(tmp_path / "to")
+    assert complete(tmp_path / "to") == [first, newer]
+
+
+def test_a_damaged_export_is_not_pushed(push, tiny_run, tmp_path):
+    flatbuffer = (
+        Path(tiny_run.artifact("Trainer", "model", artifacts.Model).uri) / "Format-Serving/assets.extra/model.tflite"
+    )
+    content = flatbuffer.read_bytes()
+    cut(flatbuffer)
+    try:
+        with pytest.raises(PushError, match="was damaged after the training"):
+            push(tmp_path / "to")
+    finally:
+        flatbuffer.write_bytes(content)
+    assert complete(tmp_path / "to") == []
+
+
+def test_a_read_only_folder_is_one_sentence(push, tmp_path, monkeypatch):
+    def refuse(folder):
+        raise PermissionError(13, "Permission denied", folder)
+
+    monkeypatch.setattr(versioned_pusher.os, "mkdir", refuse)
+    with pytest.raises(PushError, match=r"^Nothing was pushed to .*/to: Permission denied \(.*/to/[0-9]+\)\.$"):
+        push(tmp_path / "to")
+
+
+CHILD = """
+import sys
+from tfx.dsl.components.base.base_executor import BaseExecutor
+from tfx.types import standard_artifacts
+from tfx.utils import json_utils
+from components.versioned_pusher import Executor
+inputs, push_dir, uri = json_utils.loads(sys.stdin.read())
+pushed = standard_artifacts.PushedModel()
+pushed.uri = uri
+Executor(BaseExecutor.Context(pipeline_run_id=uri)).Do(inputs, {"pushed_model": [pushed]}, {"push_dir": push_dir})
+"""
+
+
+def test_runs_at_once_push_one_export_once(push, tmp_path):
+    """Real processes: the second waits for the first and finds what it has pushed."""
+    running = []
+    for name in ("one", "two"):
+        child = subprocess.Popen([sys.executable, "-c", CHILD], stdin=subprocess.PIPE, cwd=Path(__file__).parents[2])
+        child.stdin.write(json_utils.dumps([push.inputs, str(tmp_path / "to"), str(tmp_path / name)]).encode())
+        child.stdin.close()
+        running.append(child)
+    assert [child.wait(timeout=300) for child in running] == [0, 0]
+    (version,) = complete(tmp_path / "to")
+    cards = {(tmp_path / name / "assets.extra/card.json").read_text() for name in ("one", "two")}
+    assert [json.loads(card)["version"] for card in cards] == [version]
+
+
+def test_a_folder_that_cannot_be_written_is_one_sentence(push, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(PushError, match=r"^Nothing was pushed to .*file/models: .* is not a directory\.$"):
+        push(tmp_path / "file" / "models")
 
 
 def test_a_deleted_version_is_pushed_again(push, tmp_path):

@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import re
 import signal
 import sqlite3
 import sys
@@ -225,6 +226,15 @@ def test_a_push_folder_that_cannot_be_used_is_said_before_the_work(run, config):
 
     assert status == 1
     assert screen == f"{config.push_dir} cannot be used (File exists). Put that right, or choose another --push-dir.\n"
+
+
+@pytest.mark.parametrize("option", ["root", "push_dir"])
+def test_a_read_only_folder_is_said_before_anything_is_done(run, config, option):
+    """/dev/fd is a folder in which not even root can make a file."""
+    status, screen = run("raise SystemExit('started')", config=replace(config, **{option: "/dev/fd"}))
+    assert status == 1
+    flag = f"--{option.replace('_', '-')}"
+    assert re.fullmatch(rf"/dev/fd cannot be used \([\w -]+\)\. Put that right, or choose another {flag}\.\n", screen)
 
 
 def test_another_programs_database_is_left_alone_and_said_before_the_work(run, config):

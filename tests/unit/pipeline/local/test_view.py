@@ -1,5 +1,6 @@
 import io
 import itertools
+import json
 from dataclasses import replace
 
 import pytest
@@ -280,6 +281,13 @@ def test_a_run_says_that_a_pinned_version_is_live(repeated, tmp_path):
     (tmp_path / "pin").write_text("7")
     assert "asks for version 7" in repeated()["Live"]
     assert repeated()["Live"].startswith("version 1763800100 (Ten templates). ")
+
+
+def test_a_run_says_that_it_pushed_anew_what_was_damaged(repeated, tmp_path):
+    card = tmp_path / "1763800100" / "assets.extra/card.json"
+    card.write_text(json.dumps({**json.loads(card.read_text()), "replaces": 1763800000}))
+    newer = repeated(version="1763800100", path=str(tmp_path / "1763800100"), run_id="run-1763800100")
+    assert newer["Pushed"].endswith("1763800100 (pushed anew: version 1763800000 of the same model is damaged)")
 
 
 def test_a_refused_run_says_what_stays_live(repeated):
