@@ -2,6 +2,7 @@
 
     python -m benchmarks.pipeline accuracy    # MyModel 3 and 10 epochs, LeNet 10 epochs, three seeds each
     python -m benchmarks.pipeline speed       # training in the pipeline against bare model.fit, alternating
+    python -m benchmarks.pipeline bare        # `digits run` against a plain Keras script, alternating
     python -m benchmarks.pipeline cost        # a first run and the same again: time and memory
 
 Ratios are taken within one run, because timings are noisy. Everything is made in a temporary folder.
@@ -18,6 +19,7 @@ import tempfile
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import psutil
 import typer
@@ -80,6 +82,51 @@ def cost(repeats: int = 1) -> None:
 
 
 @app.command()
+def bare(rounds: int = 3, until: float = 0.9925) -> None:
+    """`digits run` ÷ benchmarks/keras_script.py: 3 epochs of MyModel each, and the time to a test accuracy."""
+    table = Table("round", "what", "script", "digits run", "ratio")
+    ratios: dict[str, list[float]] = {}
+    with tempfile.TemporaryDirectory() as temporary:
+        data = Path(temporary, "data")
+        fetch = [sys.executable, "-m", "pipeline.cli", "data", "--dest", str(data)]
+        subprocess.run(fetch, check=True, stdout=subprocess.DEVNULL)
+        for number in range(1, rounds + 1):
+            script = _script(data, number)
+            ours = _fresh_run(data, 3, number)
+            reached = _script(data, number, until)
+            epochs = 1
+            while (first := _fresh_run(data, epochs, number))["accuracy"] < until:
+                epochs += 1  # each from an empty folder: what a user waits for who knows how many epochs it takes
+            for what, one, other in (("3 epochs", script, ours), (f"to {until:.2%}", reached, first)):
+                ratios.setdefault(what, []).append(other["seconds"] / one["seconds"])
+                shown = [f"{r['seconds']:.0f} s, {r['epochs']} epochs, {r['accuracy']:.2%}" for r in (one, other)]
+                table.add_row(str(number), what, *shown, f"{ratios[what][-1]:.2f}")
+    console.print(table)
+    for what, found in ratios.items():
+        console.print(f"{what}: median ratio {statistics.median(found):.2f} of {rounds} rounds")
+
+
+def _script(data: Path, seed: int, until: float | None = None) -> dict[str, float]:
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "benchmarks.keras_script", str(data), folder, f"--seed={seed}"]
+        start = time.monotonic()
+        done = subprocess.run(
+            [*command, *([f"--until={until}"] if until else [])],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            check=True,
+        )
+        return {**json.loads(done.stdout.splitlines()[-1]), "seconds": time.monotonic() - start}
+
+
+def _fresh_run(data: Path, epochs: int, seed: int) -> dict[str, float]:
+    with tempfile.TemporaryDirectory() as folder:
+        run = _run(Path(folder), "my_model", epochs, seed, f"--data={data}")
+    return {"accuracy": run["card"]["metrics"]["test_accuracy"], "epochs": epochs, "seconds": run["seconds"]}
+
+
+@app.command()
 def speed(rounds: int = 3, model: str = "my_model") -> None:
     """Training images/s in the pipeline, with augmentation, ÷ bare `model.fit` on arrays in memory, without."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -122,11 +169,11 @@ def _random_split(size: int):  # type: ignore[no-untyped-def]
     return Split(tf.constant(rng.random((size, 32, 32, 1), np.float32)), tf.constant(rng.integers(0, 10, size)))
 
 
-def _run(folder: Path, model: str, epochs: int, seed: int) -> dict[str, object]:
+def _run(folder: Path, model: str, epochs: int, seed: int, *options: str) -> dict[str, Any]:
     """Calls `digits run`, nothing demanded; its card, output, wall-clock seconds and peak memory over its processes."""
     command = [sys.executable, "-m", "pipeline.cli", "run", f"--model={model}", f"--epochs={epochs}", f"--seed={seed}"]
     command += ["--baseline=none", "--min-accuracy=0", "--min-digit-accuracy=0"]
-    command += [f"--root={folder / 'runs'}", f"--push-dir={folder / 'serving_model'}"]
+    command += [f"--root={folder / 'runs'}", f"--push-dir={folder / 'serving_model'}", *options]
     start = time.monotonic()
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
         peak = _Peak(running.pid)
