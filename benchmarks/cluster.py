@@ -70,9 +70,9 @@ def _train(folder: Path, model: str, epochs: int, seed: int) -> None:
 
     from components.mnist_example_gen.executor import find_parts, read_batches  # noqa: PLC0415
     from models.preprocessing import preprocess_images  # noqa: PLC0415
+    from models.recipe import Training  # noqa: PLC0415
     from models.training.input_pipeline import Split  # noqa: PLC0415
     from models.training.run_fn import train_model  # noqa: PLC0415
-    from pipeline.cli.options import training_parameters  # noqa: PLC0415
     from pipeline.data import mnist  # noqa: PLC0415
 
     with tempfile.TemporaryDirectory() as data:
@@ -81,9 +81,9 @@ def _train(folder: Path, model: str, epochs: int, seed: int) -> None:
         for name, part in find_parts(data, 2000).items():
             images, labels = (np.concatenate(arrays) for arrays in zip(*read_batches(part), strict=True))
             splits[name] = Split(preprocess_images(images[..., np.newaxis]), tf.constant(labels, tf.int64))
-    parameters = training_parameters(model, epochs, seed=seed)
+    training = Training.choose(model, {"epochs": epochs, "seed": seed})
     trained, _ = train_model(
-        parameters,
+        training,
         splits["train"],
         splits["eval"],
         str(folder / "checkpoint"),

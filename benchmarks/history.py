@@ -84,8 +84,14 @@ FIGURES = {
     "failures": [],
 }
 THRESHOLDS = [
-    {"threshold": {"value_threshold": {"lower_bound": 0.969999}, "change_threshold": {"absolute": -0.002001}}},
-    {"threshold": {"value_threshold": {"lower_bound": 0.899999}}},
+    {
+        "slicing_specs": [{}],
+        "threshold": {"value_threshold": {"lower_bound": 0.969999}, "change_threshold": {"absolute": -0.002001}},
+    },
+    {
+        "slicing_specs": [{"feature_keys": ["label"]}],
+        "threshold": {"value_threshold": {"lower_bound": 0.899999}},
+    },
 ]
 
 

@@ -132,15 +132,15 @@ def speed(rounds: int = 3, model: str = "my_model") -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     import keras  # noqa: PLC0415 (loads TensorFlow: only this command does)
 
+    from models.recipe import Training  # noqa: PLC0415
     from models.registry import ARCHITECTURES  # noqa: PLC0415
     from models.training.run_fn import train_model  # noqa: PLC0415
-    from pipeline.cli.options import training_parameters  # noqa: PLC0415
 
     train = _random_split(20_000)
     held_out = _random_split(500)
-    recipe = ARCHITECTURES[model]
-    parameters = training_parameters(model, epochs=3)
-    bare = recipe.build()
+    training = Training.choose(model, {"epochs": 3})
+    recipe = training.recipe
+    bare = ARCHITECTURES[model].build()
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     bare.compile(optimizer="adam", loss=loss, metrics=["accuracy"], jit_compile=False)
     arrays = train.images.numpy(), train.labels.numpy()
@@ -148,7 +148,7 @@ def speed(rounds: int = 3, model: str = "my_model") -> None:
     ratios = []
     for _ in range(rounds):
         with tempfile.TemporaryDirectory() as folder:
-            _, facts = train_model(parameters, train, held_out, f"{folder}/checkpoint", f"{folder}/logs")
+            _, facts = train_model(training, train, held_out, f"{folder}/checkpoint", f"{folder}/logs")
         start = time.perf_counter()
         bare.fit(*arrays, batch_size=recipe.batch_size, verbose=0)
         bare_speed = train.size / (time.perf_counter() - start)

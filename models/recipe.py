@@ -4,52 +4,144 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from models.settings import Setting, SettingError, setting, settings_of
+
 PLATFORM_PREFIX = "ai_platform_"
-"""How TFX names what its Trainer for Vertex AI reads from the `custom_config`, beside the training's own parameters."""
+"""How TFX names what its Trainer for Vertex AI reads from the `custom_config`, beside the training's own settings."""
 
 
-@dataclass(frozen=True)
-class TrainingParameters:
-    """What decides the result of a training, beside the data; the Trainer's `custom_config`.
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """How a network is trained. Adding a setting: CONTRIBUTING.md."""
+
+    batch_size: int = setting(64, by_model={"lenet": 128}, minimum=1, label="Batch size", help="Images per step.")
+    learning_rate: float = setting(
+        3e-3, by_model={"lenet": 6e-3}, minimum=1e-9, label="Learning rate", help="Peak of the schedule, for AdamW."
+    )
+    augment: bool = setting(
+        False,
+        by_model={"my_model": True},
+        label="Augment",
+        help="Vary slant, size, place and stroke width of training images.",
+    )
+    outliers: int = setting(
+        0,
+        by_model={"my_model": 16},
+        minimum=0,
+        label="Outliers",
+        help="Non-digit images beside each batch, so that the network learns to abstain.",
+    )
+    drawn_digits: int = setting(
+        0,
+        by_model={"my_model": 4},
+        minimum=0,
+        label="Drawn digits",
+        help="Synthetic digits in forms that MNIST lacks, beside each batch.",
+    )
+    weight_decay: float = setting(
+        0.0,
+        by_model={"my_model": 0.1},
+        minimum=0,
+        label="Weight decay",
+        help="How much weights shrink at each step, times the learning rate.",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Execution:
+    """How a training is executed."""
+
+    memory_mib: int = setting(
+        1024,
+        minimum=1,
+        option="train-memory",
+        label="Training memory",
+        help="MiB for training images; more are streamed from disk and shuffled within a window of that size.",
+    )
+    mixed_precision: bool | None = setting(
+        None, decided="on GPUs", label="Mixed precision", help="Train in 16 bits where that is safe."
+    )
+    xla: bool | None = setting(None, decided="on one GPU", label="XLA", help="Compile the training step with XLA.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """What to train and how; the Trainer's `custom_config`.
 
     Attributes:
         model: a name in ARCHITECTURES.
         epochs: passes over the training split.
-        batch_size: images per step, over all devices.
-        learning_rate: peak of the schedule, for AdamW.
-        augment: whether training images are varied.
-        outliers: images that are no digits beside each full batch, of which the network learns to doubt.
-        drawn_digits: digits in forms that MNIST hardly has, drawn, beside each full batch.
-        weight_decay: by how much weights shrink at each step, times the learning rate.
-        seed: of weights, order and variation.
+        seed: of initial weights, order and augmentation.
+        recipe: how the network is trained.
+        execution: how the training is executed.
         source: fingerprint of the source code, so that TFX's cache sees an edit.
-        memory_mib: what training images may take; larger sets are streamed and shuffled within a window of that size.
-        mixed_precision: whether most of the network computes in 16 bits, None for yes where GPUs train.
-        xla: whether XLA compiles the network, None for yes where one GPU trains.
     """
 
     model: str
-    epochs: int
-    batch_size: int
-    learning_rate: float
-    augment: bool
-    outliers: int
-    drawn_digits: int
-    weight_decay: float
-    seed: int
-    source: str
-    memory_mib: int = 1024
-    mixed_precision: bool | None = None
-    xla: bool | None = None
+    epochs: int = setting(3, minimum=1, label="Epochs", help="Passes over the training images.")
+    seed: int = setting(1, minimum=0, label="Seed", help="Seed of initial weights, order and augmentation.")
+    recipe: Recipe = field(default_factory=Recipe)
+    execution: Execution = field(default_factory=Execution)
+    source: str = ""
 
     @classmethod
-    def from_custom_config(cls, values: Mapping[str, Any]) -> TrainingParameters:
-        """From a Trainer's `custom_config`, which may also hold what TFX's Trainer for Vertex AI reads."""
-        return cls(**{name: value for name, value in values.items() if not name.startswith(PLATFORM_PREFIX)})
+    def choose(cls, model: str, settings: Mapping[str, Any], source: str | None = None) -> Training:
+        """The training that some settings ask for; the network decides over those that are missing or None.
+
+        Args:
+            model: a name in ARCHITECTURES.
+            settings: values of TRAINING_SETTINGS, by name.
+            source: fingerprint of the source code; by default, of this one.
+
+        Raises:
+            SettingError: there is no such setting.
+        """
+        unknown = [name for name in settings if name not in TRAINING_SETTINGS]
+        if unknown:
+            raise SettingError(f"There is no setting {unknown[0]!r} in this release.")
+        values = {
+            name: known.default_for(model) if settings.get(name) is None else settings[name]
+            for name, known in TRAINING_SETTINGS.items()
+        }
+        recipe = Recipe(**{name: values.pop(name) for name in settings_of(Recipe)})
+        execution = Execution(**{name: values.pop(name) for name in settings_of(Execution)})
+        source = source_fingerprint() if source is None else source
+        return cls(model=model, recipe=recipe, execution=execution, source=source, **values)
+
+    def to_config(self) -> dict[str, Any]:
+        """All settings by name, model and source as JSON values: the card and ML Metadata hold them so."""
+        values = asdict(self)
+        recipe, execution, source = values.pop("recipe"), values.pop("execution"), values.pop("source")
+        return {**values, **recipe, **execution, "source": source}
+
+    @classmethod
+    def from_config(cls, values: Mapping[str, Any]) -> Training:
+        """From what `to_config` made; settings that an earlier release did not have get their defaults.
+
+        Args:
+            values: a Trainer's `custom_config`, which may also hold what TFX's Trainer for Vertex AI reads.
+
+        Raises:
+            SettingError: a setting is unknown, or there is no model.
+        """
+        settings = {name: value for name, value in values.items() if not name.startswith(PLATFORM_PREFIX)}
+        try:
+            model, source = settings.pop("model"), settings.pop("source")
+        except KeyError as error:
+            raise SettingError(f"The training has no {error}.") from error
+        return cls.choose(model, settings, source)
+
+
+TRAINING_SETTINGS: Mapping[str, Setting] = {
+    **settings_of(Training),
+    **settings_of(Recipe),
+    **settings_of(Execution),
+}
+"""Every setting of a training by name, in the order that people see."""
 
 
 def source_fingerprint() -> str:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from models.recipe import TrainingParameters
+from models.recipe import Training
+from models.settings import setting
 from pipeline.beam_options import local_beam_args
 
 PIPELINE_NAME = "digits"
@@ -25,23 +26,20 @@ LOCK_FILE = ".lock"
 
 SCHEMA_FILE = Path(__file__).with_name("schema.pbtxt")
 
-ROUNDING = 1e-6
-"""TFMA holds metrics as float32: a threshold met exactly must not fail on its last bit. One image of 10,000 is 1e-4."""
 
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Thresholds:
-    """What a model must reach on the split `test` to be blessed; shares of 1.
+    """What a model must reach on the split `test` to be blessed; shares of 1."""
 
-    Attributes:
-        min_accuracy: over all digits.
-        min_digit_accuracy: on each digit.
-        max_drop: how far the accuracy may lie below the baseline's.
-    """
-
-    min_accuracy: float = 0.97
-    min_digit_accuracy: float = 0.90
-    max_drop: float = 0.002
+    min_accuracy: float = setting(
+        0.97, minimum=0, maximum=1, label="Minimum accuracy", help="Minimum test accuracy to be blessed."
+    )
+    min_digit_accuracy: float = setting(
+        0.90, minimum=0, maximum=1, label="Minimum digit accuracy", help="Minimum test accuracy on each digit."
+    )
+    max_drop: float = setting(
+        0.002, minimum=0, maximum=1, label="Maximum drop", help="How far below the baseline test accuracy may lie."
+    )
 
 
 @dataclass(frozen=True)
@@ -65,7 +63,7 @@ class PipelineConfig:
     data: str
     root: str
     push_dir: str
-    training: TrainingParameters
+    training: Training
     thresholds: Thresholds | None = field(default_factory=Thresholds)
     baseline: Literal["latest", "none"] = "latest"
     eval_size: int = 2000
@@ -86,19 +84,17 @@ class PipelineConfig:
 
     def to_dict(self) -> dict[str, Any]:
         """As plain JSON values; `from_dict` is its inverse."""
-        return asdict(self)
+        import cattrs  # noqa: PLC0415 (the bot's environment lacks it)
+
+        values: dict[str, Any] = cattrs.unstructure(self)
+        return values
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> PipelineConfig:
         """From what `to_dict` made."""
-        return cls(
-            **{
-                **values,
-                "training": TrainingParameters(**values["training"]),
-                "thresholds": Thresholds(**values["thresholds"]) if values["thresholds"] else None,
-                "beam_args": tuple(values["beam_args"]),
-            }
-        )
+        import cattrs  # noqa: PLC0415
+
+        return cattrs.Converter(forbid_extra_keys=True).structure(values, cls)
 
 
 def state_folder(root: str) -> Path:

@@ -11,7 +11,8 @@ from tensorflow_model_analysis.proto.config_pb2 import Options, PerSliceMetricTh
 
 from components.evaluation.metrics import DigitMetrics
 from models.features import LABEL_KEY
-from pipeline.config import ROUNDING, Thresholds
+from pipeline.config import Thresholds
+from pipeline.thresholds import ROUNDING
 
 MAX_BATCH_SIZE = 128
 """The most examples that a model is given at once."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from typing import Any, Literal
 
 import tensorflow_data_validation as tfdv
@@ -84,7 +83,7 @@ def create_pipeline(
     )
     transform.add_upstream_node(anomaly_gate)
 
-    training = asdict(config.training) | (training_job or {})
+    training = config.training.to_config() | (training_job or {})
     trainer = _trainer_class(training_job)(
         examples=examples,
         transform_graph=transform.outputs["transform_graph"],

@@ -10,14 +10,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+from factories import NO_DEMANDS
 from ml_metadata.metadata_store import MetadataStore
 from rich.console import Console
 from tfx.orchestration.metadata import sqlite_metadata_connection_config
 from tfx.types import Artifact
 
 from components.mnist_example_gen.idx import IMAGES_MAGIC, LABELS_MAGIC, IdxReader
-from pipeline.cli.options import training_parameters
-from pipeline.config import PipelineConfig, Thresholds
+from models.recipe import Training
+from pipeline.config import PipelineConfig
 from pipeline.data import mnist
 
 # A shell that starts the tests in its background has SIGINT ignored; the programs that they start would inherit that.
@@ -114,7 +115,7 @@ def tiny_run(tmp_path_factory: pytest.TempPathFactory, tiny_mnist: Path) -> Tiny
         data=str(tiny_mnist),
         root=str(folder / "runs"),
         push_dir=str(folder / "serving_model"),
-        training=training_parameters("my_model", epochs=2),
-        thresholds=Thresholds(min_accuracy=0, min_digit_accuracy=0, max_drop=1),
+        training=Training.choose("my_model", {"epochs": 2}),
+        thresholds=NO_DEMANDS,
     )
     return TinyRun(config, run(config))

@@ -1,17 +1,10 @@
-"""The Trainer's entry point: builds, trains and exports a network. A killed training goes on from its last epoch."""
+"""The Trainer's entry point: builds, trains and exports a network. A killed training resumes after its last epoch."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import logging
-import os
-import statistics
-import tempfile
-import time
+import functools
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict
 from datetime import datetime, timezone
 from importlib.metadata import version
 from typing import Any
@@ -22,19 +15,17 @@ import tensorflow as tf
 import tensorflow_transform as tft
 from tfx.components.trainer.fn_args_utils import FnArgs
 from tfx.dsl.io import fileio
-from tfx.utils import io_utils
 
 from models.export.card import describe_layers, describe_machine
 from models.export.saved_model import LitertConverter, export_model, fit_temperature, git_revision
-from models.recipe import TrainingParameters
+from models.recipe import Training
 from models.registry import ARCHITECTURES
+from models.training.checkpoint import Stopwatch, epochs_done, open_state, state_folder
 from models.training.distribution import Distribution, join_devices
 from models.training.input_pipeline import Split, load_or_stream, load_split, training_batches
 from models.training.loss import DigitAccuracy, OutlierExposureLoss
+from models.training.progress import Progress, StopAtNaN
 from models.training.streaming import Stream
-
-PROGRESS_LOGGER = "digits.progress"
-"""Records of this logger carry a dict `progress`; the local runner shows them live."""
 
 _EVAL_BATCH = 500
 _WARM_UP = 0.2  # of all steps
@@ -47,23 +38,22 @@ def run_fn(fn_args: FnArgs) -> None:
     chief exports and keeps the state; the others return when the export is there.
     """
     distribution = join_devices()  # before anything else: TensorFlow joins a cluster only while it is fresh
-    parameters = TrainingParameters.from_custom_config(fn_args.custom_config)
+    training = Training.from_config(fn_args.custom_config)
     with ExitStack() as stack:
         converter = stack.enter_context(LitertConverter()) if distribution.is_chief else None
         transform_output = tft.TFTransformOutput(fn_args.transform_output)
-        train = load_or_stream(fn_args.train_files, transform_output, parameters.memory_mib * 2**20)
+        train = load_or_stream(fn_args.train_files, transform_output, training.execution.memory_mib * 2**20)
         evaluation = load_split(fn_args.eval_files, transform_output)
 
-        checkpoint = _checkpoint_folder(fn_args)
+        checkpoint = state_folder(fn_args)
         model, facts = train_model(
-            parameters, train, evaluation, checkpoint, fn_args.model_run_dir, distribution=distribution
+            training, train, evaluation, checkpoint, fn_args.model_run_dir, distribution=distribution
         )
         if converter is not None:
-            architecture = ARCHITECTURES[parameters.model]
+            architecture = ARCHITECTURES[training.model]
             card = {
-                "model": parameters.model,
                 "display_name": architecture.display_name,
-                **{key: value for key, value in asdict(parameters).items() if key != "model"},
+                **training.to_config(),
                 "parameters": model.count_params(),
                 "git_revision": git_revision(),
                 "machine": describe_machine(),
@@ -80,7 +70,7 @@ def run_fn(fn_args: FnArgs) -> None:
 
 
 def train_model(
-    parameters: TrainingParameters,
+    training: Training,
     train: Split | Stream,
     evaluation: Split,
     checkpoint: str,
@@ -94,7 +84,7 @@ def train_model(
     steps and then falls as a cosine to zero (Goyal et al., 2017; Loshchilov and Hutter, SGDR, 2017).
 
     Args:
-        parameters: what to train and how.
+        training: what to train and how.
         train: examples to learn from.
         evaluation: examples for the validation figures and the temperature.
         checkpoint: folder that holds the state after each epoch; training goes on from what is there.
@@ -105,135 +95,99 @@ def train_model(
     Returns:
         The float32 network on the default device, and facts for its card: metrics, temperature, speed, devices.
     """
+    recipe = training.recipe
     distribution = distribution or join_devices(devices)
-    keras.utils.set_random_seed(parameters.seed)
+    keras.utils.set_random_seed(training.seed)
     # One program draws whole batches, which Keras divides; of several each draws those of its own replicas.
     parts = 1 if distribution.share is None else distribution.replicas
-    batch_size = max(1, min(parameters.batch_size, train.size) // parts)
+    batch_size = max(1, min(recipe.batch_size, train.size) // parts)
     # (a batch that a small training set makes smaller has fewer images beside it)
     outliers, drawn_digits = (
-        number * batch_size // parameters.batch_size for number in (parameters.outliers, parameters.drawn_digits)
+        number * batch_size // recipe.batch_size for number in (recipe.outliers, recipe.drawn_digits)
     )
     steps = train.size // (batch_size * parts)
-    architecture = ARCHITECTURES[parameters.model]
-    with _precision_for(distribution, parameters.mixed_precision), distribution.strategy.scope():
+    architecture = ARCHITECTURES[training.model]
+    with _precision_for(distribution, training.execution.mixed_precision), distribution.strategy.scope():
         model = architecture.build()
-        schedule = keras.optimizers.schedules.CosineDecay(
-            initial_learning_rate=0.0,
-            warmup_target=parameters.learning_rate,
-            warmup_steps=int(_WARM_UP * steps * parameters.epochs),
-            decay_steps=steps * parameters.epochs - int(_WARM_UP * steps * parameters.epochs),
-        )
-        model.compile(
-            optimizer=_optimizer(schedule, parameters.weight_decay),
-            loss=OutlierExposureLoss(),
-            metrics=[DigitAccuracy()],
-            steps_per_execution=_steps_per_execution(steps) if distribution.replicas < 2 else 1,
-            jit_compile=_compiles(distribution, parameters.xla),
-        )
+        _compile(model, training, steps, distribution)
     distribution.prepare(model, evaluation.images[:1], evaluation.labels[:1])
-    validation = tf.data.Dataset.from_tensor_slices((evaluation.images, evaluation.labels)).batch(_EVAL_BATCH)
-    progress = _Progress(parameters.epochs, steps, (batch_size + outliers + drawn_digits) * parts)
-    callbacks = [progress]
-    with _state_of(checkpoint, distribution) as state:
-        first_epoch = _epochs_done(state)
-        callbacks.insert(0, keras.callbacks.BackupAndRestore(state, delete_checkpoint=False))
-        if distribution.is_chief:
-            callbacks.insert(1, keras.callbacks.TensorBoard(log_dir, write_graph=False))
-        start = time.monotonic()
+    progress = Progress(training.epochs, steps, (batch_size + outliers + drawn_digits) * parts)
+    with open_state(checkpoint, distribution) as state:
+        batches = functools.partial(
+            training_batches,
+            train,
+            batch_size,
+            training.epochs,
+            training.seed,
+            varied=recipe.augment,
+            outliers=outliers,
+            drawn_digits=drawn_digits,
+            first_epoch=epochs_done(state),
+        )
+        stopwatch = Stopwatch(state)
         model.fit(
-            distribution.distribute(
-                lambda share: training_batches(
-                    train,
-                    batch_size,
-                    parameters.epochs,
-                    parameters.seed,
-                    varied=parameters.augment,
-                    outliers=outliers,
-                    drawn_digits=drawn_digits,
-                    first_epoch=first_epoch,
-                    share=share,
-                )
-            ),
-            epochs=parameters.epochs,
+            distribution.distribute(lambda share: batches(share=share)),
+            epochs=training.epochs,
             steps_per_epoch=steps,
-            validation_data=validation,
-            callbacks=callbacks,
+            validation_data=tf.data.Dataset.from_tensor_slices((evaluation.images, evaluation.labels)).batch(
+                _EVAL_BATCH
+            ),
+            callbacks=[
+                keras.callbacks.BackupAndRestore(state, delete_checkpoint=False),
+                *([keras.callbacks.TensorBoard(log_dir, write_graph=False)] if distribution.is_chief else []),
+                StopAtNaN(recipe.learning_rate),
+                stopwatch,
+                progress,
+            ],
             verbose=0,
         )
-        training_seconds = time.monotonic() - start
+        seconds = stopwatch.seconds
     plain = architecture.build()
     plain.set_weights(model.get_weights())
-    logits = plain.predict(evaluation.images, batch_size=_EVAL_BATCH, verbose=0)
-    labels = evaluation.labels.numpy()
     facts = {
-        "metrics": {"eval_accuracy": float((logits.argmax(axis=1) == labels).mean())},
-        "temperature": fit_temperature(logits, labels),
+        **_measure(plain, evaluation),
         "devices": distribution.devices,
         "images_per_second": progress.images_per_second,
-        "training_seconds": training_seconds,
+        "training_seconds": seconds,
     }
     return plain, facts
 
 
-def _optimizer(
-    schedule: keras.optimizers.schedules.LearningRateSchedule, weight_decay: float
-) -> keras.optimizers.Optimizer:
-    """Adam with decoupled weight decay (Loshchilov and Hutter, 2019), from which biases are excepted."""
-    optimizer = keras.optimizers.AdamW(schedule, weight_decay=weight_decay)
+def _measure(model: keras.Model, evaluation: Split) -> dict[str, Any]:
+    """Validation accuracy and the temperature that calibrates a network, for its card."""
+    logits = model.predict(evaluation.images, batch_size=_EVAL_BATCH, verbose=0)
+    labels = evaluation.labels.numpy()
+    accuracy = float((logits.argmax(axis=1) == labels).mean())
+    return {"metrics": {"eval_accuracy": accuracy}, "temperature": fit_temperature(logits, labels)}
+
+
+def _compile(model: keras.Model, training: Training, steps: int, distribution: Distribution) -> None:
+    """Gives a network its loss, metric, schedule (over `steps` an epoch) and optimizer.
+
+    Adam with decoupled weight decay (Loshchilov and Hutter, 2019), except for biases.
+    """
+    recipe, total = training.recipe, steps * training.epochs
+    warm_up = int(_WARM_UP * total)
+    schedule = keras.optimizers.schedules.CosineDecay(
+        initial_learning_rate=0.0,
+        warmup_target=recipe.learning_rate,
+        warmup_steps=warm_up,
+        decay_steps=total - warm_up,
+    )
+    optimizer = keras.optimizers.AdamW(schedule, weight_decay=recipe.weight_decay)
     optimizer.exclude_from_weight_decay(var_names=["bias"])
-    return optimizer
+    model.compile(
+        optimizer=optimizer,
+        loss=OutlierExposureLoss(),
+        metrics=[DigitAccuracy()],
+        steps_per_execution=_steps_per_execution(steps) if distribution.replicas < 2 else 1,
+        jit_compile=_compiles(distribution, training.execution.xla),
+    )
 
 
 def _steps_per_execution(steps: int) -> int:
     """Steps that TensorFlow runs without coming back to Python: the greatest divisor up to 16 ends an epoch whole."""
     return max(number for number in range(1, 17) if steps % number == 0)
-
-
-class _Progress(keras.callbacks.Callback):  # type: ignore[misc]
-    """Logs where training stands, twice a second at most, and measures its speed."""
-
-    def __init__(self, epochs: int, steps: int, batch_size: int):
-        super().__init__()
-        self._epochs, self._steps, self._batch_size = epochs, steps, batch_size
-        self._epoch = 0
-        self._epoch_start = self._last = time.monotonic()
-        self._step_seconds: list[float] = []
-
-    @property
-    def images_per_second(self) -> float | None:
-        """Training speed in the median epoch, without validation; None where no epoch was run.
-
-        Of two epochs the faster, because the first one contains tracing.
-        """
-        if not self._step_seconds:
-            return None
-        return self._steps * self._batch_size / statistics.median_low(self._step_seconds)
-
-    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        self._epoch, self._epoch_start = epoch, time.monotonic()
-
-    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
-        now = time.monotonic()
-        if batch == self._steps - 1:
-            self._step_seconds.append(now - self._epoch_start)
-        elif now - self._last < 0.5:
-            return
-        self._last = now
-        self._log(batch + 1, logs or {})
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        self._log(self._steps, logs or {})
-
-    def _log(self, step: int, logs: dict[str, float]) -> None:
-        state = {
-            "epoch": self._epoch + 1,
-            "epochs": self._epochs,
-            "step": step,
-            "steps": self._steps,
-            **{key: float(value) for key, value in logs.items()},
-        }
-        logging.getLogger(PROGRESS_LOGGER).info("%s", state, extra={"progress": state})
 
 
 @contextmanager
@@ -254,41 +208,3 @@ def _precision_for(distribution: Distribution, wanted: bool | None) -> Iterator[
 def _compiles(distribution: Distribution, wanted: bool | None) -> bool:
     """Whether XLA compiles the training step. On a CPU its convolutions are slower than oneDNN's."""
     return distribution.has_gpu and distribution.replicas == 1 if wanted is None else wanted
-
-
-@contextmanager
-def _state_of(checkpoint: str, distribution: Distribution) -> Iterator[str]:
-    """The folder this program keeps its state in: the chief's is `checkpoint`, the others start from copies of it."""
-    if distribution.is_chief:
-        _epochs_done(checkpoint)  # removes what cannot be read
-        distribution.wait_for_all()
-        yield checkpoint
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        own = os.path.join(folder, "checkpoint")
-        distribution.wait_for_all()
-        if fileio.exists(checkpoint):  # (the chief cannot change it: no epoch ends before all have begun it)
-            io_utils.copy_dir(checkpoint, own)
-        yield own
-
-
-def _checkpoint_folder(fn_args: FnArgs) -> str:
-    """Where this very training keeps its state: the same for a re-run on the same inputs, different for any other."""
-    inputs = [fn_args.custom_config, sorted(fn_args.train_files), fn_args.transform_output]
-    key = hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()[:16]
-    # model_run_dir is <Trainer>/model_run/<execution>; the folder lies beside `model_run`.
-    return os.path.join(os.path.dirname(os.path.dirname(fn_args.model_run_dir)), "checkpoints", key)
-
-
-def _epochs_done(checkpoint: str) -> int:
-    """How many epochs the state in the folder has behind it; a folder without a readable state is removed."""
-    path = os.path.join(checkpoint, "training_metadata.json")
-    if fileio.exists(path):
-        try:
-            with fileio.open(path, "r") as file:
-                return int(json.loads(file.read())["epoch"])
-        except ValueError:
-            logging.getLogger(PROGRESS_LOGGER).warning("%s is cut short: training starts anew", path)
-    if fileio.exists(checkpoint):
-        fileio.rmtree(checkpoint)
-    return 0

@@ -10,9 +10,11 @@ from typing import Annotated
 
 import typer
 
+from models.recipe import Execution, Recipe, Training
 from models.registry import ARCHITECTURES
 from pipeline.cli import options
-from pipeline.cli.options import absolute, stop, training_parameters
+from pipeline.cli.derived import Given, with_settings
+from pipeline.cli.options import absolute, stop
 
 Photos = Annotated[
     list[Path] | None,
@@ -44,7 +46,9 @@ def _split(text: str) -> list[str]:
     return list(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
 
 
+@with_settings(Recipe, Execution)
 def compare(
+    given: Given,
     models: Annotated[str, typer.Option(callback=_models, metavar="NAME,NAME", help="Networks to train.")] = ",".join(
         ARCHITECTURES
     ),
@@ -82,7 +86,7 @@ def compare(
             data=absolute(folder),
             root=absolute(root.rstrip("/") or "/"),
             push_dir="",
-            training=training_parameters(model, int(number), seed=seed),
+            training=Training.choose(model, {**given, "epochs": int(number), "seed": seed}),
             thresholds=None,
             baseline="none",
         )

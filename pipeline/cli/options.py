@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 import typer
 
-from models.recipe import TrainingParameters, source_fingerprint
 from models.registry import ARCHITECTURES
 from pipeline import beam_options
 from pipeline.config import state_folder
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 
 def _known_model(name: str) -> str:
     if name not in ARCHITECTURES:
-        raise typer.BadParameter(f"{name!r} is none of {', '.join(ARCHITECTURES)}.")
+        raise typer.BadParameter(f"unknown model {name!r}; choose {' or '.join(ARCHITECTURES)}.")
     return name
 
 
@@ -44,40 +43,13 @@ def _openable(address: str) -> str:
     return address
 
 
+DEFAULT_MODEL = "my_model"
+
 Model = Annotated[
     str,
     typer.Option(
         envvar="DIGITS_MODEL", callback=_known_model, metavar="|".join(ARCHITECTURES), help="Network to train."
     ),
-]
-Epochs = Annotated[int, typer.Option(min=1, envvar="DIGITS_EPOCHS", help="Passes over the training images.")]
-BatchSize = Annotated[
-    int | None,
-    typer.Option(min=1, envvar="DIGITS_BATCH_SIZE", help="Images per step.", show_default="the model's"),
-]
-LearningRate = Annotated[
-    float | None,
-    typer.Option(
-        min=1e-9, envvar="DIGITS_LEARNING_RATE", help="Peak of the schedule, for AdamW.", show_default="the model's"
-    ),
-]
-Augment = Annotated[
-    bool | None,
-    typer.Option(
-        envvar="DIGITS_AUGMENT",
-        help="Vary slant, size, place and stroke width of training images.",
-        show_default="the model's",
-    ),
-]
-Seed = Annotated[int, typer.Option(min=0, envvar="DIGITS_SEED", help="Of weights, order and variation.")]
-MinAccuracy = Annotated[
-    float, typer.Option(min=0, max=1, envvar="DIGITS_MIN_ACCURACY", help="Least test accuracy to be blessed.")
-]
-MinDigitAccuracy = Annotated[
-    float, typer.Option(min=0, max=1, envvar="DIGITS_MIN_DIGIT_ACCURACY", help="The same for each digit.")
-]
-MaxDrop = Annotated[
-    float, typer.Option(min=0, max=1, envvar="DIGITS_MAX_DROP", help="How far below the baseline it may lie.")
 ]
 Baseline = Annotated[
     Literal["latest", "none"],
@@ -113,22 +85,6 @@ PushDir = Annotated[
         callback=_openable,
     ),
 ]
-TrainMemory = Annotated[
-    int,
-    typer.Option(
-        min=1,
-        envvar="DIGITS_TRAIN_MEMORY",
-        help="MiB for training images; more are streamed from disk and shuffled within a window of that size.",
-    ),
-]
-MixedPrecision = Annotated[
-    bool | None,
-    typer.Option(envvar="DIGITS_MIXED_PRECISION", help="Train in 16 bits where that is safe.", show_default="on GPUs"),
-]
-Xla = Annotated[
-    bool | None,
-    typer.Option(envvar="DIGITS_XLA", help="Compile the training step with XLA.", show_default="on one GPU"),
-]
 BeamRunner = Annotated[
     beam_options.BeamRunner,
     typer.Option(envvar="DIGITS_BEAM_RUNNER", help="Beam's engine for everything but training (docs/scaling.md)."),
@@ -157,36 +113,6 @@ BeamArg = Annotated[
 NoCache = Annotated[bool, typer.Option("--no-cache", help="Run every component anew.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show what the libraries print, too.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
-
-
-def training_parameters(
-    model: str,
-    epochs: int,
-    batch_size: int | None = None,
-    learning_rate: float | None = None,
-    augment: bool | None = None,
-    seed: int = 1,
-    memory_mib: int = 1024,
-    mixed_precision: bool | None = None,
-    xla: bool | None = None,
-) -> TrainingParameters:
-    """What to train: where nothing is given, the model's own recipe."""
-    recipe = ARCHITECTURES[model]
-    return TrainingParameters(
-        model=model,
-        epochs=epochs,
-        batch_size=batch_size or recipe.batch_size,
-        learning_rate=learning_rate or recipe.learning_rate,
-        augment=recipe.augment if augment is None else augment,
-        outliers=recipe.outliers,
-        drawn_digits=recipe.drawn_digits,
-        weight_decay=recipe.weight_decay,
-        seed=seed,
-        source=source_fingerprint(),
-        memory_mib=memory_mib,
-        mixed_precision=mixed_precision,
-        xla=xla,
-    )
 
 
 def beam_engine(

@@ -4,27 +4,21 @@ from __future__ import annotations
 
 import typer
 
+from models.recipe import Execution, Recipe, Training
 from pipeline.cli import options
-from pipeline.cli.options import absolute, beam_engine, stop, training_parameters
+from pipeline.cli.derived import Given, with_settings
+from pipeline.cli.options import absolute, beam_engine, stop
+from pipeline.config import PipelineConfig, Thresholds
 
 
+@with_settings(Training, Recipe, Execution, Thresholds)
 def run(
-    model: options.Model = "my_model",
-    epochs: options.Epochs = 3,
-    batch_size: options.BatchSize = None,
-    learning_rate: options.LearningRate = None,
-    augment: options.Augment = None,
-    seed: options.Seed = 1,
-    min_accuracy: options.MinAccuracy = 0.97,
-    min_digit_accuracy: options.MinDigitAccuracy = 0.90,
-    max_drop: options.MaxDrop = 0.002,
+    given: Given,
+    model: options.Model = options.DEFAULT_MODEL,
     baseline: options.Baseline = "latest",
     root: options.ArtifactRoot = "runs",
     data: options.Data = None,
     push_dir: options.PushDir = "serving_model",
-    train_memory: options.TrainMemory = 1024,
-    mixed_precision: options.MixedPrecision = None,
-    xla: options.Xla = None,
     beam_runner: options.BeamRunner = "direct",
     beam_workers: options.BeamWorkers = None,
     beam_image: options.BeamImage = None,
@@ -38,7 +32,6 @@ def run(
     """
     from rich.console import Console
 
-    from pipeline.config import PipelineConfig, Thresholds
     from pipeline.data import store
     from pipeline.data.mnist import DataError
     from pipeline.local.runner import run_locally
@@ -50,10 +43,8 @@ def run(
         data=absolute(folder),
         root=absolute(root),
         push_dir=absolute(push_dir),
-        training=training_parameters(
-            model, epochs, batch_size, learning_rate, augment, seed, train_memory, mixed_precision, xla
-        ),
-        thresholds=Thresholds(min_accuracy, min_digit_accuracy, max_drop),
+        training=Training.choose(model, given.of(Training, Recipe, Execution)),
+        thresholds=Thresholds(**given.of(Thresholds)),
         baseline=baseline,
         enable_cache=not no_cache,
         beam_args=beam_engine(beam_runner, root, beam_workers, beam_image, beam_arg),

@@ -12,9 +12,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from models.recipe import Execution, Recipe, Training
 from pipeline.cli import options
-from pipeline.cli.options import beam_engine, stop, stop_without, training_parameters
+from pipeline.cli.derived import Given, with_settings
+from pipeline.cli.options import beam_engine, stop, stop_without
+from pipeline.config import PipelineConfig, Thresholds
 from pipeline.vertex.custom_job import DEFAULT_MACHINE_TYPE
+from pipeline.vertex.job import SETTINGS
 
 if TYPE_CHECKING:
     from pipeline.vertex.job import Cluster, Machine
@@ -41,7 +45,9 @@ _LABEL = re.compile(r"([a-z][a-z0-9_-]{0,62})=([a-z0-9_-]{0,63})")
 
 
 @app.command()
+@with_settings(Training, Recipe, Execution, Thresholds)
 def compile(  # noqa: A001 (the command's name)
+    given: Given,
     image: Annotated[
         str | None,
         typer.Option(
@@ -66,19 +72,8 @@ def compile(  # noqa: A001 (the command's name)
             show_default="ROOT/serving_model",
         ),
     ] = None,
-    model: options.Model = "my_model",
-    epochs: options.Epochs = 3,
-    batch_size: options.BatchSize = None,
-    learning_rate: options.LearningRate = None,
-    augment: options.Augment = None,
-    seed: options.Seed = 1,
-    min_accuracy: options.MinAccuracy = 0.97,
-    min_digit_accuracy: options.MinDigitAccuracy = 0.90,
-    max_drop: options.MaxDrop = 0.002,
+    model: options.Model = options.DEFAULT_MODEL,
     baseline: options.Baseline = "latest",
-    train_memory: options.TrainMemory = 1024,
-    mixed_precision: options.MixedPrecision = None,
-    xla: options.Xla = None,
     beam_runner: options.BeamRunner = "direct",
     beam_workers: options.BeamWorkers = None,
     beam_image: options.BeamImage = None,
@@ -136,7 +131,6 @@ def compile(  # noqa: A001 (the command's name)
 
     Model, training, thresholds, data and push folder are the job's defaults: `digits vertex submit --set` changes them.
     """
-    from pipeline.config import PipelineConfig, Thresholds
     from pipeline.vertex.job import IMAGE_SCHEMA_FILE, JobConfig, VertexError, compile_in_child
 
     _demand_extra()
@@ -153,10 +147,8 @@ def compile(  # noqa: A001 (the command's name)
         data=_remote(data or f"{root}/data", "--data"),
         root=root,
         push_dir=_remote(push_dir or f"{root}/serving_model", "--push-dir"),
-        training=training_parameters(
-            model, epochs, batch_size, learning_rate, augment, seed, train_memory, mixed_precision, xla
-        ),
-        thresholds=Thresholds(min_accuracy, min_digit_accuracy, max_drop),
+        training=Training.choose(model, given.of(Training, Recipe, Execution)),
+        thresholds=Thresholds(**given.of(Thresholds)),
         baseline=baseline,
         schema_file=schema_file or IMAGE_SCHEMA_FILE,
         enable_cache=not no_cache,
@@ -197,8 +189,7 @@ def submit(
         typer.Option(
             "--set",
             metavar="NAME=VALUE",
-            help="Change model, epochs, batch_size, learning_rate, augment, seed, min_accuracy, min_digit_accuracy, "
-            "max_drop, data or push_dir for this run; may be given several times.",
+            help=f"Change {', '.join(SETTINGS[:-1])} or {SETTINGS[-1]} for this run; may be given several times.",
             show_default=False,
         ),
     ] = None,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from models.registry import ARCHITECTURES
+from models.registry import name_training
 from pipeline.comparison.view import ComparisonView
 from pipeline.config import PipelineConfig
 from pipeline.history.records import HistoryError, Run, read_runs
@@ -48,7 +48,7 @@ def combine(configs: Iterable[PipelineConfig]) -> list[Combination]:
 
     def label(config: PipelineConfig) -> str:
         training = config.training
-        name = f"{ARCHITECTURES[training.model].display_name}, {training.epochs} epoch" + "s" * (training.epochs > 1)
+        name = name_training(training.model, training.epochs)
         return f"{name}, seed {training.seed}" if len(seeds) > 1 else name
 
     return [Combination(label(config), config) for config in configs]
@@ -154,7 +154,7 @@ def describe_report(report: dict[str, Any]) -> RenderableType:
 
 def is_trained(config: PipelineConfig, runs: Iterable[Run]) -> bool:
     """Whether an earlier run trained the very same, so that the cache will have it if the data are the same."""
-    wanted = asdict(config.training)
+    wanted = config.training.to_config()
     return config.enable_cache and any(run.model is not None and run.parameters == wanted for run in runs)
 
 

@@ -15,7 +15,7 @@ from rich.segment import Segment, Segments
 from rich.table import Table
 from rich.text import Text
 
-from models.recipe import TrainingParameters
+from models.recipe import Training
 from pipeline.local.view import SIGNS, RunView
 
 
@@ -51,7 +51,7 @@ class ComparisonView:
     def __init__(
         self,
         console: Console,
-        combinations: Mapping[str, TrainingParameters],
+        combinations: Mapping[str, Training],
         *,
         seconds_per_epoch: Mapping[str, float],
         trained: Collection[str],

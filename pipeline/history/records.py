@@ -18,6 +18,7 @@ from ml_metadata import proto
 from ml_metadata.metadata_store import MetadataStore
 
 from pipeline.config import LOCK_FILE, METADATA_FILE, PIPELINE_NAME
+from pipeline.thresholds import read_thresholds
 
 ERROR_PROPERTY = "error_message"
 """Custom property of a failed execution: why it failed."""
@@ -119,7 +120,7 @@ class Run:
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """models.recipe.TrainingParameters as the Trainer got them; empty where the run did not get there."""
+        """What models.recipe.Training.to_config made, as the Trainer got it; empty where the run did not get there."""
         trainer = self.step("Trainer")
         parameters: dict[str, Any] = json.loads(str(trainer.parameters["custom_config"])) if trainer else {}
         return parameters
@@ -183,18 +184,7 @@ class Run:
         evaluator = self.step("Evaluator")
         if evaluator is None:
             return {}
-        config = json.loads(str(evaluator.parameters["eval_config"]))
-        metrics = config["metrics_specs"][0]["metrics"]
-        metric = next((found for found in metrics if "per_slice_thresholds" in found), None)
-        if metric is None:  # nothing was demanded
-            return {}
-        overall, digit = (bound["threshold"] for bound in metric["per_slice_thresholds"])
-        # (pipeline/eval_config.py leaves room for the last bit of a float32; JSON leaves a zero out)
-        return {
-            "min_accuracy": round(overall["value_threshold"].get("lower_bound", 0.0), 5),
-            "min_digit_accuracy": round(digit["value_threshold"].get("lower_bound", 0.0), 5),
-            "max_drop": round(-overall["change_threshold"].get("absolute", 0.0), 5),
-        }
+        return read_thresholds(str(evaluator.parameters["eval_config"]))
 
     @property
     def blessed(self) -> bool | None:

@@ -10,7 +10,8 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
-from models.registry import ARCHITECTURES
+from models.recipe import TRAINING_SETTINGS
+from models.registry import name_training
 from pipeline.history.records import Lineage, Origin, Run, Step, find_makers
 from pipeline.history.verdict import describe_problems
 
@@ -27,11 +28,7 @@ _STYLES = {
 def name_model(run: Run) -> str:
     """The network and its epochs: "MyModel, 10 epochs"; empty where the run did not get to the training."""
     parameters = run.parameters
-    if not parameters:
-        return ""
-    known = ARCHITECTURES.get(parameters["model"])
-    name = known.display_name if known else parameters["model"]
-    return f"{name}, {parameters['epochs']} epoch{'s' if parameters['epochs'] != 1 else ''}"
+    return name_training(parameters["model"], parameters["epochs"]) if parameters else ""
 
 
 def list_runs(runs: list[Run]) -> RenderableType:
@@ -210,13 +207,7 @@ def _facts(run: Run) -> dict[str, Any]:
     pusher = run.step("VersionedPusher")
     facts = {
         "Model": name_model(run) or None,
-        "Seed": parameters.get("seed"),
-        "Batch size": parameters.get("batch_size"),
-        "Learning rate": parameters.get("learning_rate"),
-        "Augment": parameters.get("augment"),
-        "Outliers": parameters.get("outliers"),
-        "Drawn digits": parameters.get("drawn_digits"),
-        "Weight decay": parameters.get("weight_decay"),
+        **{known.label: parameters.get(name) for name, known in TRAINING_SETTINGS.items() if name != "epochs"},
         "Code": run.card.get("git_revision"),
         "Source fingerprint": parameters.get("source"),
         "Data folder": step.parameters.get("input_base") if step else None,

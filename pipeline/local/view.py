@@ -13,6 +13,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from models.registry import name_training
 from pipeline.config import PipelineConfig
 from pipeline.history.verdict import describe_problems
 from serving_bot.versions.folder import NoPushedModelError, PushFolderError, Version, read_card
@@ -178,7 +179,7 @@ def describe_summary(summary: dict[str, Any], config: PipelineConfig) -> Rendera
     problems = describe_problems(evaluation, summary["serving_problem"])
     blessed = evaluation["blessed"] and summary["servable"]
     table = Table.grid(padding=(0, 2))
-    table.add_row("Model", f"{training.model}, {training.epochs} epochs, seed {training.seed}")
+    table.add_row("Model", f"{name_training(training.model, training.epochs)}, seed {training.seed}")
     table.add_row(
         "Data",
         f"{sizes['train']} training, {sizes['eval']} validation and {sizes['test']} test images "

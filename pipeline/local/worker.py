@@ -53,7 +53,7 @@ def main() -> int:
     import tensorflow as tf  # noqa: PLC0415
     from absl import logging as absl_logging  # noqa: PLC0415
 
-    from models.training.run_fn import PROGRESS_LOGGER  # noqa: PLC0415
+    from models.training.progress import PROGRESS_LOGGER  # noqa: PLC0415
     from pipeline.local.execution import ComponentError, run  # noqa: PLC0415
 
     gc.freeze()

@@ -7,13 +7,15 @@ from dataclasses import replace
 from itertools import combinations
 from typing import Any
 
+from models.recipe import TRAINING_SETTINGS
+from models.registry import name_training
 from pipeline.report.contents import Comparison, ModelReport, Recipe
 from pipeline.report.statistics import holm, mcnemar
 
 PUBLISHED = {("my_model", 10): 0.9925, ("my_model", 40): 0.9924, ("lenet", 10): 0.9717, ("lenet", 40): 0.9753}
 """The predecessor's test accuracies by network and epochs; its weights, measured again, gave the same figures."""
 
-_RECIPE = ("batch_size", "learning_rate", "augment", "outliers", "drawn_digits", "weight_decay", "source")
+_RECIPE = (*(name for name in TRAINING_SETTINGS if name not in ("epochs", "seed")), "source")
 """What two trainings of the same network and epochs may differ in, beside the seed."""
 
 
@@ -27,7 +29,7 @@ def label_models(cards: Sequence[dict[str, Any]], run_ids: Sequence[str]) -> lis
     Returns:
         For each (the recipe's label, the model's label), such as ("MyModel, 10 epochs", "MyModel, 10 epochs, seed 2").
     """
-    short = [f"{card['display_name']}, {card['epochs']} epoch" + "s" * (card["epochs"] > 1) for card in cards]
+    short = [name_training(card["model"], card["epochs"]) for card in cards]
     recipes = []
     for name, card in zip(short, cards, strict=True):
         same = [other for other, other_name in zip(cards, short, strict=True) if other_name == name]
@@ -44,11 +46,10 @@ def label_models(cards: Sequence[dict[str, Any]], run_ids: Sequence[str]) -> lis
 
 def _describe(parameter: str, card: dict[str, Any]) -> str:
     value = card.get(parameter)
-    if parameter == "augment":
-        return "varied images" if value else "images as they come"
     if parameter == "source":
         return f"code {str(value)[:7]}"
-    return f"{parameter.replace('_', ' ')} {value}"
+    shown = ("on" if value else "off") if isinstance(value, bool) else "by default" if value is None else value
+    return f"{TRAINING_SETTINGS[parameter].label.lower()} {shown}"
 
 
 def group_recipes(models: Sequence[ModelReport], labels: Sequence[str]) -> tuple[Recipe, ...]:

@@ -10,6 +10,7 @@ import json
 import sys
 from typing import Any
 
+import cattrs
 from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2
 from tfx.orchestration.data_types import RuntimeParameter
@@ -106,7 +107,7 @@ def main() -> None:
     """Compiles {"config": ..., "job": ...}, JSON on standard input; prints the job as JSON, or {"error": ...}."""
     request = json.load(sys.stdin)
     try:
-        answer = compile_job(PipelineConfig.from_dict(request["config"]), JobConfig.from_dict(request["job"]))
+        answer = compile_job(PipelineConfig.from_dict(request["config"]), cattrs.structure(request["job"], JobConfig))
     except UnknownComponentError as error:
         answer = {"error": str(error)}
     print(json.dumps(answer))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import math
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -12,22 +11,20 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from models.recipe import TrainingParameters
+from models.recipe import PLATFORM_PREFIX, TRAINING_SETTINGS, Recipe, Training
 from models.registry import ARCHITECTURES
-from pipeline.config import PIPELINE_NAME, ROUNDING, PipelineConfig
+from models.settings import SettingError, settings_of
+from pipeline.config import PIPELINE_NAME, PipelineConfig, Thresholds
+from pipeline.thresholds import change_thresholds
 from pipeline.workers import ask
 
 IMAGE_SCHEMA_FILE = "/opt/digits/schema.pbtxt"
 """Where the image (Dockerfile) holds the reviewed schema."""
 
-_TRAINING = {"epochs": 1, "batch_size": 1, "learning_rate": 1e-9, "seed": 0}
-"""Numbers of a training that a submission may change, and the least each can be."""
-
-_THRESHOLDS = ("min_accuracy", "min_digit_accuracy", "max_drop")
 FOLDERS = ("data", "push_dir")
 """Runtime parameters that are folders."""
 
-SETTINGS = ("model", *_TRAINING, "augment", *_THRESHOLDS, *FOLDERS)
+SETTINGS = ("model", *TRAINING_SETTINGS, *settings_of(Thresholds), *FOLDERS)
 """What a submission may change."""
 
 
@@ -85,14 +82,6 @@ class JobConfig:
     labels: dict[str, str] = field(default_factory=dict)
     cluster: Cluster | None = None
 
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> JobConfig:
-        """From what `dataclasses.asdict` made, by way of JSON."""
-        machines = {name: Machine(**machine) for name, machine in values["machines"].items()}
-        accelerator = tuple(values["accelerator"]) if values["accelerator"] else None
-        cluster = Cluster(**values["cluster"]) if values["cluster"] else None
-        return cls(**{**values, "machines": machines, "accelerator": accelerator, "cluster": cluster})
-
 
 def known_accelerators() -> list[str]:
     """The GPUs that Vertex AI's client knows: AcceleratorType without TPUs, which the image cannot use."""
@@ -149,60 +138,31 @@ def parameter_values(job: Mapping[str, Any], settings: Mapping[str, str]) -> dic
     for name in settings:
         if name not in SETTINGS:
             raise VertexError(f"There is no setting {name!r}; there are {', '.join(SETTINGS)}.")
-    values["training"] = json.dumps(_changed_training(json.loads(values["training"]), settings))
-    thresholds = {name: _number(name, settings[name], 0, 1) for name in _THRESHOLDS if name in settings}
+    try:
+        values["training"] = json.dumps(_change_training(json.loads(values["training"]), settings))
+        thresholds = {
+            name: one.parse(settings[name]) for name, one in settings_of(Thresholds).items() if name in settings
+        }
+    except SettingError as error:
+        raise VertexError(str(error)) from error
     if thresholds:
-        values["eval_config"] = _changed_eval_config(values["eval_config"], thresholds)
+        values["eval_config"] = change_thresholds(values["eval_config"], thresholds)
     values.update({name: settings[name] for name in FOLDERS if name in settings})
     return values
 
 
-def _changed_training(training: dict[str, Any], settings: Mapping[str, str]) -> dict[str, Any]:
-    if "model" in settings:
-        model = settings["model"]
-        if model not in ARCHITECTURES:
-            raise VertexError(f"There is no model {model!r}; there are {', '.join(ARCHITECTURES)}.")
-        recipe = asdict(ARCHITECTURES[model])
-        training |= {name: value for name, value in recipe.items() if name in training}
-        training["model"] = model
-    for name, least in _TRAINING.items():
-        if name in settings:
-            number = _number(name, settings[name], least)
-            if name != "learning_rate" and number != int(number):
-                raise VertexError(f"{name} is a whole number, not {settings[name]}.")
-            training[name] = number if name == "learning_rate" else int(number)
-    if "augment" in settings:
-        if settings["augment"] not in ("true", "false"):
-            raise VertexError(f"augment is true or false, not {settings['augment']}.")
-        training["augment"] = settings["augment"] == "true"
-    # (what places the Trainer's machines, if there are several, stays)
-    return training | asdict(TrainingParameters.from_custom_config(training))
-
-
-def _changed_eval_config(text: str, thresholds: Mapping[str, float]) -> str:
-    """The EvalConfig with other thresholds. TFMA, and with it TensorFlow, is not loaded for three numbers."""
-    config = json.loads(text)
-    overall, digit = config["metrics_specs"][0]["metrics"][0]["per_slice_thresholds"]
-    bounds = {
-        "min_accuracy": (overall["threshold"]["value_threshold"], "lower_bound", 1),
-        "min_digit_accuracy": (digit["threshold"]["value_threshold"], "lower_bound", 1),
-        "max_drop": (overall["threshold"]["change_threshold"], "absolute", -1),
-    }
-    for name, value in thresholds.items():
-        place, key, sign = bounds[name]
-        place[key] = round(sign * value - ROUNDING, 9)
-    return json.dumps(config)
-
-
-def _number(name: str, text: str, least: float, most: float = math.inf) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not least <= number <= most or number == math.inf:
-        bounds = f"{least} or more" if most == math.inf else f"from {least} to {most}"
-        raise VertexError(f"{name} is a number, {bounds}, not {text}.")
-    return number
+def _change_training(values: Mapping[str, Any], settings: Mapping[str, str]) -> dict[str, Any]:
+    """The Trainer's `custom_config` after a change; what places its machines, if there are several, stays."""
+    model = settings.get("model")
+    if model is not None and model not in ARCHITECTURES:
+        raise VertexError(f"Unknown model {model!r}; choose {' or '.join(ARCHITECTURES)}.")
+    compiled = Training.from_config(values).to_config()
+    source = compiled.pop("source")
+    own = compiled.pop("model")
+    kept = {name: value for name, value in compiled.items() if not (model and name in settings_of(Recipe))}
+    chosen = {name: known.parse(settings[name]) for name, known in TRAINING_SETTINGS.items() if name in settings}
+    placed = {name: value for name, value in values.items() if name.startswith(PLATFORM_PREFIX)}
+    return Training.choose(model or own, kept | chosen, source).to_config() | placed
 
 
 @contextmanager

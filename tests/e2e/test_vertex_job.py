@@ -4,10 +4,10 @@ import json
 from pathlib import Path
 
 import pytest
+from factories import NO_DEMANDS, make_training
 from vertex_stand_in import VertexStandIn
 
-from pipeline.cli.options import training_parameters
-from pipeline.config import PIPELINE_NAME, SCHEMA_FILE, PipelineConfig, Thresholds
+from pipeline.config import PIPELINE_NAME, SCHEMA_FILE, PipelineConfig
 from pipeline.vertex.compiler import compile_job
 from pipeline.vertex.job import IMAGE_SCHEMA_FILE, JobConfig
 from serving_bot.reading.classifier import Classifier
@@ -23,8 +23,8 @@ def test_the_compiled_job_goes_from_data_to_a_pushed_model(tmp_path, tiny_mnist)
         data="not given yet",
         root=str(tmp_path / "root"),
         push_dir="not given yet",
-        training=training_parameters("lenet", epochs=2),
-        thresholds=Thresholds(min_accuracy=0, min_digit_accuracy=0, max_drop=1),
+        training=make_training(epochs=2),
+        thresholds=NO_DEMANDS,
         schema_file=IMAGE_SCHEMA_FILE,
     )
     file = tmp_path / "job.json"

@@ -7,13 +7,14 @@ import pytest
 import tensorflow_model_analysis as tfma
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.testing.util import assert_that
+from factories import make_thresholds
 from tfx_bsl.arrow import table_util
 
 from components.evaluation.result import read_evaluation
-from pipeline.config import PipelineConfig, Thresholds
+from pipeline.config import PipelineConfig
 from pipeline.eval_config import create_eval_config, custom_extractors
 
-DEMANDS = Thresholds(min_accuracy=0.97, min_digit_accuracy=0.9, max_drop=0.01)
+DEMANDS = make_thresholds(0.97, 0.9, 0.01)
 
 
 def misses(result):
@@ -50,7 +51,7 @@ def test_a_model_is_blessed_if_it_meets_each_threshold_on_its_own_slice(evaluate
 
 
 def test_without_a_baseline_a_drop_is_not_asked_for(evaluate):
-    result = read_evaluation(evaluate(Thresholds(0, 0, 0), dict.fromkeys(range(10), 5)))
+    result = read_evaluation(evaluate(make_thresholds(0, 0, 0), dict.fromkeys(range(10), 5)))
 
     assert result.blessed
     assert result.accuracy == pytest.approx(0.5)

@@ -3,26 +3,15 @@
 from dataclasses import replace
 
 import pytest
+from factories import make_training
 from tfx.components.util import udf_utils
 from tfx.dsl.compiler.compiler import Compiler
 
-from models.recipe import TrainingParameters
 from pipeline.config import PIPELINE_NAME, PipelineConfig
 from pipeline.eval_config import custom_extractors
 from pipeline.graph import create_pipeline
 
-TRAINING = TrainingParameters(
-    model="lenet",
-    epochs=4,
-    batch_size=64,
-    learning_rate=1e-3,
-    augment=False,
-    outliers=0,
-    drawn_digits=0,
-    weight_decay=0.0,
-    seed=3,
-    source="fingerprint",
-)
+TRAINING = make_training(epochs=4)
 NODES = {
     "MnistExampleGen": set(),
     "StatisticsGen": {"MnistExampleGen"},
@@ -118,7 +107,7 @@ def test_the_configuration_reaches_its_components(config, compile_nodes):
     assert parameter(nodes["ServingCheck"], "images") == 23
     custom = parameter(nodes["Trainer"], "custom_config")
     assert '"model": "lenet"' in custom
-    assert '"source": "fingerprint"' in custom
+    assert '"source": "source"' in custom
 
 
 @pytest.mark.parametrize("enabled", [True, False])

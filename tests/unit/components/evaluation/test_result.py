@@ -1,14 +1,14 @@
 import math
 
 import pytest
+from factories import make_thresholds
 
 from components.evaluation.metrics import image_digest
 from components.evaluation.result import Failure, read_evaluation
-from pipeline.config import Thresholds
 
 
 def test_figures_of_a_blessed_model(evaluate):
-    result = read_evaluation(evaluate(Thresholds(0.5, 0.5, 0), {3: 4}))
+    result = read_evaluation(evaluate(make_thresholds(0.5, 0.5, 0), {3: 4}))
 
     assert result.accuracy == pytest.approx(0.96)
     assert result.examples == 100
@@ -24,7 +24,7 @@ def test_figures_of_a_blessed_model(evaluate):
 
 
 def test_what_was_taken_for_what(evaluate):
-    result = read_evaluation(evaluate(Thresholds(0, 0, 0), {3: 4, 0: 1}, {9: 10}))
+    result = read_evaluation(evaluate(make_thresholds(0, 0, 0), {3: 4, 0: 1}, {9: 10}))
 
     for digit, row in enumerate(result.confusion):
         wrong = {3: 4, 0: 1}.get(digit, 0)
@@ -40,7 +40,7 @@ def test_what_was_taken_for_what(evaluate):
 
 
 def test_figures_beside_a_baseline_and_what_was_missed(evaluate):
-    result = read_evaluation(evaluate(Thresholds(0.97, 0.9, 0.01), {3: 4}, {0: 1}))
+    result = read_evaluation(evaluate(make_thresholds(0.97, 0.9, 0.01), {3: 4}, {0: 1}))
 
     assert result.accuracy == pytest.approx(0.96)
     assert result.baseline_accuracy == pytest.approx(0.99)

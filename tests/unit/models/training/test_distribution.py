@@ -20,24 +20,24 @@ PROGRAM = """
     folder, dies_in_epoch = sys.argv[1], int(sys.argv[2])
     distribution = join_devices()
     import tensorflow as tf
-    from models.training import run_fn
+    from models.training import progress, run_fn
     from models.training.input_pipeline import Split
-    from models.recipe import TrainingParameters
+    from models.recipe import Training
 
     if not distribution.is_chief:
         def begin(self, epoch, logs=None):
             if epoch == dies_in_epoch:
                 os._exit(9)
-        run_fn._Progress.on_epoch_begin = begin
-        run_fn._Progress.on_train_batch_end = lambda *_, **__: None
+        progress.Progress.on_epoch_begin = begin
+        progress.Progress.on_train_batch_end = lambda *_, **__: None
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 10, 512)
     images = rng.random((512, 32, 32, 1), np.float32) * 0.2
     images[np.arange(512), 3 * labels] += 0.8
     split = Split(tf.constant(images), tf.constant(labels))
-    parameters = TrainingParameters("my_model", 4, 64, 3e-3, False, 8, 8, 0.1, 1, "")
+    training = Training.choose("my_model", {"epochs": 4, "augment": False, "outliers": 8, "drawn_digits": 8}, "")
     model, facts = run_fn.train_model(
-        parameters, split, split, folder + "/checkpoint", folder + "/logs", distribution=distribution
+        training, split, split, folder + "/checkpoint", folder + "/logs", distribution=distribution
     )
     distribution.wait_for_all()
     weights = np.concatenate([weight.ravel() for weight in model.get_weights()])

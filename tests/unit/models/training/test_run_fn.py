@@ -1,3 +1,4 @@
+import re
 import subprocess
 import sys
 import textwrap
@@ -6,25 +7,15 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from factories import make_training
 
 from models.preprocessing import preprocess_images
-from models.recipe import TrainingParameters
 from models.registry import ARCHITECTURES
 from models.training.input_pipeline import Split
+from models.training.progress import DivergedError
 from models.training.run_fn import train_model
 
-PARAMETERS = TrainingParameters(
-    "lenet",
-    epochs=2,
-    batch_size=64,
-    learning_rate=3e-3,
-    augment=True,
-    outliers=8,
-    drawn_digits=8,
-    weight_decay=0.1,
-    seed=7,
-    source="",
-)
+SETTINGS = {"epochs": 2, "batch_size": 64, "augment": True, "outliers": 8, "drawn_digits": 8, "weight_decay": 0.1}
 
 
 @pytest.fixture(scope="module")
@@ -37,10 +28,10 @@ def splits(some_training_images):
     return split(slice(0, 1000)), split(slice(1000, 1200))
 
 
-def train(splits, folder, **changes):
-    parameters = TrainingParameters(**{**PARAMETERS.__dict__, **changes})
-    model, facts = train_model(parameters, *splits, str(folder / "checkpoint"), str(folder / "logs"))
-    return model.get_weights(), facts
+def train(splits, folder, model="lenet", **changes):
+    training = make_training(model, **{**SETTINGS, **changes})
+    trained, facts = train_model(training, *splits, str(folder / "checkpoint"), str(folder / "logs"))
+    return trained.get_weights(), facts
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others(splits, tmp_path):
@@ -63,7 +54,7 @@ def test_an_interrupted_training_ends_as_an_uninterrupted_one(splits, tmp_path, 
             raise InterruptionError
 
     with monkeypatch.context() as patch:
-        patch.setattr("models.training.run_fn._Progress.on_epoch_begin", interrupt)
+        patch.setattr("models.training.progress.Progress.on_epoch_begin", interrupt)
         with pytest.raises(InterruptionError):
             train(splits, tmp_path / "cut", epochs=3)
     resumed, _ = train(splits, tmp_path / "cut", epochs=3)
@@ -83,12 +74,41 @@ def test_a_checkpoint_cut_short_by_a_kill_does_not_stop_the_next_training(splits
 def test_weights_that_nothing_is_learnt_from_decay(splits, tmp_path):
     train_split, evaluation = splits
     black = Split(tf.zeros_like(train_split.images), train_split.labels), evaluation
-    keras.utils.set_random_seed(PARAMETERS.seed)
+    keras.utils.set_random_seed(make_training().seed)
     before = ARCHITECTURES["lenet"].build().get_weights()[0]
     after, _ = train(black, tmp_path, augment=False, outliers=0, drawn_digits=0)  # the first kernels see black only
     kept = after[0] / before
     np.testing.assert_allclose(kept, kept.mean(), rtol=1e-4)
     assert 0.98 < kept.mean() < 0.9999
+
+
+def test_a_resumed_training_reports_the_seconds_of_all_processes(splits, tmp_path, monkeypatch):
+    def interrupt(self, epoch, logs=None):
+        if epoch == 1:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("models.training.progress.Progress.on_epoch_begin", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            train(splits, tmp_path)
+    seconds = tmp_path / "checkpoint" / "seconds.json"
+    assert float(seconds.read_text()) > 0
+    seconds.write_text("1000")
+
+    _, facts = train(splits, tmp_path)
+
+    assert 1000 < facts["training_seconds"] < 1100
+
+
+def test_a_loss_that_is_no_number_ends_the_training_with_what_to_try(splits, tmp_path):
+    with pytest.raises(DivergedError) as raised:
+        train(splits, tmp_path, learning_rate=1e9)
+
+    assert re.fullmatch(
+        r"the loss became (nan|inf) in epoch 1, step \d+: the training diverged at a learning rate of up to 1e\+09. "
+        "Try a smaller --learning-rate, such as a tenth.",
+        str(raised.value),
+    )
 
 
 def test_learns_and_reports(splits, tmp_path):
@@ -107,7 +127,7 @@ def test_two_devices_train_as_one_does():
         cpu = tf.config.list_physical_devices("CPU")[0]
         tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
         from models.training.input_pipeline import Split
-        from models.recipe import TrainingParameters
+        from models.recipe import Training
         from models.training.run_fn import train_model
 
         rng = np.random.default_rng(0)
@@ -115,11 +135,11 @@ def test_two_devices_train_as_one_does():
         images = rng.random((512, 32, 32, 1), np.float32) * 0.2
         images[np.arange(512), 3 * labels] += 0.8
         split = Split(tf.constant(images), tf.constant(labels))
-        parameters = TrainingParameters("my_model", 4, 64, 3e-3, False, 8, 8, 0.1, 1, "")
+        training = Training.choose("my_model", {"epochs": 4, "augment": False, "outliers": 8, "drawn_digits": 8}, "")
         weights = []
         for devices in (["CPU:0"], ["CPU:0", "CPU:1"]):
             with tempfile.TemporaryDirectory() as folder:
-                model, facts = train_model(parameters, split, split, folder + "/c", folder + "/l", devices)
+                model, facts = train_model(training, split, split, folder + "/c", folder + "/l", devices)
             assert facts["devices"] == devices
             assert facts["metrics"]["eval_accuracy"] > 0.95, facts
             weights.append(np.concatenate([w.ravel() for w in model.get_weights()]))

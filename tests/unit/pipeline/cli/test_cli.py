@@ -1,19 +1,23 @@
 import json
 import os
 import re
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
-from models.recipe import TrainingParameters, source_fingerprint
-from models.registry import ARCHITECTURES
+from models.recipe import TRAINING_SETTINGS, Training
+from models.settings import settings_of
 from pipeline.cli import app
-from pipeline.config import PipelineConfig
+from pipeline.cli.options import DEFAULT_MODEL
+from pipeline.config import PipelineConfig, Thresholds
 from pipeline.data.mnist import DataError
 
 KINDS = ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1")
 MNIST = tuple(f"{kind}-ubyte.gz" for kind in KINDS)
+
+SETTINGS = [*TRAINING_SETTINGS.values(), *settings_of(Thresholds).values()]
 
 
 @pytest.fixture
@@ -122,38 +126,20 @@ def test_run_has_defaults(configured, here):
         data=str(here / "runs" / "data"),
         root=str(here / "runs"),
         push_dir=str(here / "serving_model"),
-        training=TrainingParameters(
-            model="my_model",
-            epochs=3,
-            batch_size=64,
-            learning_rate=3e-3,
-            augment=True,
-            outliers=ARCHITECTURES["my_model"].outliers,
-            drawn_digits=ARCHITECTURES["my_model"].drawn_digits,
-            weight_decay=ARCHITECTURES["my_model"].weight_decay,
-            seed=1,
-            source=source_fingerprint(),
-        ),
+        training=Training.choose("my_model", {}),
     )
 
 
 def test_a_models_own_recipe_is_the_default(configured):
     training = configured("--model", "lenet").training
 
-    assert (training.batch_size, training.learning_rate, training.augment) == (128, 6e-3, False)
+    assert (training.recipe.batch_size, training.recipe.learning_rate, training.recipe.augment) == (128, 6e-3, False)
 
 
 @pytest.mark.parametrize(
     ("name", "by_option", "by_environment", "default", "find"),
     [
         ("model", "lenet", "lenet", "my_model", lambda config: config.training.model),
-        ("epochs", 7, 8, 3, lambda config: config.training.epochs),
-        ("batch-size", 32, 48, 64, lambda config: config.training.batch_size),
-        ("learning-rate", 0.5, 0.25, 3e-3, lambda config: config.training.learning_rate),
-        ("seed", 0, 9, 1, lambda config: config.training.seed),
-        ("min-accuracy", 0.0, 0.5, 0.97, lambda config: config.thresholds.min_accuracy),
-        ("min-digit-accuracy", 0.0, 0.5, 0.90, lambda config: config.thresholds.min_digit_accuracy),
-        ("max-drop", 0.0, 0.5, 0.002, lambda config: config.thresholds.max_drop),
         ("baseline", "none", "none", "latest", lambda config: config.baseline),
         ("root", "/a", "/b", None, lambda config: config.root),
         ("data", "/a", "/b", None, lambda config: config.data),
@@ -171,6 +157,22 @@ def test_an_option_outdoes_the_environment_and_that_the_default(
         assert find(configured()) == default
 
 
+@pytest.mark.parametrize("known", SETTINGS, ids=lambda known: known.name)
+def test_every_declared_setting_has_an_option_and_a_variable(configured, known):
+    def find(config):
+        values = config.training.to_config() | asdict(config.thresholds)
+        return values[known.name]
+
+    default = known.default_for(DEFAULT_MODEL)
+    one, other = (True, False) if known.kind is bool else (known.kind(known.minimum or 0), known.kind(1))
+    option = [f"--{known.option}"] if known.kind is bool else [f"--{known.option}", str(one)]
+
+    assert find(configured()) == default
+    assert find(configured(*option)) == one
+    assert find(configured(*option, **{known.variable: str(other)})) == one
+    assert find(configured(**{known.variable: str(other)})) == other
+
+
 @pytest.mark.parametrize(
     ("options", "environment", "augment"),
     [
@@ -181,7 +183,7 @@ def test_an_option_outdoes_the_environment_and_that_the_default(
     ],
 )
 def test_augmentation_can_be_switched(configured, options, environment, augment):
-    assert configured(*options, **environment).training.augment == augment
+    assert configured(*options, **environment).training.recipe.augment == augment
 
 
 def test_switches(configured):
@@ -207,8 +209,8 @@ def test_root_data_and_push_folder_may_be_addresses(configured):
 def test_how_to_train_and_beams_options_reach_the_configuration(configured):
     config = configured("--train-memory", "64", "--no-mixed-precision", "--xla", "--beam-workers", "2")
 
-    training = config.training
-    assert (training.memory_mib, training.mixed_precision, training.xla) == (64, False, True)
+    execution = config.training.execution
+    assert (execution.memory_mib, execution.mixed_precision, execution.xla) == (64, False, True)
     assert "--direct_num_workers=2" in config.beam_args
     assert configured("--beam-arg=--no_auth").beam_args[-1] == "--no_auth"
 
@@ -244,8 +246,8 @@ def test_data_that_cannot_be_had_are_one_sentence(here, monkeypatch):
 @pytest.mark.parametrize(
     ("options", "environment", "named"),
     [
-        (["--model", "alexnet"], {}, "lenet, my_model"),
-        ([], {"DIGITS_MODEL": "alexnet"}, "lenet, my_model"),
+        (["--model", "alexnet"], {}, "lenet or my_model"),
+        ([], {"DIGITS_MODEL": "alexnet"}, "lenet or my_model"),
         (["--epochs", "0"], {}, "--epochs"),
         (["--epochs", "many"], {}, "--epochs"),
         ([], {"DIGITS_EPOCHS": "0"}, "DIGITS_EPOCHS"),

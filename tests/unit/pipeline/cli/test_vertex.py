@@ -76,7 +76,7 @@ def test_beams_workers_elsewhere_have_an_image_of_their_own(compiled):
     ((config, _),) = compiled
     assert "--runner=DataflowRunner" in config.beam_args
     assert "--sdk_container_image=place/digits:1-beam" in config.beam_args
-    assert (config.training.xla, config.training.memory_mib) == (True, 64)
+    assert (config.training.execution.xla, config.training.execution.memory_mib) == (True, 64)
 
 
 def test_several_machines_train_in_one_place(compiled):

@@ -8,9 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from factories import make_training
 from rich.console import Console
 
-from models.recipe import TrainingParameters
 from pipeline.comparison.matrix import combine, compare_locally, describe_report
 from pipeline.comparison.view import ComparisonView, describe_duration
 from pipeline.config import PipelineConfig
@@ -34,9 +34,7 @@ REPORT = {
 
 
 def parameters(model="lenet", epochs=10, seed=1):
-    return TrainingParameters(
-        model, epochs, 128, 3e-3, True, outliers=0, drawn_digits=0, weight_decay=0.0, seed=seed, source=""
-    )
+    return make_training(model, epochs=epochs, seed=seed)
 
 
 @pytest.fixture

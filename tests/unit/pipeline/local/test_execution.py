@@ -2,8 +2,8 @@ import itertools
 import json
 
 import pytest
+from factories import make_training
 
-from models.recipe import TrainingParameters
 from pipeline.config import PipelineConfig
 from pipeline.local import execution
 from pipeline.local.execution import ComponentError, run
@@ -57,18 +57,7 @@ def test_a_component_that_fails_is_named_with_its_reason_and_ends_the_run(tmp_pa
         data=str(tmp_path / "data"),
         root=str(tmp_path / "runs"),
         push_dir=str(tmp_path / "pushed"),
-        training=TrainingParameters(
-            model="lenet",
-            epochs=1,
-            batch_size=64,
-            learning_rate=1e-3,
-            augment=False,
-            outliers=0,
-            drawn_digits=0,
-            weight_decay=0.0,
-            seed=3,
-            source="",
-        ),
+        training=make_training(epochs=1),
     )
     (tmp_path / "data").mkdir()
     events = []
@@ -93,18 +82,7 @@ def test_only_one_node_is_run_and_only_the_pusher_is_never_cached(tmp_path):
         data="data",
         root=str(tmp_path / "runs"),
         push_dir="pushed",
-        training=TrainingParameters(
-            model="lenet",
-            epochs=1,
-            batch_size=64,
-            learning_rate=1e-3,
-            augment=False,
-            outliers=0,
-            drawn_digits=0,
-            weight_decay=0.0,
-            seed=3,
-            source="",
-        ),
+        training=make_training(epochs=1),
     )
     ir = execution.compiler.Compiler().compile(execution.create_pipeline(config))
     for position, name in enumerate(node.pipeline_node.node_info.id for node in ir.nodes):

@@ -12,9 +12,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from factories import make_training
 from rich.console import Console
 
-from models.recipe import TrainingParameters
 from pipeline.config import PipelineConfig
 from pipeline.local.runner import run_locally
 
@@ -42,18 +42,7 @@ MISSED = {"digit": None, "value": 0.5, "bound": 0.97, "is_change": False}
 
 @pytest.fixture
 def config(tmp_path):
-    training = TrainingParameters(
-        model="my_model",
-        epochs=3,
-        batch_size=128,
-        learning_rate=3e-3,
-        augment=True,
-        outliers=0,
-        drawn_digits=0,
-        weight_decay=0.0,
-        seed=1,
-        source="",
-    )
+    training = make_training("my_model")
     return PipelineConfig(str(tmp_path / "data"), str(tmp_path / "runs"), str(tmp_path / "pushed"), training)
 
 

@@ -4,10 +4,10 @@ import json
 from dataclasses import replace
 
 import pytest
+from factories import make_training
 from rich.console import Console
 from tiny_model import push
 
-from models.recipe import TrainingParameters
 from pipeline.config import PipelineConfig
 from pipeline.local import view
 from pipeline.local.view import RunView, describe_summary
@@ -16,18 +16,7 @@ CONFIG = PipelineConfig(
     "data",
     "runs",
     "pushed",
-    TrainingParameters(
-        model="my_model",
-        epochs=3,
-        batch_size=128,
-        learning_rate=3e-3,
-        augment=True,
-        outliers=0,
-        drawn_digits=0,
-        weight_decay=0.0,
-        seed=1,
-        source="",
-    ),
+    make_training("my_model"),
 )
 SUMMARY = {
     "run_id": "r",
@@ -158,7 +147,7 @@ def test_the_summary_of_a_push():
     text = shown(describe_summary(SUMMARY, CONFIG))
 
     rows = {line.split("  ")[0].strip(): line.rstrip() for line in text.splitlines()}
-    assert rows["Model"].endswith("my_model, 3 epochs, seed 1")
+    assert rows["Model"].endswith("MyModel, 3 epochs, seed 1")
     assert rows["Data"].endswith("53,000 training, 2,000 validation and 10,000 test images (bundled)")
     assert rows["Test accuracy"].endswith("99.21%")
     assert rows["Worst digit"].endswith("8, 98.10%")

@@ -24,9 +24,14 @@ def test_a_label_says_no_more_than_tells_models_apart():
         "MyModel, 10 epochs, batch size 64",
         "MyModel, 40 epochs",
     ]
+    assert labels(card(outliers=0), card(outliers=1), card(outliers=0, xla=True)) == [
+        "MyModel, 10 epochs, outliers 0, xla by default",
+        "MyModel, 10 epochs, outliers 1, xla by default",
+        "MyModel, 10 epochs, outliers 0, xla on",
+    ]
     assert labels(card(), card(augment=False)) == [
-        "MyModel, 10 epochs, varied images",
-        "MyModel, 10 epochs, images as they come",
+        "MyModel, 10 epochs, augment on",
+        "MyModel, 10 epochs, augment off",
     ]
     assert labels(card(), card()) == ["MyModel, 10 epochs, run r0", "MyModel, 10 epochs, run r1"]
     assert labels(card(), card(source="abcdefghij"))[1] == "MyModel, 10 epochs, code abcdefg"

@@ -1,11 +1,12 @@
 """The compiled job, against the types of the libraries that read it. No network."""
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import absl.logging
 import google.auth
 import pytest
+from factories import make_thresholds, make_training
 from google.auth.credentials import AnonymousCredentials
 from google.cloud.aiplatform_v1.services.job_service import JobServiceClient
 from google.cloud.aiplatform_v1.types import CustomJob, JobState
@@ -15,8 +16,8 @@ from tfx.components.util import udf_utils
 from tfx.orchestration.kubeflow.v2.container import kubeflow_v2_run_executor
 from tfx.scripts import run_executor
 
-from models.recipe import TrainingParameters
-from pipeline.config import PIPELINE_NAME, PipelineConfig, Thresholds
+from models.recipe import Training
+from pipeline.config import PIPELINE_NAME, PipelineConfig
 from pipeline.graph import JOB_NAME
 from pipeline.vertex.compiler import UnknownComponentError, compile_job
 from pipeline.vertex.job import Cluster, JobConfig, Machine, parameter_values
@@ -25,7 +26,7 @@ CONFIG = PipelineConfig(
     data="gs://bucket/data",
     root="gs://bucket/root",
     push_dir="gs://bucket/pushed",
-    training=TrainingParameters("lenet", 4, 64, 1e-3, False, 0, 0, 0.0, 3, "fingerprint"),
+    training=make_training(epochs=4),
     schema_file="/opt/schema.pbtxt",
 )
 JOB = JobConfig(
@@ -107,7 +108,7 @@ def test_what_changes_from_run_to_run_is_a_runtime_parameter(job, spec):
     assert {name: parameter.default_value.string_value for name, parameter in declared.items()} == values
     assert values["data"] == CONFIG.data
     assert values["schema_file"] == CONFIG.schema_file
-    assert json.loads(values["training"]) == asdict(CONFIG.training)
+    assert json.loads(values["training"]) == CONFIG.training.to_config()
     assert "0.969999" in values["eval_config"]
 
 
@@ -207,8 +208,8 @@ def test_several_machines_train_what_the_job_is_told_when_it_is_submitted(tmp_pa
     run_executor.main(run_executor.parse_flags(command[3:]))
 
     (fn_args,) = trained
-    told = TrainingParameters.from_custom_config(fn_args.custom_config)
-    assert told == replace(CONFIG.training, epochs=20, learning_rate=0.5)
+    told = Training.from_config(fn_args.custom_config)
+    assert told == make_training(epochs=20, learning_rate=0.5)
     assert fn_args.train_files == [str(tmp_path / "examples/Split-train/*")]
     assert fn_args.serving_model_dir == str(tmp_path / "model/Format-Serving")
 
@@ -250,7 +251,7 @@ def _executor_input(spec, values, folder):
 
 def test_changed_thresholds_are_those_compiled_in(job):
     changed = parameter_values(job, {"min_accuracy": "0.9", "min_digit_accuracy": "0.5", "max_drop": "0.01"})
-    compiled = compile_job(replace(CONFIG, thresholds=Thresholds(0.9, 0.5, 0.01)), JOB)
+    compiled = compile_job(replace(CONFIG, thresholds=make_thresholds(0.9, 0.5, 0.01)), JOB)
 
     expected = json.loads(compiled["runtimeConfig"]["parameterValues"]["eval_config"])
     assert json.loads(changed["eval_config"]) == expected

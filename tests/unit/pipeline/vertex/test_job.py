@@ -1,13 +1,13 @@
 import json
 import re
-from dataclasses import asdict, replace
+from dataclasses import replace
 
+import cattrs
 import pytest
 from apache_beam.runners.portability.sdk_container_builder import SDK_CONTAINER_ENTRYPOINT
+from factories import make_training
 from google.cloud.aiplatform_v1.types import AcceleratorType
 
-from models.recipe import TrainingParameters
-from models.registry import ARCHITECTURES
 from pipeline.config import SCHEMA_FILE
 from pipeline.vertex.job import (
     IMAGE_SCHEMA_FILE,
@@ -21,7 +21,7 @@ from pipeline.vertex.job import (
     parameter_values,
 )
 
-TRAINING = asdict(TrainingParameters("my_model", 3, 128, 0.003, True, 16, 8, 0.1, 1, "abc"))
+TRAINING = make_training("my_model").to_config()
 
 
 @pytest.fixture
@@ -41,10 +41,8 @@ def training(job, **settings):
 def test_a_job_keeps_its_containers_through_json():
     job = JobConfig("image", "cuda", ("NVIDIA_L4", 1), {"Trainer": Machine(8, 30)}, {"team": "digits"})
 
-    several = replace(job, cluster=Cluster(4, "n1-standard-8", "proj", "europe-west4"))
-    assert JobConfig.from_dict(json.loads(json.dumps(asdict(job)))) == job
-    assert JobConfig.from_dict(json.loads(json.dumps(asdict(several)))) == several
-    assert JobConfig.from_dict(json.loads(json.dumps(asdict(JobConfig("image"))))) == JobConfig("image")
+    for one in (JobConfig("image"), job, replace(job, cluster=Cluster(4, "n1-standard-8", "proj", "europe-west4"))):
+        assert cattrs.structure(json.loads(json.dumps(cattrs.unstructure(one))), JobConfig) == one
 
 
 def test_accelerators_are_vertex_ais_gpus():
@@ -74,21 +72,30 @@ def test_settings_leave_alone_who_trains(job):
 
 
 def test_another_model_brings_its_recipe(job):
-    recipe = ARCHITECTURES["lenet"]
-    changed = training(job, model="lenet", batch_size="32")
+    job["runtimeConfig"]["parameterValues"]["training"] = json.dumps(TRAINING | {"seed": 9})
 
-    assert changed["learning_rate"] == recipe.learning_rate
-    assert changed["augment"] == recipe.augment
-    assert changed["outliers"] == recipe.outliers
-    assert changed["batch_size"] == 32
-    assert changed["epochs"] == 3
+    assert training(job, model="lenet", batch_size="32") == make_training(seed=9, batch_size=32).to_config()
+
+
+def test_a_job_of_an_earlier_release_gets_the_settings_it_lacks(job):
+    old = {name: value for name, value in TRAINING.items() if name not in ("drawn_digits", "xla", "memory_mib")}
+    job["runtimeConfig"]["parameterValues"]["training"] = json.dumps(old)
+
+    assert training(job, epochs="10") == TRAINING | {"epochs": 10}
+
+
+def test_a_job_with_a_setting_of_another_release_is_a_sentence(job):
+    job["runtimeConfig"]["parameterValues"]["training"] = json.dumps(TRAINING | {"momentum": 0.9})
+
+    with pytest.raises(VertexError, match="There is no setting 'momentum' in this release"):
+        training(job)
 
 
 @pytest.mark.parametrize(
     ("name", "value", "sentence"),
     [
         ("epoch", "3", "There is no setting 'epoch'; there are model, epochs, "),
-        ("model", "resnet", "There is no model 'resnet'; there are lenet, my_model."),
+        ("model", "resnet", "Unknown model 'resnet'; choose lenet or my_model."),
         ("epochs", "0", "epochs is a number, 1 or more, not 0."),
         ("epochs", "1.5", "epochs is a whole number, not 1.5."),
         ("epochs", "many", "epochs is a number, 1 or more, not many."),

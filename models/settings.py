@@ -1,0 +1,118 @@
+"""Settings that are declared once: options, environment variables, cards, history and reports are derived from them.
+
+A setting is a field of a frozen dataclass whose metadata says what people see of it. Imports no TensorFlow: the command
+line uses it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from types import MappingProxyType, NoneType
+from typing import Any, get_args, get_type_hints
+
+
+class SettingError(ValueError):
+    """A setting is unknown or its value is out of range; the message is a sentence."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """What is known of a setting.
+
+    Attributes:
+        name: of the field, of `--set` and of the card's key.
+        kind: int, float or bool.
+        default: its value if nobody chooses one; None lets the Trainer decide.
+        by_model: defaults of networks (names in models/registry.py) for which it is another.
+        label: its name for people, in history and reports.
+        help: what it does, a sentence for `--help`.
+        minimum: the least value.
+        maximum: the greatest value.
+        option: name of the option, without dashes, where it is not `name`.
+        decided: what `--help` shows as the default where None or the network decides.
+    """
+
+    name: str
+    kind: type
+    default: Any
+    by_model: Mapping[str, Any]
+    label: str
+    help: str
+    minimum: float | None = None
+    maximum: float | None = None
+    option: str
+    decided: str | None = None
+
+    @property
+    def variable(self) -> str:
+        """The environment variable."""
+        return f"DIGITS_{self.option.replace('-', '_').upper()}"
+
+    def default_for(self, model: str) -> Any:
+        """The default with a network."""
+        return self.by_model.get(model, self.default)
+
+    def parse(self, text: str) -> Any:
+        """A value from text: a number in range, or true or false.
+
+        Raises:
+            SettingError: it is something else.
+        """
+        if self.kind is bool:
+            if text not in ("true", "false"):
+                raise SettingError(f"{self.name} is true or false, not {text}.")
+            return text == "true"
+        try:
+            number = float(text)
+        except ValueError:
+            number = math.nan
+        least = -math.inf if self.minimum is None else self.minimum
+        most = math.inf if self.maximum is None else self.maximum
+        if not least <= number <= most or math.isinf(number):
+            bounds = f"{self.minimum} or more" if self.maximum is None else f"from {self.minimum} to {self.maximum}"
+            raise SettingError(f"{self.name} is a number, {bounds}, not {text}.")
+        if self.kind is int and number != int(number):
+            raise SettingError(f"{self.name} is a whole number, not {text}.")
+        return self.kind(number)
+
+
+def setting(
+    default: Any,
+    *,
+    label: str,
+    help: str,  # noqa: A002 (as typer names it)
+    by_model: Mapping[str, Any] = MappingProxyType({}),
+    minimum: float | None = None,
+    maximum: float | None = None,
+    option: str | None = None,
+    decided: str | None = None,
+) -> Any:
+    """Declares a field of a dataclass as a setting; see Setting for the arguments."""
+    known = {
+        "by_model": by_model,
+        "label": label,
+        "help": help,
+        "minimum": minimum,
+        "maximum": maximum,
+        "option": option,
+        "decided": decided or ("the network's" if by_model else None),
+    }
+    return dataclasses.field(default=default, metadata={"setting": known})
+
+
+@cache
+def settings_of(declaring: type) -> Mapping[str, Setting]:
+    """The settings that a dataclass declares, by name and in order."""
+    types = get_type_hints(declaring)
+    found = {}
+    for field in dataclasses.fields(declaring):
+        if "setting" in field.metadata:
+            known = dict(field.metadata["setting"])
+            known["option"] = known["option"] or field.name.replace("_", "-")
+            (kind,) = (kind for kind in get_args(types[field.name]) or (types[field.name],) if kind is not NoneType)
+            found[field.name] = Setting(name=field.name, kind=kind, default=field.default, **known)
+    return MappingProxyType(found)

@@ -1,0 +1,26 @@
+"""Configurations for tests: what a test does not name has the product's own default."""
+
+from pathlib import Path
+from typing import Any
+
+from models.recipe import Training
+from pipeline.config import PipelineConfig, Thresholds
+
+NO_DEMANDS = Thresholds(min_accuracy=0, min_digit_accuracy=0, max_drop=1)
+"""Every model is blessed."""
+
+
+def make_training(model: str = "lenet", **settings: Any) -> Training:
+    """A training with some settings; its source's fingerprint is "source"."""
+    return Training.choose(model, settings, "source")
+
+
+def make_config(folder: Path | str, **fields: Any) -> PipelineConfig:
+    """A configuration with data, runs and pushed models in a folder."""
+    places = {name: f"{folder}/{name}" for name in ("data", "root", "push_dir")}
+    return PipelineConfig(**{**places, "training": make_training(), **fields})
+
+
+def make_thresholds(accuracy: float, digit: float, drop: float) -> Thresholds:
+    """All three, in the order that people name them."""
+    return Thresholds(min_accuracy=accuracy, min_digit_accuracy=digit, max_drop=drop)
