@@ -7,14 +7,16 @@ import typer
 from pipeline.cli.bot import bot
 from pipeline.cli.compare import compare, report
 from pipeline.cli.data import data
+from pipeline.cli.evaluate_photos import evaluate_photos
+from pipeline.cli.extras import Commands
 from pipeline.cli.models import models
-from pipeline.cli.reading import evaluate_photos, predict
+from pipeline.cli.predict import predict
 from pipeline.cli.run import run
 from pipeline.cli.runs import lineage, runs
 from pipeline.cli.tensorboard import tensorboard
 from pipeline.cli.vertex import app as vertex
 
-app = typer.Typer(no_args_is_help=True, add_completion=False)
+app = typer.Typer(cls=Commands, no_args_is_help=True, add_completion=False)
 
 
 @app.callback()

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli.options import PushDir, stop, stop_without
+from pipeline.cli.options import PushDir, stop
 
 
 def bot(
@@ -58,10 +58,8 @@ def bot(
         stop("The token holds a space or a line break: it should be the one line that @BotFather gave.")
     if log_level.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
         stop(f"--log-level is one of DEBUG, INFO, WARNING and ERROR, not {log_level}.")
-    try:
-        from serving_bot.telegram.application import BotError, BotSettings, run
-    except ModuleNotFoundError as error:
-        stop_without(error.name, "bot")
+    from serving_bot.telegram.application import BotError, BotSettings, run
+
     try:
         run(
             BotSettings(

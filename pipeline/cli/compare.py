@@ -14,6 +14,7 @@ from models.recipe import Execution, Recipe, Training
 from models.registry import ARCHITECTURES
 from pipeline.cli import options
 from pipeline.cli.derived import Given, with_settings
+from pipeline.cli.extras import demand
 from pipeline.cli.options import absolute, stop
 
 Photos = Annotated[
@@ -79,6 +80,7 @@ def compare(
     from pipeline.data import store
     from pipeline.data.mnist import DataError
 
+    demand("tfx")
     console = Console(highlight=False)
     folder = data or f"{root.rstrip('/')}/data"
     configs = [
@@ -136,6 +138,7 @@ def report(
     from pipeline.report.selection import select_runs
     from pipeline.report.worker import write_report_in_child
 
+    demand("tfx")
     console = Console(highlight=False)
     try:
         state = state_folder(root)

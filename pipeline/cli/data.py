@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from pipeline.cli.extras import demand
 from pipeline.cli.options import stop
 
 
@@ -32,6 +33,8 @@ def data(
 
     from pipeline.data import mnist, store
 
+    if report:
+        demand("tensorflow_data_validation")
     console = Console()
     try:
         if report and source == "auto":

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipeline.cli.options import AsJson, PushDir, output, stop, stop_without
+from pipeline.cli.options import AsJson, PushDir, output, stop
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -184,10 +184,8 @@ def history(push_dir: PushDir = "serving_model", as_json: AsJson = False) -> Non
 @contextmanager
 def _sentences() -> Iterator[None]:
     """Ends the command with a sentence where the registry has one."""
-    try:
-        from serving_bot.versions.folder import NoPushedModelError, PushFolderError
-    except ModuleNotFoundError as error:
-        stop_without(error.name, "bot")
+    from serving_bot.versions.folder import NoPushedModelError, PushFolderError
+
     try:
         yield
     except (NoPushedModelError, PushFolderError) as error:

@@ -7,6 +7,7 @@ import typer
 from models.recipe import Execution, Recipe, Training
 from pipeline.cli import options
 from pipeline.cli.derived import Given, with_settings
+from pipeline.cli.extras import demand
 from pipeline.cli.options import absolute, beam_engine, stop
 from pipeline.config import PipelineConfig, Thresholds
 
@@ -36,6 +37,7 @@ def run(
     from pipeline.data.mnist import DataError
     from pipeline.local.runner import run_locally
 
+    demand("tfx")
     console = Console(highlight=False)
     root = root.rstrip("/") or "/"
     folder = data or f"{root}/data"

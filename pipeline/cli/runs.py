@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli.options import AsJson, PushDir, Root, absolute, output, stop, stop_without
+from pipeline.cli.options import AsJson, PushDir, Root, absolute, output, stop
 
 runs = typer.Typer(no_args_is_help=True, help="What was run: parameters, times, artifacts, verdicts.")
 
@@ -78,10 +78,8 @@ def lineage(
 @contextmanager
 def _sentences() -> Iterator[None]:
     """Ends the command with a sentence where the history has one."""
-    try:
-        from pipeline.history.records import HistoryError
-    except ModuleNotFoundError as error:
-        stop_without(error.name, "pipeline")
+    from pipeline.history.records import HistoryError
+
     try:
         yield
     except HistoryError as error:

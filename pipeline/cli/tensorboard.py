@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli.options import Root, stop, stop_without
+from pipeline.cli.options import Root, stop
 
 
 def tensorboard(
@@ -16,19 +16,14 @@ def tensorboard(
     host: Annotated[str, typer.Option(help="Address to listen at.")] = "127.0.0.1",
 ) -> None:
     """Open the training curves of all runs, named by model, epochs and run id. Ctrl+C ends it."""
-    try:
-        from pipeline.history.records import HistoryError
-        from pipeline.history.tensorboard import TensorBoardError, serve
-    except ModuleNotFoundError as error:
-        stop_without(error.name, "pipeline")
+    from pipeline.history.records import HistoryError
+    from pipeline.history.tensorboard import TensorBoardError, serve
 
     def announce(url: str, trainings: int) -> None:
         typer.echo(f"TensorBoard shows {trainings} training{'s' if trainings != 1 else ''} at {url} (Ctrl+C ends it)")
 
     try:
         serve(root, host, port, announce)
-    except ModuleNotFoundError as error:
-        stop(f"This needs {error.name}, which is not installed. Install it with: pip install {error.name}")
     except (HistoryError, TensorBoardError) as error:
         stop(str(error))
     except KeyboardInterrupt:

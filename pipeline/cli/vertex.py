@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
 from collections.abc import Mapping
@@ -15,7 +14,8 @@ import typer
 from models.recipe import Execution, Recipe, Training
 from pipeline.cli import options
 from pipeline.cli.derived import Given, with_settings
-from pipeline.cli.options import beam_engine, stop, stop_without
+from pipeline.cli.extras import demand
+from pipeline.cli.options import beam_engine, stop
 from pipeline.config import PipelineConfig, Thresholds
 from pipeline.vertex.custom_job import DEFAULT_MACHINE_TYPE
 from pipeline.vertex.job import SETTINGS
@@ -133,7 +133,7 @@ def compile(  # noqa: A001 (the command's name)
     """
     from pipeline.vertex.job import IMAGE_SCHEMA_FILE, JobConfig, VertexError, compile_in_child
 
-    _demand_extra()
+    demand("tfx", "kfp", "google.cloud.aiplatform")
     if image is None:
         stop("No image. Build and push it (docs/vertex.md), then give its address in --image or DIGITS_IMAGE.")
     if root is None or not _BUCKET.match(root):
@@ -213,7 +213,7 @@ def submit(
     from pipeline.vertex import service
     from pipeline.vertex.job import VertexError, load_job, parameter_values
 
-    _demand_extra()
+    demand("kfp", "google.cloud.aiplatform")
     target = _target(project, region, service_account, encryption_key)
     settings = dict(_pair(text, "--set", "NAME=VALUE") for text in change or ())
     try:
@@ -238,7 +238,7 @@ def status(job: Job = None, project: Project = None, region: Region = None, as_j
     from pipeline.vertex import service
     from pipeline.vertex.job import VertexError
 
-    _demand_extra()
+    demand("kfp", "google.cloud.aiplatform")
     try:
         found = service.status(_target(project, region), job)
     except VertexError as error:
@@ -270,7 +270,7 @@ def logs(
     from pipeline.vertex import service
     from pipeline.vertex.job import VertexError
 
-    _demand_extra()
+    demand("kfp", "google.cloud.aiplatform")
     target = _target(project, region)
     try:
         for entry in service.logs(target, service.status(target, job), component):
@@ -279,16 +279,6 @@ def logs(
             )
     except VertexError as error:
         stop(str(error))
-
-
-def _demand_extra() -> None:
-    for module in ("kfp", "google.cloud.aiplatform"):
-        try:
-            found = importlib.util.find_spec(module)
-        except ModuleNotFoundError:
-            found = None
-        if found is None:
-            stop_without(module, "vertex")
 
 
 def _target(

@@ -1,0 +1,48 @@
+"""Which of the project's extras brings a package that is missing; setup.py says what is in each."""
+
+from __future__ import annotations
+
+import importlib.util
+from typing import Any
+
+from typer.core import TyperGroup
+
+from pipeline.cli.options import stop_without
+
+_ONLY_IN = {"gcsfs": "gs", "google.cloud.aiplatform": "vertex", "kfp": "vertex", "pillow_heif": "heic"}
+"""Packages that one extra alone brings, whatever the command."""
+
+_WITHOUT_TRAINING = {"bot", "evaluate-photos", "models", "predict"}
+"""Commands that the extra `bot` is enough for; the others need `pipeline`."""
+
+_OURS = {"compat", "components", "models", "pipeline", "serving_bot", "workers"}
+
+
+class Commands(TyperGroup):
+    """The commands of `digits`: where a package of an extra is missing, any of them ends with one sentence."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Runs a command."""
+        try:
+            return super().invoke(ctx)
+        except ModuleNotFoundError as error:
+            module = error.name or ""
+            if module.partition(".")[0] in _OURS:
+                raise
+            extra = "bot" if ctx.invoked_subcommand in _WITHOUT_TRAINING else "pipeline"
+            stop_without(module, _ONLY_IN.get(module, extra))
+
+
+def demand(*modules: str) -> None:
+    """Looks for modules that only a process started later would import.
+
+    Raises:
+        ModuleNotFoundError: one is missing, which ends the command with a sentence.
+    """
+    for module in modules:
+        try:
+            found = importlib.util.find_spec(module)
+        except ModuleNotFoundError:  # not even its package is there
+            found = None
+        if found is None:
+            raise ModuleNotFoundError(f"No module named {module!r}", name=module)

@@ -1,0 +1,55 @@
+"""The model that commands read pictures with: the one that the push folder asks a bot to serve."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import typer
+
+from pipeline.cli.options import stop
+from serving_bot.reading.classifier import BrokenModelError, Classifier
+from serving_bot.versions.folder import NoPushedModelError, choose, nothing_pushed
+
+
+def load_classifier(push_dir: str) -> tuple[Classifier, str]:
+    """The classifier of the version to be served, and its name for people.
+
+    Exits with 1 and a sentence where there is none.
+    """
+    try:
+        choice = choose(push_dir)
+        version = next(choice.versions, None)
+        if version is None:
+            raise nothing_pushed(push_dir)
+        if choice.problem:
+            typer.echo(choice.problem, err=True)
+        with _native_notes_hidden():
+            classifier = Classifier.load(version.path)
+    except (NoPushedModelError, BrokenModelError) as error:
+        stop(str(error))
+    except OSError as error:
+        stop(f"{push_dir} cannot be read: {error.strerror or error}.")
+    except Exception as error:
+        if "://" not in push_dir:
+            raise
+        # A store's client raises what it likes where there is no login or no such bucket.
+        stop(f"{push_dir} cannot be read: {error}. Check the address and the login (docs/bot.md).")
+    name = classifier.card.get("display_name", classifier.card.get("model", "model"))
+    return classifier, f"{name}, version {version.number}"
+
+
+@contextmanager
+def _native_notes_hidden() -> Iterator[None]:
+    """Keeps what native code writes to standard error off the screen: LiteRT greets each start with its delegate."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
