@@ -58,6 +58,7 @@ class PipelineConfig:
         schema_file: the reviewed schema, where the components find it.
         enable_cache: whether finished components are reused.
         beam_args: Beam pipeline options; in-process by default.
+        command: the command as the user gave it, for the record.
     """
 
     data: str
@@ -71,6 +72,7 @@ class PipelineConfig:
     schema_file: str = str(SCHEMA_FILE)
     enable_cache: bool = True
     beam_args: tuple[str, ...] = local_beam_args()
+    command: str = ""
 
     @property
     def state_folder(self) -> Path:

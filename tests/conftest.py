@@ -117,5 +117,6 @@ def tiny_run(tmp_path_factory: pytest.TempPathFactory, tiny_mnist: Path) -> Tiny
         push_dir=str(folder / "serving_model"),
         training=Training.choose("my_model", {"epochs": 2}),
         thresholds=NO_DEMANDS,
+        command="digits run --epochs 2 --max-drop 1",
     )
     return TinyRun(config, run(config))

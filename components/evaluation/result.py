@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import tensorflow_model_analysis as tfma
@@ -85,6 +85,10 @@ class EvaluationResult:
     baseline_accuracy: float | None
     blessed: bool
     failures: tuple[Failure, ...]
+
+    def figures(self) -> dict[str, Any]:
+        """All but the misread examples, which of a hopeless model are nearly all, as plain values."""
+        return asdict(replace(self, misread=()), dict_factory=lambda pairs: {k: v for k, v in pairs if k != "misread"})
 
     @property
     def lists_all_misread(self) -> bool:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from itertools import product
 from pathlib import Path
 from typing import Annotated
@@ -15,7 +13,7 @@ from models.registry import ARCHITECTURES
 from pipeline.cli import options
 from pipeline.cli.derived import Given, with_settings
 from pipeline.cli.extras import demand
-from pipeline.cli.options import absolute, stop
+from pipeline.cli.options import absolute, given_command, stop
 
 Photos = Annotated[
     list[Path] | None,
@@ -91,6 +89,7 @@ def compare(
             training=Training.choose(model, {**given, "epochs": int(number), "seed": seed}),
             thresholds=None,
             baseline="none",
+            command=given_command(),
         )
         for model, number, seed in product(_split(models), _split(epochs), range(1, seeds + 1))
     ]
@@ -104,7 +103,7 @@ def compare(
             console,
             output or state_folder(root) / REPORTS_FOLDER / "comparison",
             photos=photos or [],
-            command=_command(),
+            command=given_command(),
             prepare=prepare,
             verbose=verbose,
         )
@@ -145,12 +144,7 @@ def report(
         run_ids = [run.run_id for run in select_runs(state, runs or [])]
         folder = output or state / REPORTS_FOLDER / (run_ids[0] if len(run_ids) == 1 else "comparison")
         with console.status("Writing the report ..."):
-            page = write_report_in_child(state, run_ids, folder, photos=photos or [], command=_command())
+            page = write_report_in_child(state, run_ids, folder, photos=photos or [], command=given_command())
     except (HistoryError, ReportError) as error:
         stop(str(error))
     console.out(f"{page}: written, {len(run_ids)} run" + "s" * (len(run_ids) > 1) + ". Open it in a browser.")
-
-
-def _command() -> str:
-    """What the user typed, as the report says it."""
-    return shlex.join(["digits", *sys.argv[1:]])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+import shlex
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
@@ -127,6 +129,11 @@ def beam_engine(
         return beam_options.beam_args(runner, root, workers=workers, image=image, extra=extra or ())
     except beam_options.BeamOptionsError as error:
         stop(str(error))
+
+
+def given_command() -> str:
+    """The command as the user gave it."""
+    return shlex.join(["digits", *sys.argv[1:]])
 
 
 def absolute(folder: str) -> str:

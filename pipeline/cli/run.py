@@ -8,7 +8,7 @@ from models.recipe import Execution, Recipe, Training
 from pipeline.cli import options
 from pipeline.cli.derived import Given, with_settings
 from pipeline.cli.extras import demand
-from pipeline.cli.options import absolute, beam_engine, stop
+from pipeline.cli.options import absolute, beam_engine, given_command, stop
 from pipeline.config import PipelineConfig, Thresholds
 
 
@@ -50,6 +50,7 @@ def run(
         baseline=baseline,
         enable_cache=not no_cache,
         beam_args=beam_engine(beam_runner, root, beam_workers, beam_image, beam_arg),
+        command=given_command(),
     )
 
     def prepare() -> None:

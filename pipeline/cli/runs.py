@@ -21,9 +21,9 @@ RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run's id or its b
 def list_(root: Root = Path("runs"), as_json: AsJson = False) -> None:
     """List all runs, newest first."""
     with _sentences():
-        from pipeline.history import records, view
+        from pipeline.history import reading, view
 
-        found = records.read_runs(root)
+        found = reading.read_runs(root)
     if as_json:
         typer.echo(json.dumps([view.run_as_json(run) for run in found], indent=2))
     else:
@@ -34,10 +34,10 @@ def list_(root: Root = Path("runs"), as_json: AsJson = False) -> None:
 def show(run: RunName = "latest", root: Root = Path("runs"), as_json: AsJson = False) -> None:
     """Show a run: parameters, data, figures, verdict and why, times and artifacts of its components."""
     with _sentences():
-        from pipeline.history import records, view
+        from pipeline.history import reading, view
 
-        found = records.read_runs(root)
-        chosen = records.find_run(found, run)
+        found = reading.read_runs(root)
+        chosen = reading.find_run(found, run)
     if as_json:
         typer.echo(json.dumps(view.run_as_json(chosen), indent=2))
     else:
@@ -48,10 +48,10 @@ def show(run: RunName = "latest", root: Root = Path("runs"), as_json: AsJson = F
 def diff(first: RunName, second: RunName = "latest", root: Root = Path("runs"), as_json: AsJson = False) -> None:
     """Show what two runs differ in: parameters, data, code, figures, times."""
     with _sentences():
-        from pipeline.history import records, view
+        from pipeline.history import reading, view
 
-        found = records.read_runs(root)
-        one, other = records.find_run(found, first), records.find_run(found, second)
+        found = reading.read_runs(root)
+        one, other = reading.find_run(found, first), reading.find_run(found, second)
     if as_json:
         typer.echo(json.dumps(view.diff_as_json(one, other), indent=2))
     else:
@@ -66,9 +66,10 @@ def lineage(
 ) -> None:
     """Trace a pushed version back: model, evaluation, transform graph, statistics, data, code."""
     with _sentences():
-        from pipeline.history import records, view
+        from pipeline.history import lineage as tracing
+        from pipeline.history import reading, view
 
-        traced = records.trace(records.read_runs(root), version, absolute(push_dir))
+        traced = tracing.trace(reading.read_runs(root), version, absolute(push_dir))
     if as_json:
         typer.echo(json.dumps(view.lineage_as_json(traced), indent=2))
     else:

@@ -20,7 +20,8 @@ from rich.text import Text
 from models.registry import name_training
 from pipeline.comparison.view import ComparisonView
 from pipeline.config import PipelineConfig
-from pipeline.history.records import HistoryError, Run, read_runs
+from pipeline.history.reading import read_runs
+from pipeline.history.records import HistoryError, Run
 from pipeline.local.runner import FAILED, INTERRUPTED, explain, follow
 from pipeline.report import ReportError
 from pipeline.report.worker import write_report_in_child

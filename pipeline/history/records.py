@@ -1,23 +1,14 @@
-"""What was run, read from ML Metadata: runs, their components, parameters, artifacts and verdicts. No TensorFlow.
-
-ML Metadata's own client reads the database, which is opened read-only: a file that is none of its own stays as it is.
-"""
+"""What was run: a run, its components, parameters, artifacts and verdicts. pipeline/history/reading.py reads them."""
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
-from collections import defaultdict
-from dataclasses import dataclass, replace
-from datetime import datetime, timezone
-from pathlib import Path
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Literal
 
-from ml_metadata import proto
-from ml_metadata.metadata_store import MetadataStore
-
-from pipeline.config import LOCK_FILE, METADATA_FILE, PIPELINE_NAME
+from models.settings import settings_of
+from pipeline.config import Thresholds
 from pipeline.thresholds import read_thresholds
 
 ERROR_PROPERTY = "error_message"
@@ -26,18 +17,12 @@ ERROR_PROPERTY = "error_message"
 FIGURES_PROPERTY = "figures"
 """Custom property of a ModelEvaluation artifact: its figures as JSON, for whoever must not load TensorFlow."""
 
-_NAMED = 5
-"""Runs that are named where the beginning of an id is that of several."""
+NOTED_COMMAND, NOTED_SECONDS = "command", "seconds"
+"""Custom properties of a run's context: the command as it was given, and how long the run took."""
 
 StepState = Literal["done", "cached", "failed", "interrupted"]
 RunState = Literal["pushed", "not blessed", "evaluated", "failed", "running", "interrupted"]
 Value = str | int | float
-
-_STATES: dict[int, StepState] = {
-    proto.Execution.COMPLETE: "done",
-    proto.Execution.CACHED: "cached",
-    proto.Execution.FAILED: "failed",
-}
 
 
 class HistoryError(Exception):
@@ -98,12 +83,14 @@ class Run:
         state: how it ended. "not blessed" is also said where the bot could not serve the model, "evaluated" where
             nothing was demanded, as in a comparison.
         steps: its components in the order they were run.
+        noted: what `digits run` noted of it: NOTED_COMMAND, the thresholds by name, and NOTED_SECONDS.
     """
 
     run_id: str
     started: datetime
     state: RunState
     steps: tuple[Step, ...]
+    noted: dict[str, Value] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> Step:
         """The component of that id, which the run is known to have got to."""
@@ -124,6 +111,11 @@ class Run:
         trainer = self.step("Trainer")
         parameters: dict[str, Any] = json.loads(str(trainer.parameters["custom_config"])) if trainer else {}
         return parameters
+
+    @property
+    def command(self) -> str | None:
+        """The command as the user gave it, None for a run of an earlier release."""
+        return str(self.noted[NOTED_COMMAND]) if NOTED_COMMAND in self.noted else None
 
     @property
     def examples(self) -> Artifact | None:
@@ -172,7 +164,9 @@ class Run:
 
     @property
     def seconds(self) -> float | None:
-        """From its start to the end of its last component, None while that has not ended."""
+        """How long it took, None while it has not ended; of earlier releases up to the end of the last component."""
+        if NOTED_SECONDS in self.noted:
+            return float(self.noted[NOTED_SECONDS])
         last = self.steps[-1]
         if last.seconds is None:
             return None
@@ -180,11 +174,12 @@ class Run:
 
     @property
     def thresholds(self) -> dict[str, float]:
-        """The fields of pipeline.config.Thresholds as the Evaluator got them; empty where the run did not get there."""
+        """The fields of pipeline.config.Thresholds that its model had to reach; empty where it had to reach none."""
+        noted = {name: float(self.noted[name]) for name in settings_of(Thresholds) if name in self.noted}
         evaluator = self.step("Evaluator")
-        if evaluator is None:
-            return {}
-        return read_thresholds(str(evaluator.parameters["eval_config"]))
+        if noted or evaluator is None:
+            return noted
+        return read_thresholds(str(evaluator.parameters["eval_config"]))  # of an earlier release, or of Vertex AI
 
     @property
     def blessed(self) -> bool | None:
@@ -224,305 +219,3 @@ class Run:
         noted = artifact.properties.get(FIGURES_PROPERTY) if artifact else None
         figures: dict[str, Any] | None = json.loads(str(noted)) if noted is not None else None
         return figures
-
-
-def read_runs(root: str | Path) -> list[Run]:
-    """All runs in a root, newest first.
-
-    Args:
-        root: the folder that `digits run --root` was given.
-
-    Raises:
-        HistoryError: there is no metadata database, it is broken or another program's, or it holds no run.
-    """
-    path = Path(root) / METADATA_FILE
-    if not path.is_file():
-        raise HistoryError(f"No run in {root} yet. Make one (`digits run`), or name another folder with --root.")
-    try:
-        store = _open(path)
-        names = {
-            execution.id: name
-            for node in store.get_contexts_by_type("node")
-            if (name := _node_name(node)) is not None
-            for execution in store.get_executions_by_context(node.id)
-        }
-        contexts = store.get_contexts_by_type("pipeline_run")
-        runs = _read(store, {context.name: store.get_executions_by_context(context.id) for context in contexts}, names)
-    except RuntimeError as error:  # what the client raises for anything that SQLite or the schema says
-        raise HistoryError(_explain(path, str(error))) from error
-    if not runs:
-        raise HistoryError(f"{path} holds no run of this pipeline. Make one (`digits run`), or name another --root.")
-    if runs[0].state == "interrupted" and _is_locked(Path(root)):
-        runs[0] = replace(runs[0], state="running")
-    return runs
-
-
-def check_database(root: str | Path) -> None:
-    """Looks whether a run can write to a root's metadata; TFX would put its tables into another program's database.
-
-    Raises:
-        HistoryError: there is a database, and it is broken or another program's.
-    """
-    path = Path(root) / METADATA_FILE
-    try:
-        if path.is_file() and path.stat().st_size:
-            _open(path).get_context_types()
-    except RuntimeError as error:  # as in read_runs
-        raise HistoryError(_explain(path, str(error))) from error
-
-
-def read_run(root: str | Path, run_id: str) -> Run:
-    """One run, also while it goes: "interrupted" until it has ended.
-
-    Raises:
-        HistoryError: no component of it was registered yet.
-        RuntimeError: the database cannot be read.
-    """
-    store = _open(Path(root) / METADATA_FILE)
-    context = store.get_context_by_type_and_name("pipeline_run", run_id)
-    executions = store.get_executions_by_context(context.id) if context else []
-    names = {
-        execution.id: name
-        for execution in executions
-        for node in store.get_contexts_by_execution(execution.id)
-        if node.type == "node" and (name := _node_name(node)) is not None
-    }
-    runs = _read(store, {run_id: executions}, names)
-    if not runs:
-        raise HistoryError(f"There is no run {run_id} in {root}.")
-    return runs[0]
-
-
-def find_run(runs: list[Run], name: str) -> Run:
-    """The run whose id begins with `name`; "latest" is the newest.
-
-    Raises:
-        HistoryError: there is none, or there are several.
-    """
-    found = runs[:1] if name == "latest" else [run for run in runs if run.run_id.startswith(name)]
-    if len(found) > 1:
-        some = [run.run_id for run in found[:_NAMED]] + ["others"] * (len(found) > _NAMED)
-        raise HistoryError(f"{name} may be any of {', '.join(some)}: write more of it.")
-    if not found:
-        raise HistoryError(f"There is no run {name}. `digits runs list` shows those there are.")
-    return found[0]
-
-
-@dataclass(frozen=True)
-class Origin:
-    """Where an artifact comes from.
-
-    Attributes:
-        artifact: what was made.
-        run: the run that made it; later runs may have taken it over.
-        step: the component that made it.
-    """
-
-    artifact: Artifact
-    run: Run
-    step: Step
-
-
-@dataclass(frozen=True)
-class Lineage:
-    """Everything a pushed version was made from; None for what ML Metadata does not know.
-
-    Attributes:
-        version: the version number.
-        pushed: the push.
-        model: the export.
-        evaluation: what it was judged by.
-        baseline: the model that it was compared with.
-        transform_graph: what turns raw examples into the network's input.
-        schema: what the data had to be like.
-        statistics: of the data.
-        examples: the data, with the property `input_fingerprint`.
-        card: the version's card: git revision, seed, versions of libraries; empty where it is gone.
-    """
-
-    version: int
-    pushed: Origin
-    model: Origin | None
-    evaluation: Origin | None
-    baseline: Origin | None
-    transform_graph: Origin | None
-    schema: Origin | None
-    statistics: Origin | None
-    examples: Origin | None
-    card: dict[str, Any]
-
-
-def trace(runs: list[Run], version: int, push_dir: str) -> Lineage:
-    """The lineage of a pushed version.
-
-    Args:
-        runs: all there are, as `read_runs` returns them.
-        version: its number.
-        push_dir: where it was pushed to; decides where several folders have a version of that number.
-
-    Raises:
-        HistoryError: no run in this root pushed it.
-    """
-    pushes = [run for run in runs if run.version == version]
-    here = [run for run in pushes if run.destination == os.path.join(push_dir, str(version))]
-    if not pushes:
-        raise HistoryError(
-            f"No run here pushed a version {version}. `digits models show {version}` says which run made it; "
-            "name that run's folder with --root."
-        )
-    run = (here or pushes)[-1]  # the first to push it; the same command again finds it there
-    step, artifact = run["VersionedPusher"], run.pushed_model
-    assert artifact is not None  # it has a version
-    makers = find_makers(runs)
-    model = _origin(makers, step.inputs.get("model"))
-    evaluation = _origin(makers, step.inputs.get("evaluation"))
-    examples = _origin(makers, (model or Origin(artifact, run, step)).step.inputs.get("examples"))
-    transform_graph = _origin(makers, model.step.inputs.get("transform_graph")) if model else None
-    of_the_data = (
-        made
-        for made in makers.values()
-        if made.artifact.type == "ExampleStatistics"
-        and examples
-        and examples.artifact in made.step.inputs.get("examples", ())
-    )
-    return Lineage(
-        version=version,
-        pushed=Origin(artifact, run, step),
-        model=model,
-        evaluation=evaluation,
-        baseline=_origin(makers, evaluation.step.inputs.get("baseline_model")) if evaluation else None,
-        transform_graph=transform_graph,
-        schema=_origin(makers, transform_graph.step.inputs.get("schema")) if transform_graph else None,
-        statistics=next(of_the_data, None),
-        examples=examples,
-        card=run.card,
-    )
-
-
-def find_makers(runs: list[Run]) -> dict[int, Origin]:
-    """Who made each artifact, by its id, oldest first; who took it over from the cache does not count."""
-    return {
-        artifact.id: Origin(artifact, run, step)
-        for run in reversed(runs)
-        for step in run.steps
-        if step.state == "done"
-        for made in step.outputs.values()
-        for artifact in made
-    }
-
-
-def _origin(makers: dict[int, Origin], artifacts: tuple[Artifact, ...] | None) -> Origin | None:
-    return makers.get(artifacts[0].id) if artifacts else None
-
-
-def _open(path: Path) -> MetadataStore:
-    config = proto.ConnectionConfig()
-    config.sqlite.filename_uri = str(path)
-    config.sqlite.connection_mode = proto.SqliteMetadataSourceConfig.READONLY
-    return MetadataStore(config)
-
-
-def _explain(path: Path, reason: str) -> str:
-    """A sentence for what ML Metadata's client says of a database."""
-    if "is greater than library version" in reason or "is older than library version" in reason:
-        return f"{path} was written by another release of ML Metadata ({reason.partition('.')[0]}). Use that one."
-    if "locked" in reason:
-        return f"{path} is in use. Try again in a moment."
-    if "readonly database" in reason or "not a database" in reason:
-        return f"{path} is no database of ML Metadata. Name another folder with --root."
-    what = reason.removeprefix("Error when executing query: ").partition(" query:")[0]
-    return f"{path} cannot be read ({what}). Put back a copy of it, or name another --root."
-
-
-def _node_name(node: proto.Context) -> str | None:
-    """The id of a component of this pipeline, None for another pipeline's."""
-    pipeline, _, name = str(node.name).partition(".")
-    return name if pipeline == PIPELINE_NAME else None
-
-
-def _read(
-    store: MetadataStore, executions_by_run: dict[str, list[proto.Execution]], names: dict[int, str]
-) -> list[Run]:
-    """Runs with the executions that have a name, newest first; in few queries, however many runs there are."""
-    executions = {
-        run_id: [execution for execution in executions if execution.id in names]
-        for run_id, executions in executions_by_run.items()
-    }
-    events = store.get_events_by_execution_ids([found.id for by_run in executions.values() for found in by_run])
-    artifacts = {
-        artifact.id: Artifact(artifact.id, artifact.type, artifact.uri, _values(artifact))
-        for artifact in store.get_artifacts_by_id(sorted({event.artifact_id for event in events}))
-    }
-    by_execution: dict[int, list[proto.Event]] = defaultdict(list)
-    for event in sorted(events, key=lambda event: event.path.steps[1].index):
-        by_execution[event.execution_id].append(event)
-    runs = [
-        _run(run_id, [_step(names[found.id], found, by_execution[found.id], artifacts) for found in by_run])
-        for run_id, by_run in executions.items()
-        if by_run
-    ]
-    return sorted(runs, key=lambda run: run.run_id, reverse=True)
-
-
-def _step(name: str, execution: proto.Execution, events: list[proto.Event], artifacts: dict[int, Artifact]) -> Step:
-    sides: dict[int, dict[str, tuple[Artifact, ...]]] = {proto.Event.INPUT: {}, proto.Event.OUTPUT: {}}
-    for event in events:
-        if event.type in sides:  # a resolver's are of other types: it made nothing
-            side, key = sides[event.type], event.path.steps[0].key
-            side[key] = (*side.get(key, ()), artifacts[event.artifact_id])
-    state = _STATES.get(execution.last_known_state, "interrupted")
-    ended = state != "interrupted"
-    parameters = _values(execution)
-    error = parameters.pop(ERROR_PROPERTY, None)
-    milliseconds = execution.last_update_time_since_epoch - execution.create_time_since_epoch
-    return Step(
-        name=name,
-        execution=execution.id,
-        state=state,
-        started=_time(execution.create_time_since_epoch),
-        seconds=milliseconds / 1000 if ended else None,
-        parameters=parameters,
-        inputs=sides[proto.Event.INPUT],
-        outputs=sides[proto.Event.OUTPUT],
-        error=str(error) if error is not None else None,
-    )
-
-
-def _run(run_id: str, steps: list[Step]) -> Run:
-    steps = sorted(steps, key=lambda step: step.execution)
-    run = Run(run_id, steps[0].started, "interrupted", tuple(steps))
-    pusher = run.step("VersionedPusher")
-    if any(step.state == "failed" for step in steps):
-        return replace(run, state="failed")
-    if pusher and pusher.state == "done":
-        return replace(run, state="pushed" if run.pushed_model else "not blessed")
-    if run.blessed is None and run.figures and run.artifact("ServingCheck", "blessing"):
-        return replace(run, state="evaluated")
-    return run
-
-
-def _values(node: proto.Artifact | proto.Execution) -> dict[str, Value]:
-    """Properties and custom properties; those that are neither numbers nor texts are left out."""
-    values: dict[str, Value] = {}
-    for properties in (node.properties, node.custom_properties):
-        for name, value in properties.items():
-            kind = value.WhichOneof("value")
-            if kind in ("int_value", "double_value", "string_value"):
-                values[name] = getattr(value, kind)
-    return values
-
-
-def _time(milliseconds: int) -> datetime:
-    return datetime.fromtimestamp(milliseconds / 1000, timezone.utc)
-
-
-def _is_locked(root: Path) -> bool:
-    """Whether `digits run` is at work in a root."""
-    try:
-        with (root / LOCK_FILE).open() as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
-    except BlockingIOError:
-        return True
-    return False

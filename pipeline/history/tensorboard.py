@@ -10,7 +10,8 @@ from collections.abc import Callable
 from contextlib import redirect_stderr
 from pathlib import Path
 
-from pipeline.history.records import HistoryError, Run, read_runs
+from pipeline.history.reading import read_runs
+from pipeline.history.records import HistoryError, Run
 
 REFRESH_S = 5.0
 """How often runs that began since are looked for."""

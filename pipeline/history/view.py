@@ -12,7 +12,8 @@ from rich.tree import Tree
 
 from models.recipe import TRAINING_SETTINGS
 from models.registry import name_training
-from pipeline.history.records import Lineage, Origin, Run, Step, find_makers
+from pipeline.history.lineage import Lineage, Origin, find_makers
+from pipeline.history.records import Run, Step
 from pipeline.history.verdict import describe_problems
 
 _STYLES = {
@@ -57,6 +58,8 @@ def describe_run(run: Run, runs: list[Run]) -> RenderableType:
     table = Table.grid(padding=(0, 2))
     table.add_row("Run", run.run_id)
     table.add_row("State", _describe_state(run))
+    if run.command:
+        table.add_row("Command", Text(run.command))
     for name, value in (_facts(run) | _outcome(run, by_digit=False, seconds=False)).items():
         table.add_row(name, Text(_show(name, value)))
     reasons = [Text(f"  • {reason}") for reason in explain(run)]
@@ -112,6 +115,7 @@ def run_as_json(run: Run) -> dict[str, Any]:
         "reasons": explain(run),
         "blessed": run.blessed,
         "servable": run.servable,
+        "command": run.command,
         "parameters": run.parameters,
         "thresholds": run.thresholds,
         "data": {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timezone
@@ -15,11 +16,12 @@ from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 from tfx.orchestration.portable import runtime_parameter_utils
 from tfx.proto.orchestration import pipeline_pb2
 
+from components.evaluation.result import EvaluationResult
 from pipeline.beam_options import explain_failure
 from pipeline.config import REPORTS_FOLDER, PipelineConfig
 from pipeline.graph import create_pipeline
-from pipeline.history.records import read_run
-from pipeline.local.summary import Summary, record_error, record_evaluation, summarise
+from pipeline.history.reading import read_run
+from pipeline.local.summary import Summary, record_error, record_evaluation, record_run, summarise
 from pipeline.report import ReportError
 from pipeline.report.collection import collect
 from pipeline.report.writing import write_report
@@ -62,6 +64,8 @@ def run(config: PipelineConfig, report: Report = lambda event: None) -> Summary:
     runtime_parameter_utils.substitute_runtime_parameter(ir, {constants.PIPELINE_RUN_ID_PARAMETER_NAME: run_id})
     names = [node.pipeline_node.node_info.id for node in ir.nodes]
     report({"event": "plan", "components": names, "run_id": run_id})
+    start = time.monotonic()
+    evaluation: EvaluationResult | None = None
     for position, name in enumerate(names):
         report({"event": "start", "component": name})
         try:
@@ -70,20 +74,22 @@ def run(config: PipelineConfig, report: Report = lambda event: None) -> Summary:
             reason = explain_failure(_reason(error), config.beam_args)
             record_error(config, run_id, name, reason)
             raise ComponentError(name, reason) from error
+        if position == 0:
+            record_run(config, run_id)
         if name == "Evaluator":
-            record_evaluation(config, run_id)
+            evaluation = record_evaluation(config, run_id)
         report({"event": "end", "component": name, "state": read_run(config.state_folder, run_id)[name].state})
-    summary = summarise(config, run_id)
+    assert evaluation is not None  # the graph has an Evaluator
+    record_run(config, run_id, time.monotonic() - start)
+    summary = summarise(config, run_id, evaluation)
     # A comparison has one report on all of its runs.
-    return replace(summary, report=_write_report(config, run_id)) if config.thresholds else summary
+    return replace(summary, report=_write_report(config, run_id, evaluation)) if config.thresholds else summary
 
 
-def _write_report(config: PipelineConfig, run_id: str) -> str | None:
+def _write_report(config: PipelineConfig, run_id: str, evaluation: EvaluationResult) -> str | None:
     """The page about the run; None where it cannot be written, which must not fail a run that has pushed its model."""
-    training = config.training
-    command = f"digits run --model {training.model} --epochs {training.epochs} --seed {training.seed}"
     try:
-        report = collect([read_run(config.state_folder, run_id)], [], command)
+        report = collect([read_run(config.state_folder, run_id)], [], config.command, {run_id: evaluation})
         return str(write_report(report, config.state_folder / REPORTS_FOLDER / run_id))
     except (ReportError, OSError):
         logging.exception("The report could not be written.")

@@ -29,7 +29,8 @@ from rich.text import Text
 
 from pipeline.beam_options import find_unreachable
 from pipeline.config import LOCK_FILE, PipelineConfig, child_environment, tf_config
-from pipeline.history.records import HistoryError, check_database
+from pipeline.history.reading import check_database
+from pipeline.history.records import HistoryError
 from pipeline.local.view import RunView, describe_summary
 
 PUSHED, FAILED, NOT_BLESSED, INTERRUPTED = 0, 1, 3, 130

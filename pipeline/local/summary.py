@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from absl import logging
 from ml_metadata.metadata_store import MetadataStore
@@ -11,7 +12,8 @@ from tfx.orchestration import metadata
 
 from components.evaluation.result import EvaluationResult, read_evaluation
 from pipeline.config import PipelineConfig
-from pipeline.history.records import ERROR_PROPERTY, FIGURES_PROPERTY, HistoryError, read_run
+from pipeline.history.reading import read_run
+from pipeline.history.records import ERROR_PROPERTY, FIGURES_PROPERTY, NOTED_COMMAND, NOTED_SECONDS, HistoryError
 
 
 @dataclass(frozen=True)
@@ -20,7 +22,7 @@ class Summary:
 
     Attributes:
         run_id: its name in ML Metadata.
-        evaluation: figures and verdict on the split `test`.
+        evaluation: figures and verdict on the split `test`, as EvaluationResult.figures has them.
         split_sizes: examples in each split.
         data_source: where the data came from: mirror, bundled or user.
         servable: whether ServingCheck found that the bot can serve the export.
@@ -32,7 +34,7 @@ class Summary:
     """
 
     run_id: str
-    evaluation: EvaluationResult
+    evaluation: dict[str, Any]
     split_sizes: dict[str, int]
     data_source: str
     servable: bool
@@ -56,32 +58,44 @@ def record_error(config: PipelineConfig, run_id: str, node: str, reason: str) ->
         logging.warning("Cannot note in ML Metadata why %s failed.", node, exc_info=True)
 
 
-def record_evaluation(config: PipelineConfig, run_id: str) -> None:
-    """Keeps the figures with the ModelEvaluation artifact: TFMA's files cannot be read without TensorFlow.
+def record_run(config: PipelineConfig, run_id: str, seconds: float | None = None) -> None:
+    """Keeps with a run what was asked for, the command and the thresholds, and once it has ended how long it took."""
+    store = _open(config)
+    context = store.get_context_by_type_and_name("pipeline_run", run_id)
+    if config.command:
+        context.custom_properties[NOTED_COMMAND].string_value = config.command
+    for name, value in (asdict(config.thresholds) if config.thresholds else {}).items():
+        context.custom_properties[name].double_value = value
+    if seconds is not None:
+        context.custom_properties[NOTED_SECONDS].double_value = seconds
+    store.put_contexts([context])
+
+
+def record_evaluation(config: PipelineConfig, run_id: str) -> EvaluationResult:
+    """Reads an evaluation, and keeps its figures with the artifact: TFMA's files cannot be read without TensorFlow.
 
     Right behind the Evaluator, because what reads the artifact is cached under all of its properties.
     """
     run = read_run(config.state_folder, run_id)
-    evaluation = run.model_evaluation
-    if evaluation is None or run.figures is not None:
-        return
-    figures = asdict(read_evaluation(evaluation.uri))
-    del figures["misread"]  # of a hopeless model that is nearly every example
-    store = _open(config)
-    (artifact,) = store.get_artifacts_by_id([evaluation.id])
-    artifact.custom_properties[FIGURES_PROPERTY].string_value = json.dumps(figures)
-    store.put_artifacts([artifact])
+    made = run.model_evaluation
+    assert made is not None  # the Evaluator has run
+    evaluation = read_evaluation(made.uri)
+    if run.figures is None:
+        store = _open(config)
+        (artifact,) = store.get_artifacts_by_id([made.id])
+        artifact.custom_properties[FIGURES_PROPERTY].string_value = json.dumps(evaluation.figures())
+        store.put_artifacts([artifact])
+    return evaluation
 
 
-def summarise(config: PipelineConfig, run_id: str) -> Summary:
-    """Collects the outputs of a finished run."""
+def summarise(config: PipelineConfig, run_id: str, evaluation: EvaluationResult) -> Summary:
+    """Collects the outputs of a finished run, with its evaluation."""
     run = read_run(config.state_folder, run_id)
-    examples, evaluation = run.examples, run.model_evaluation
+    examples = run.examples
     assert examples is not None  # the run is finished
-    assert evaluation is not None
     return Summary(
         run_id=run_id,
-        evaluation=read_evaluation(evaluation.uri),
+        evaluation=evaluation.figures(),
         split_sizes=json.loads(str(examples.properties["split_sizes"])),
         data_source=str(examples.properties["source"]),
         servable=run.serving_problem is None,

@@ -5,10 +5,11 @@ from __future__ import annotations
 import base64
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import tensorflow as tf
@@ -16,7 +17,7 @@ from tensorboard.backend.event_processing.event_accumulator import TENSORS, Even
 from tfx.utils import path_utils
 
 from components.evaluation.metrics import image_digest
-from components.evaluation.result import read_evaluation
+from components.evaluation.result import EvaluationResult, read_evaluation
 from models.export.layout import CARD_FILE, MODEL_FILE
 from models.features import IMAGE_KEY
 from pipeline.history.records import Run
@@ -44,7 +45,12 @@ class _Source:
     report: ModelReport
 
 
-def collect(runs: Sequence[Run], photos: Sequence[Path], command: str) -> Report:
+def collect(
+    runs: Sequence[Run],
+    photos: Sequence[Path],
+    command: str,
+    evaluations: Mapping[str, EvaluationResult] = MappingProxyType({}),
+) -> Report:
     """Reads what the runs made.
 
     Args:
@@ -52,6 +58,7 @@ def collect(runs: Sequence[Run], photos: Sequence[Path], command: str) -> Report
         photos: files with the output of `digits evaluate-photos --json`; what they say is shown with the models they
             are about.
         command: the command that the user gave.
+        evaluations: those that were read already, by run id.
 
     Raises:
         ReportError: files of a run are gone, or one of `photos` is something else.
@@ -61,7 +68,7 @@ def collect(runs: Sequence[Run], photos: Sequence[Path], command: str) -> Report
         if run.model:
             by_model.setdefault(run.model.id, run)
     taken = read_photos(photos)
-    sources = [_Source(run, _read_model(run, taken)) for run in by_model.values()]
+    sources = [_Source(run, _read_model(run, taken, evaluations.get(run.run_id))) for run in by_model.values()]
     sources.sort(key=lambda source: (source.report.model, source.report.epochs, source.report.seed, source.run.run_id))
     labels = label_models([source.report.card for source in sources], [source.run.run_id for source in sources])
     models = [replace(source.report, label=label) for source, (_, label) in zip(sources, labels, strict=True)]
@@ -99,14 +106,14 @@ def read_photos(files: Iterable[Path]) -> dict[str, Photos]:
     return found
 
 
-def _read_model(run: Run, photos: dict[str, Photos]) -> ModelReport:
+def _read_model(run: Run, photos: dict[str, Photos], evaluation: EvaluationResult | None) -> ModelReport:
     assert run.model is not None  # it has an evaluation, and what that is made from
     assert run.model_evaluation is not None
     assert run.examples is not None
     export = path_utils.serving_model_path(run.model.uri)
     try:
         card = _read_json(os.path.join(export, CARD_FILE))
-        evaluation = read_evaluation(run.model_evaluation.uri)
+        evaluation = evaluation or read_evaluation(run.model_evaluation.uri)
         litert_bytes = tf.io.gfile.stat(os.path.join(export, MODEL_FILE)).length
         saved_model_bytes = sum(
             tf.io.gfile.stat(file).length

@@ -6,7 +6,8 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.history.records import Run, find_run, read_runs
+from pipeline.history.reading import find_run, read_runs
+from pipeline.history.records import Run
 from pipeline.report import ReportError
 
 

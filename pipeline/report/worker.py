@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.history.records import find_run, read_runs
+from pipeline.history.reading import find_run, read_runs
 from pipeline.report import ReportError
 from pipeline.workers import ask
 

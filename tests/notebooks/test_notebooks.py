@@ -84,7 +84,7 @@ def test_models_are_compared(execute, tiny_run):
 
     assert "MyModel, 2 epochs" in shown
     assert "<iframe srcdoc=" in shown
-    assert f"{100 * tiny_run.summary.evaluation.accuracy:.2f}" in shown
+    assert f"{100 * tiny_run.summary.evaluation['accuracy']:.2f}" in shown
 
 
 def test_data_are_explored(execute, tiny_mnist):

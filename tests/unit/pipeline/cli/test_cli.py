@@ -127,6 +127,7 @@ def test_run_has_defaults(configured, here):
         root=str(here / "runs"),
         push_dir=str(here / "serving_model"),
         training=Training.choose("my_model", {}),
+        command=config.command,
     )
 
 

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from benchmarks.history import HistoryWriter
 from pipeline.cli import app
-from pipeline.history.records import read_run
+from pipeline.history.reading import read_run
 from pipeline.history.tensorboard import link_logs
 
 FIRST, SECOND, THIRD = "20261122-120000.000001", "20261122-130000.000002", "20261123-120000.000003"

@@ -10,7 +10,7 @@ import pytest
 
 from components.evaluation.metrics import image_digest
 from models.registry import ARCHITECTURES
-from pipeline.history.records import find_run, read_runs
+from pipeline.history.reading import find_run, read_runs
 from pipeline.report import ReportError
 from pipeline.report.collection import collect, read_photos
 from pipeline.report.selection import select_runs
@@ -29,10 +29,10 @@ def report(run):
 
 def test_the_figures_are_the_evaluators(report, tiny_run):
     (model,) = report.models
-    evaluation = tiny_run.summary.evaluation
+    figures = tiny_run.summary.evaluation
 
-    assert model.evaluation == evaluation
-    assert model.interval[0] < evaluation.accuracy < model.interval[1]
+    assert model.evaluation.figures() == figures
+    assert model.interval[0] < figures["accuracy"] < model.interval[1]
     assert model.blessed is True
     assert str(model.version) == tiny_run.summary.version
     assert model.split_sizes == tiny_run.summary.split_sizes
@@ -70,7 +70,7 @@ def test_sizes_and_latency_are_the_exports(report, tiny_run):
 
 
 def test_misread_images_are_found_again(report, tiny_run):
-    by_digest = {misread.digest: misread for misread in tiny_run.summary.evaluation.misread}
+    by_digest = {misread.digest: misread for misread in report.models[0].evaluation.misread}
 
     assert len(report.misread) == len(by_digest) > 0
     for picture in report.misread:
@@ -84,8 +84,8 @@ def test_a_run_writes_its_page_itself(tiny_run):
 
     assert page == Path(tiny_run.config.root) / "reports" / tiny_run.summary.run_id / "report.html"
     html = page.read_text(encoding="utf-8")
-    assert "digits run --model my_model --epochs 2 --seed 1" in html
-    assert len(re.findall("data:image/png", html)) == len(tiny_run.summary.evaluation.misread)
+    assert tiny_run.config.command in html
+    assert len(re.findall("data:image/png", html)) == tiny_run.summary.evaluation["wrong"]
 
 
 def test_the_same_model_twice_is_shown_once(run):

@@ -8,7 +8,9 @@ from ml_metadata import proto
 
 from benchmarks.history import DATA_COMPONENTS, FIGURES, HistoryWriter
 from pipeline.config import LOCK_FILE, METADATA_FILE
-from pipeline.history.records import HistoryError, find_run, read_run, read_runs, trace
+from pipeline.history.lineage import trace
+from pipeline.history.reading import find_run, read_run, read_runs
+from pipeline.history.records import HistoryError
 
 FIRST, SECOND, THIRD = "20261122-120000.000001", "20261122-130000.000002", "20261123-120000.000003"
 
@@ -191,15 +193,25 @@ def test_a_version_that_no_run_pushed_is_one_sentence(tmp_path, writer):
         trace(read_runs(tmp_path), 18, "/serving_model")
 
 
+def test_runs_stand_in_the_order_they_were_made_whatever_the_clock_said(tmp_path, writer):
+    for run_id in (THIRD, FIRST, SECOND):  # the clock was set back, then forth
+        writer.write(run_id)
+
+    assert [run.run_id for run in read_runs(tmp_path)] == [SECOND, FIRST, THIRD]
+
+
 def test_a_real_run(tiny_run):
     """What TFX writes is what the rest of this file believes it writes."""
     run = read_run(tiny_run.config.root, tiny_run.summary.run_id)
 
     assert run.state == "pushed"
     assert run.version == int(tiny_run.summary.version)
-    assert run.figures["accuracy"] == tiny_run.summary.evaluation.accuracy
+    assert run.figures["accuracy"] == tiny_run.summary.evaluation["accuracy"]
     assert "misread" not in run.figures
+    assert "misread" not in tiny_run.summary.evaluation
     assert run.thresholds == {"min_accuracy": 0, "min_digit_accuracy": 0, "max_drop": 1}
+    assert run.command == tiny_run.config.command
+    assert run.noted["seconds"] == run.seconds > sum(tiny_run.summary.seconds.values())
     assert Path(run.model_run.uri, "train").is_dir()
     assert run.card["run_id"] == run.run_id
     lineage = trace(read_runs(tiny_run.config.root), run.version, tiny_run.config.push_dir)

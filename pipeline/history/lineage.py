@@ -1,0 +1,116 @@
+"""Where a pushed version comes from, traced back through the runs."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.history.records import Artifact, HistoryError, Run, Step
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where an artifact comes from.
+
+    Attributes:
+        artifact: what was made.
+        run: the run that made it; later runs may have taken it over.
+        step: the component that made it.
+    """
+
+    artifact: Artifact
+    run: Run
+    step: Step
+
+
+@dataclass(frozen=True)
+class Lineage:
+    """Everything a pushed version was made from; None for what ML Metadata does not know.
+
+    Attributes:
+        version: the version number.
+        pushed: the push.
+        model: the export.
+        evaluation: what it was judged by.
+        baseline: the model that it was compared with.
+        transform_graph: what turns raw examples into the network's input.
+        schema: what the data had to be like.
+        statistics: of the data.
+        examples: the data, with the property `input_fingerprint`.
+        card: the version's card: git revision, seed, versions of libraries; empty where it is gone.
+    """
+
+    version: int
+    pushed: Origin
+    model: Origin | None
+    evaluation: Origin | None
+    baseline: Origin | None
+    transform_graph: Origin | None
+    schema: Origin | None
+    statistics: Origin | None
+    examples: Origin | None
+    card: dict[str, Any]
+
+
+def trace(runs: list[Run], version: int, push_dir: str) -> Lineage:
+    """The lineage of a pushed version.
+
+    Args:
+        runs: all there are, as `read_runs` returns them.
+        version: its number.
+        push_dir: where it was pushed to; decides where several folders have a version of that number.
+
+    Raises:
+        HistoryError: no run in this root pushed it.
+    """
+    pushes = [run for run in runs if run.version == version]
+    here = [run for run in pushes if run.destination == os.path.join(push_dir, str(version))]
+    if not pushes:
+        raise HistoryError(
+            f"No run here pushed a version {version}. `digits models show {version}` says which run made it; "
+            "name that run's folder with --root."
+        )
+    run = (here or pushes)[-1]  # the first to push it; the same command again finds it there
+    step, artifact = run["VersionedPusher"], run.pushed_model
+    assert artifact is not None  # it has a version
+    makers = find_makers(runs)
+    model = _origin(makers, step.inputs.get("model"))
+    evaluation = _origin(makers, step.inputs.get("evaluation"))
+    examples = _origin(makers, (model or Origin(artifact, run, step)).step.inputs.get("examples"))
+    transform_graph = _origin(makers, model.step.inputs.get("transform_graph")) if model else None
+    of_the_data = (
+        made
+        for made in makers.values()
+        if made.artifact.type == "ExampleStatistics"
+        and examples
+        and examples.artifact in made.step.inputs.get("examples", ())
+    )
+    return Lineage(
+        version=version,
+        pushed=Origin(artifact, run, step),
+        model=model,
+        evaluation=evaluation,
+        baseline=_origin(makers, evaluation.step.inputs.get("baseline_model")) if evaluation else None,
+        transform_graph=transform_graph,
+        schema=_origin(makers, transform_graph.step.inputs.get("schema")) if transform_graph else None,
+        statistics=next(of_the_data, None),
+        examples=examples,
+        card=run.card,
+    )
+
+
+def find_makers(runs: list[Run]) -> dict[int, Origin]:
+    """Who made each artifact, by its id, oldest first; who took it over from the cache does not count."""
+    return {
+        artifact.id: Origin(artifact, run, step)
+        for run in reversed(runs)
+        for step in run.steps
+        if step.state == "done"
+        for made in step.outputs.values()
+        for artifact in made
+    }
+
+
+def _origin(makers: dict[int, Origin], artifacts: tuple[Artifact, ...] | None) -> Origin | None:
+    return makers.get(artifacts[0].id) if artifacts else None
