@@ -58,7 +58,8 @@ def bot(
         stop("The token holds a space or a line break: it should be the one line that @BotFather gave.")
     if log_level.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
         stop(f"--log-level is one of DEBUG, INFO, WARNING and ERROR, not {log_level}.")
-    from serving_bot.telegram.application import BotError, BotSettings, run
+    from serving_bot.telegram.application import BotSettings
+    from serving_bot.telegram.process import BotError, run
 
     try:
         run(

@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aiolimiter import AsyncLimiter
+from telegram import Message, Update
 from telegram.ext import CallbackContext, ExtBot
 
 from serving_bot.telegram.albums import Albums
 from serving_bot.telegram.metrics import Metrics
-from serving_bot.telegram.texts import Languages
+from serving_bot.telegram.texts import Languages, Texts
 from serving_bot.versions.hot_swap import ModelServer
 
 REMEMBERED_CHATS = 10_000
@@ -74,3 +75,14 @@ class BotContext(CallbackContext[ExtBot[Any], dict[Any, Any], dict[Any, Any], Se
     def services(self) -> Services:
         """What the handlers work with."""
         return self.bot_data
+
+    def texts(self, update: Update) -> Texts:
+        """The texts in the language of whoever sent an update."""
+        user = update.effective_user
+        return self.services.languages.of(user.language_code if user is not None else None)
+
+
+def message_of(update: Update) -> Message:
+    """The new message of an update; the handlers' filters let no other update through."""
+    assert update.message is not None
+    return update.message

@@ -1,15 +1,10 @@
-from datetime import datetime, timezone
-
 import numpy as np
 import pytest
-from telegram import Chat, Document, Message, PhotoSize
 
 from serving_bot.reading.finding import Box
 from serving_bot.reading.reader import Digit, Reading
-from serving_bot.telegram.handlers import Attachment, attachment, caption, tell
 from serving_bot.telegram.texts import Texts
-
-NOW = datetime(2026, 11, 22, tzinfo=timezone.utc)
+from serving_bot.telegram.wording import caption, tell
 
 
 def reading(*digits: tuple[int, float, bool]) -> Reading:
@@ -51,32 +46,3 @@ def test_a_caption_fits_whatever_was_found():
     assert text.startswith("Title\n1. 3 (50,0")
     assert text.endswith("\n…")
     assert len(text) <= 1024
-
-
-def message(**content) -> Message:
-    return Message(1, NOW, Chat(1, "private"), **content)
-
-
-def test_the_largest_size_of_a_photo_is_taken():
-    sizes = [PhotoSize("small", "s", 90, 67, 900), PhotoSize("large", "l", 1280, 960), PhotoSize("m", "m", 320, 240)]
-    assert attachment(message(photo=sizes)) == Attachment("large", None)
-
-
-@pytest.mark.parametrize(
-    ("name", "kind", "picture"),
-    [
-        ("a.png", "image/png", True),
-        ("a.HEIC", "application/octet-stream", True),
-        ("scan", "", True),
-        ("a.jpg", "application/x-unknown", True),
-        ("a.pdf", "application/pdf", False),
-        ("a.zip", "application/zip", False),
-    ],
-)
-def test_documents_that_may_be_pictures(name, kind, picture):
-    document = Document("id", "unique", file_name=name, mime_type=kind, file_size=5)
-    assert (attachment(message(document=document)) == Attachment("id", 5)) is picture
-
-
-def test_a_message_without_a_picture_has_none():
-    assert attachment(message(text="8")) is None

@@ -1,0 +1,83 @@
+"""The button under an answer: what the network saw."""
+
+from __future__ import annotations
+
+import logging
+
+from telegram import InputMediaPhoto, Message, Update
+from telegram.error import BadRequest
+
+from serving_bot.reading.annotation import annotate
+from serving_bot.reading.reader import Reading
+from serving_bot.telegram.attachments import attachment, download
+from serving_bot.telegram.context import BotContext
+from serving_bot.telegram.pictures import SHOW
+from serving_bot.telegram.wording import caption, display_name
+from serving_bot.versions.hot_swap import ServedModel
+
+log = logging.getLogger(__name__)
+
+
+async def on_show(update: Update, context: BotContext) -> None:
+    """Shows what the network saw.
+
+    No picture is kept: the message that was answered still holds it, so it is fetched and read again.
+    """
+    query = update.callback_query
+    if query is None or query.data is None:
+        return
+    texts = context.texts(update)
+    services = context.services
+    asked = query.message if isinstance(query.message, Message) else None
+    sources = _sources(asked, context)
+    refusal = None
+    if asked is None or not sources:
+        refusal = texts("picture-gone")
+    elif services.models.current is None:
+        refusal = texts("no-model")
+    elif not await services.limit.admit(asked.chat_id):
+        refusal = texts("too-many-pictures")
+    try:
+        await query.answer(refusal, show_alert=refusal is not None)
+    except BadRequest:  # pressed while the bot was away: the little clock on the button has stopped by itself
+        log.info("a pressed button is too old to be acknowledged")
+    model = services.models.current
+    if refusal is not None or asked is None or model is None:
+        return
+    shown = [await _show(source, model, context) for source in sources]
+    answered = query.data.removeprefix(SHOW)
+    version = str(model.version.number)
+    title = texts(
+        "shown" if answered == version else "shown-other-version",
+        name=display_name(model),
+        version=version,
+        answered=answered,
+    )
+    captions = [caption(title, reading, texts) for _, reading in shown]
+    if len(shown) == 1:
+        await sources[0].reply_photo(shown[0][0], captions[0], do_quote=True, allow_sending_without_reply=True)
+    else:
+        media = [InputMediaPhoto(image, text) for (image, _), text in zip(shown, captions, strict=True)]
+        await sources[0].reply_media_group(media, do_quote=True, allow_sending_without_reply=True)
+    await asked.edit_reply_markup(None)
+
+
+def _sources(asked: Message | None, context: BotContext) -> list[Message]:
+    """The messages whose pictures an answer was about."""
+    if asked is None:
+        return []
+    album = context.services.albums.recall(asked)
+    if album:
+        return album
+    replied = asked.reply_to_message
+    return [replied] if replied is not None and attachment(replied) is not None else []
+
+
+async def _show(source: Message, model: ServedModel, context: BotContext) -> tuple[bytes, Reading]:
+    picture = attachment(source)
+    assert picture is not None  # _sources lets no other through
+    async with context.services.room_for(picture.size):
+        data = await download(picture, context)
+        reading = await context.services.models.read(model, data)
+        image = await context.services.models.run(annotate, reading)
+    return image, reading

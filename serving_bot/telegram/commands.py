@@ -1,0 +1,88 @@
+"""Commands, the menu, and words for what is no picture."""
+
+from __future__ import annotations
+
+from telegram import Message, ReplyKeyboardMarkup, Update
+from telegram.constants import ChatType
+from telegram.ext import ApplicationHandlerStop
+
+from serving_bot.telegram.context import BotContext, message_of
+from serving_bot.telegram.texts import Texts
+from serving_bot.telegram.wording import describe
+
+
+async def guard(update: Update, context: BotContext) -> None:
+    """Keeps chats that are not on the allow-list, where there is one, away from the other handlers."""
+    chat = update.effective_chat
+    allowed = context.services.allowed_chats
+    if not allowed or (chat is not None and chat.id in allowed):
+        return
+    if update.message is not None and chat is not None and chat.type == ChatType.PRIVATE:
+        await update.message.reply_text(context.texts(update)("not-allowed", chat=str(chat.id)))
+    raise ApplicationHandlerStop
+
+
+async def on_start(update: Update, context: BotContext) -> None:
+    """Greets by first name and shows the menu."""
+    texts = context.texts(update)
+    await message_of(update).reply_text(texts("start", name=_first_name(update)), reply_markup=_menu(texts))
+
+
+async def on_help(update: Update, context: BotContext) -> None:
+    """Says what the bot can do and which commands it knows."""
+    texts = context.texts(update)
+    await message_of(update).reply_text(texts("help"), reply_markup=_menu(texts))
+
+
+async def on_model(update: Update, context: BotContext) -> None:
+    """Says which model answers, how good it is and where it came from."""
+    texts = context.texts(update)
+    model = context.services.models.current
+    await message_of(update).reply_text(texts("no-model") if model is None else describe(model, texts))
+
+
+async def on_text(update: Update, context: BotContext) -> None:
+    """Does what a button of the menu says; anything else gets a friendly word."""
+    texts = context.texts(update)
+    message = message_of(update)
+    labels = context.services.languages.labels
+    if message.text in labels("menu-greet"):
+        await message.reply_text(texts("greeting", name=_first_name(update)), reply_markup=_menu(texts))
+    elif message.text in labels("menu-abilities"):
+        await message.reply_text(texts("abilities"), reply_markup=_back(texts))
+    elif message.text in labels("menu-recognise"):
+        await message.reply_text(texts("recognise"), reply_markup=_back(texts))
+    elif message.text in labels("menu-back"):
+        await message.reply_text(texts("menu"), reply_markup=_menu(texts))
+    else:
+        await message.reply_text(texts("text-word"), reply_markup=_menu(texts))
+
+
+async def on_other(update: Update, context: BotContext) -> None:
+    """A friendly word for what is neither picture nor text."""
+    message = message_of(update)
+    await message.reply_text(context.texts(update)(word_for(message)))
+
+
+def word_for(message: Message) -> str:
+    """The key of the text for a message that is neither text nor picture."""
+    if message.sticker:
+        return "sticker-word"
+    if message.animation or message.video or message.video_note:
+        return "video-word"
+    if message.voice or message.audio:
+        return "voice-word"
+    return "other-word"
+
+
+def _menu(texts: Texts) -> ReplyKeyboardMarkup:
+    rows = [[texts("menu-greet"), texts("menu-abilities")], [texts("menu-recognise")]]
+    return ReplyKeyboardMarkup(rows, resize_keyboard=True)
+
+
+def _back(texts: Texts) -> ReplyKeyboardMarkup:
+    return ReplyKeyboardMarkup([[texts("menu-back")]], resize_keyboard=True)
+
+
+def _first_name(update: Update) -> str:
+    return update.effective_user.first_name if update.effective_user is not None else ""

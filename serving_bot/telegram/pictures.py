@@ -1,0 +1,154 @@
+"""Photos, documents and albums: reading them and answering."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from telegram import InlineKeyboardButton, InlineKeyboardMarkup, Message, Update
+from telegram.constants import MessageLimit
+
+from serving_bot.reading.decoding import TooLargePictureError, UnreadablePictureError
+from serving_bot.telegram.attachments import TooBigError, attachment, download
+from serving_bot.telegram.commands import word_for
+from serving_bot.telegram.context import BotContext, message_of
+from serving_bot.telegram.texts import Texts
+from serving_bot.telegram.wording import tell
+from serving_bot.versions.hot_swap import ServedModel
+
+log = logging.getLogger(__name__)
+
+SHOW = "saw:"
+"""Callback data of the button, followed by the version that answered."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What to say of one picture, and what came of it (one of ``metrics.OUTCOMES``)."""
+
+    text: str
+    outcome: str
+    model: ServedModel | None = None
+
+    @property
+    def can_be_shown(self) -> bool:
+        """Whether there is anything that the network saw."""
+        return self.outcome in ("read", "unsure")
+
+
+async def on_picture(update: Update, context: BotContext) -> None:
+    """Answers a photo, or a picture sent as a document."""
+    message = message_of(update)
+    texts = context.texts(update)
+    answer = await read_message(message, context, texts)
+    if answer is not None:
+        await message.reply_text(
+            answer.text,
+            do_quote=True,
+            allow_sending_without_reply=True,
+            reply_markup=_show_button([answer], texts),
+        )
+
+
+async def on_album(update: Update, context: BotContext) -> None:
+    """Collects an album's messages; the last of them has it answered, once."""
+    texts = context.texts(update)
+
+    async def answer(messages: list[Message]) -> None:
+        try:
+            await _answer_album(messages, context, texts)
+        except Exception as error:  # it runs outside of PTB's handling, and goes where PTB would have sent it
+            await context.application.process_error(update, error)
+
+    context.services.albums.add(message_of(update), answer)
+
+
+async def _answer_album(messages: list[Message], context: BotContext, texts: Texts) -> None:
+    pictures = [message for message in messages if attachment(message) is not None]
+    if not pictures:
+        await messages[0].reply_text(texts(word_for(messages[0])), do_quote=True, allow_sending_without_reply=True)
+        return
+    answers = []
+    for message in pictures:
+        try:
+            answer = await read_message(message, context, texts)
+        except Exception:  # the others are to be answered all the same
+            log.exception("reading a picture failed", extra={"message_id": message.message_id})
+            context.services.metrics.errors.inc()
+            answer = Answer(texts("failed"), "failed")
+        answers.append(answer or Answer(texts("too-many-pictures"), "limited"))
+    text = "\n".join(f"{place}. {answer.text}" for place, answer in enumerate(answers, 1))
+    sent = await pictures[0].reply_text(
+        text[: MessageLimit.MAX_TEXT_LENGTH],
+        do_quote=True,
+        allow_sending_without_reply=True,
+        reply_markup=_show_button(answers, texts),
+    )
+    context.services.albums.remember(
+        sent, [message for message, answer in zip(pictures, answers, strict=True) if answer.can_be_shown]
+    )
+
+
+async def read_message(message: Message, context: BotContext, texts: Texts) -> Answer | None:
+    """Reads the picture of a message, and counts and logs what came of it.
+
+    Returns:
+        What to say; None where the chat has sent too many and has been told.
+    """
+    services = context.services
+    began = time.monotonic()
+    with services.metrics.in_flight.track_inprogress():
+        try:
+            answer = await _read(message, context, texts)
+        except Exception:
+            services.metrics.pictures.labels("failed").inc()
+            raise
+    outcome = "limited" if answer is None else answer.outcome
+    version = answer.model.version.number if answer is not None and answer.model is not None else None
+    services.metrics.pictures.labels(outcome).inc()
+    services.metrics.answering.observe(time.monotonic() - began)
+    log.info(
+        "picture",
+        extra={
+            "outcome": outcome,
+            "version": version,
+            "milliseconds": round(1000 * (time.monotonic() - began)),
+        },
+    )
+    return answer
+
+
+async def _read(message: Message, context: BotContext, texts: Texts) -> Answer | None:
+    services = context.services
+    picture = attachment(message)
+    if picture is None:
+        return Answer(texts("not-a-picture"), "not_a_picture")
+    if not await services.limit.admit(message.chat_id):
+        first = services.limit.first_refusal(message.chat_id)
+        return Answer(texts("too-many-pictures"), "limited") if first else None
+    model = services.models.current
+    if model is None:
+        return Answer(texts("no-model"), "no_model")
+    try:
+        async with services.room_for(picture.size):
+            data = await download(picture, context)
+            began = time.monotonic()
+            reading = await services.models.read(model, data)
+            services.metrics.reading.observe(time.monotonic() - began)
+    except TooBigError:
+        return Answer(texts("too-big"), "too_big")
+    except UnreadablePictureError as error:
+        too_large = isinstance(error, TooLargePictureError)
+        return Answer(texts("too-many-pixels" if too_large else "unreadable"), "unreadable")
+    text, outcome = tell(reading, texts)
+    return Answer(text, outcome, model)
+
+
+def _show_button(answers: Sequence[Answer], texts: Texts) -> InlineKeyboardMarkup | None:
+    for answer in answers:
+        if answer.can_be_shown and answer.model is not None:
+            data = f"{SHOW}{answer.model.version.number}"
+            return InlineKeyboardMarkup([[InlineKeyboardButton(texts("show-button"), callback_data=data)]])
+    return None

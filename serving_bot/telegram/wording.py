@@ -1,0 +1,92 @@
+"""What the bot says of a reading, and of the model that made it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from telegram.constants import MessageLimit
+
+from serving_bot.reading.finding import MAX_DIGITS
+from serving_bot.reading.reader import Digit, Reading
+from serving_bot.telegram.texts import Texts
+from serving_bot.versions.hot_swap import ServedModel
+
+MOST_CONFIDENT = 0.999
+"""The greatest probability that is shown: nobody is 100 % sure."""
+
+
+def tell(reading: Reading, texts: Texts) -> tuple[str, str]:
+    """What to say of a reading, and its outcome: ``read``, ``unsure`` or ``nothing``."""
+    digits = reading.digits
+    sure = [digit for digit in digits if digit.sure]
+    if not digits:
+        key = "too-many-digits" if reading.too_many else "nothing-found"
+        return texts(key, limit=MAX_DIGITS), "nothing"
+    if len(digits) == 1:
+        digit = digits[0]
+        if digit.sure:
+            name = texts(f"digit-{digit.digit}")
+            return texts("this-is", digit=name, confidence=confident(digit.probability, texts)), "read"
+        return texts("not-sure", guesses=guesses(digit, texts)), "unsure"
+    if not sure:
+        return texts("not-sure-of-any", count=len(digits)), "unsure"
+    if len(sure) < len(digits):
+        marked = " ".join(f"{digit.digit}" if digit.sure else f"{digit.digit}?" for digit in digits)
+        return texts("digits-doubtful", digits=marked), "unsure"
+    together = "".join(str(digit.digit) for digit in digits)
+    confidence = confident(min(digit.probability for digit in digits), texts)
+    return texts("digits-found", count=len(digits), digits=together, confidence=confidence), "read"
+
+
+def caption(title: str, reading: Reading, texts: Texts) -> str:
+    """The title, and the top three of as many digits as Telegram has room for."""
+    rows = [title]
+    for place, digit in enumerate(reading.digits, 1):
+        row = texts("shown-row", place=str(place), guesses=guesses(digit, texts))
+        if sum(map(len, rows)) + len(rows) + len(row) > MessageLimit.CAPTION_LENGTH - 2:
+            rows.append("…")
+            break
+        rows.append(row)
+    return "\n".join(rows)
+
+
+def describe(model: ServedModel, texts: Texts) -> str:
+    """What the card of a served model says, for people."""
+    card = model.card
+    accuracy = card.get("metrics", {}).get("test_accuracy")
+    return texts(
+        "model",
+        name=display_name(model),
+        version=str(model.version.number),
+        accuracy=texts("unknown") if accuracy is None else texts.percentage(float(accuracy), decimals=2),
+        trained=_time(card.get("trained_at"), texts),
+        pushed=texts.time(model.pushed_at),
+        run=str(card.get("run_id") or texts("unknown")),
+    )
+
+
+def _time(text: Any, texts: Texts) -> str:
+    """An ISO 8601 time from a card, as the language writes it."""
+    try:
+        moment = datetime.fromisoformat(str(text).replace("Z", "+00:00"))
+    except ValueError:
+        return texts("unknown")
+    return texts.time(moment)
+
+
+def display_name(model: ServedModel) -> str:
+    """The name of a model for people."""
+    return str(model.card.get("display_name") or model.card.get("model") or "?")
+
+
+def guesses(digit: Digit, texts: Texts) -> str:
+    """The best guesses for one digit with their probabilities."""
+    return ", ".join(
+        texts("guess", digit=label, confidence=confident(probability, texts)) for label, probability in digit.top
+    )
+
+
+def confident(probability: float, texts: Texts) -> str:
+    """A probability as a percentage, never 100 %."""
+    return texts.percentage(min(float(probability), MOST_CONFIDENT))
