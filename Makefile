@@ -9,7 +9,7 @@ PYTEST_ARGS :=
 UPGRADE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-browser test-job test-portable image test-image check format results bench test-trixie lock clean
+.PHONY: help install run test test-browser test-job test-portable test-fuzz image test-image check format results bench test-trixie lock clean
 
 help: ## Show this list.
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,6 +60,26 @@ test-job: $(INSTALLED) ## Execute a compiled Vertex AI job, container by contain
 test-portable: $(INSTALLED) ## Run the pipeline on Beam's job API: a job server and a worker pool (some minutes).
 	$(BIN)/python -m pytest -m portable tests/e2e/test_portable_beam.py $(PYTEST_ARGS)
 
+# In an environment of its own: the bot's lock and atheris. In slices of a minute with one corpus, because atheris 2.3
+# keeps what it compares (0.3 MB a picture). An input that fails stays in build/fuzz/HARNESS/failures.
+FUZZ_SECONDS := 300
+test-fuzz: fuzz-decoding fuzz-finding ## Look for pictures that break decoding or finding, guided by coverage (FUZZ_SECONDS=300 for each).
+
+build/fuzz-venv/installed: $(INSTALLED) requirements/bot.txt requirements/fuzz.txt
+	$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python build/fuzz-venv
+	$(BIN)/uv pip sync --quiet --python build/fuzz-venv/bin/python --require-hashes requirements/bot.txt requirements/fuzz.txt
+	@touch $@
+
+fuzz-%: build/fuzz-venv/installed
+	mkdir -p build/fuzz/$*/corpus build/fuzz/$*/failures
+	PYTHONPATH=. build/fuzz-venv/bin/python tests/fuzz/$*.py seeds build/fuzz/$*/corpus
+	for second in $$(seq 60 60 $(FUZZ_SECONDS)); do \
+	  PYTHONPATH=. build/fuzz-venv/bin/python tests/fuzz/$*.py build/fuzz/$*/corpus -max_total_time=60 -timeout=20 -max_len=2048 \
+	    -rss_limit_mb=4096 -artifact_prefix=build/fuzz/$*/failures/ >build/fuzz/$*/log 2>&1 \
+	    || { tail -n 40 build/fuzz/$*/log; exit 1; }; \
+	  grep DONE build/fuzz/$*/log; \
+	done
+
 REVISION = $(shell git describe --always --dirty)
 IMAGE := digits
 ENGINE := docker
@@ -84,6 +104,7 @@ lock: $(INSTALLED) ## Resolve the dependencies into requirements/*.txt again (UP
 	$(COMPILE) requirements/cuda.in --constraint requirements/py311plus.txt --python-version 3.12 \
 	  --python-platform x86_64-manylinux_2_39 -o requirements/cuda.txt
 	$(COMPILE) requirements/uv.in --python-version 3.10 --universal -o requirements/uv.txt
+	$(COMPILE) requirements/fuzz.in --python-version 3.10 --universal -o requirements/fuzz.txt
 	$(COMPILE) requirements/build.in --python-version 3.10 --universal -o requirements/build.txt
 
 clean: ## Remove the environment and caches; data, runs and pushed models stay.

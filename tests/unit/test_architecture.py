@@ -180,7 +180,9 @@ def locked(name: str) -> dict[str, str]:
     return dict(entries)
 
 
-@pytest.mark.parametrize("name", ["bot.txt", "build.txt", "data.txt", "py310.txt", "py311plus.txt", "uv.txt"])
+@pytest.mark.parametrize(
+    "name", ["bot.txt", "build.txt", "data.txt", "fuzz.txt", "py310.txt", "py311plus.txt", "uv.txt"]
+)
 def test_every_locked_package_has_a_hash(name):
     assert [package for package, entry in locked(name).items() if "--hash=sha256:" not in entry] == []
 
