@@ -11,7 +11,8 @@ import typer
 
 from pipeline.cli.options import stop
 from serving_bot.reading.classifier import BrokenModelError, Classifier
-from serving_bot.versions.folder import NoPushedModelError, choose, nothing_pushed
+from serving_bot.versions.folder import NoPushedModelError, PushFolderError
+from serving_bot.versions.registry import asked_for
 
 
 def load_classifier(push_dir: str) -> tuple[Classifier, str]:
@@ -20,25 +21,20 @@ def load_classifier(push_dir: str) -> tuple[Classifier, str]:
     Exits with 1 and a sentence where there is none.
     """
     try:
-        choice = choose(push_dir)
-        version = next(choice.versions, None)
-        if version is None:
-            raise nothing_pushed(push_dir)
+        served, choice = asked_for(push_dir)
         if choice.problem:
             typer.echo(choice.problem, err=True)
         with _native_notes_hidden():
-            classifier = Classifier.load(version.path)
-    except (NoPushedModelError, BrokenModelError) as error:
+            classifier = Classifier.load(served.version.path)
+    except (NoPushedModelError, PushFolderError, BrokenModelError) as error:
         stop(str(error))
-    except OSError as error:
-        stop(f"{push_dir} cannot be read: {error.strerror or error}.")
     except Exception as error:
         if "://" not in push_dir:
             raise
         # A store's client raises what it likes where there is no login or no such bucket.
         stop(f"{push_dir} cannot be read: {error}. Check the address and the login (docs/bot.md).")
     name = classifier.card.get("display_name", classifier.card.get("model", "model"))
-    return classifier, f"{name}, version {version.number}"
+    return classifier, f"{name}, version {served.number}"
 
 
 @contextmanager
