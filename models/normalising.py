@@ -14,6 +14,9 @@ STROKE_WIDTHS = (1.0, 3.0)
 """Least widths of a stroke, in pixels of the 28×28, at which a digit is looked at. A hairline would all but
 vanish when it is reduced; a wide stroke is closer to MNIST's mean but may close a small loop, hence both."""
 
+LONGEST = 640
+"""Longer ink, in pixels, is reduced to this first: thickening a stroke along an enlarged strip would take seconds."""
+
 Ink = npt.NDArray[np.float32]
 
 
@@ -30,22 +33,20 @@ def normalise(ink: Ink, least_width: float = STROKE_WIDTHS[0]) -> npt.NDArray[np
     Returns:
         uint8 [28, 28], white ink on black. All zero where there is no ink.
     """
-    ink = _thicken(ink, least_width)
-    height, width = ink.shape
-    scale = BOX / max(height, width)
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-    small = np.clip(cv2.resize(ink, size, interpolation=method), 0, 1)
+    if max(ink.shape) > LONGEST:
+        ink = _fit(ink, LONGEST)
+    small = np.clip(_fit(_thicken(ink, least_width), BOX), 0, 1)
+    height, width = small.shape
     mass = float(small.sum())
     image = np.zeros((SIDE, SIDE), np.uint8)
     if mass <= 0:
         return image
-    x = float(small.sum(axis=0) @ np.arange(size[0])) / mass
-    y = float(small.sum(axis=1) @ np.arange(size[1])) / mass
+    x = float(small.sum(axis=0) @ np.arange(width)) / mass
+    y = float(small.sum(axis=1) @ np.arange(height)) / mass
     # Whole pixels keep the edges as they are; the box may not leave the image.
-    left = min(max(round((SIDE - 1) / 2 - x), 0), SIDE - size[0])
-    top = min(max(round((SIDE - 1) / 2 - y), 0), SIDE - size[1])
-    image[top : top + size[1], left : left + size[0]] = np.rint(small * 255)
+    left = min(max(round((SIDE - 1) / 2 - x), 0), SIDE - width)
+    top = min(max(round((SIDE - 1) / 2 - y), 0), SIDE - height)
+    image[top : top + height, left : left + width] = np.rint(small * 255)
     return image
 
 
@@ -61,6 +62,14 @@ def stroke_width(ink: Ink) -> float:
     outline = np.count_nonzero(solid[:, 1:] != solid[:, :-1]) + np.count_nonzero(solid[1:] != solid[:-1])
     # Counted along pixel edges an outline is 4/pi times its length on average over directions.
     return 2.0 * float(np.count_nonzero(solid)) / max(outline * np.pi / 4, 1.0)
+
+
+def _fit(ink: Ink, side: int) -> Ink:
+    """The ink with a longer side of `side` pixels, proportions kept."""
+    scale = side / max(ink.shape)
+    size = (max(1, round(ink.shape[1] * scale)), max(1, round(ink.shape[0] * scale)))
+    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(ink, size, interpolation=method), np.float32)
 
 
 def _thicken(ink: Ink, least_width: float) -> Ink:
