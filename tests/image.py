@@ -215,9 +215,7 @@ def main() -> None:
             shutil.copytree(path, checkout / name, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy2(path, checkout / name)
-    stage.run(
-        "python -c 'from models.export.saved_model import git_revision; print(git_revision())' | grep -Fx " + revision
-    )
+    stage.run("python -c 'from models.export.card import git_revision; print(git_revision())' | grep -Fx " + revision)
     stage.run(
         "test ! -w /opt/digits && python -c 'import pipeline, pathlib; assert pipeline.__file__.startswith(\"/opt\")'"
     )

@@ -1,1 +1,9 @@
-"""Processes of their own: one protocol for all of them. Imports nothing of ours, and no TensorFlow."""
+"""Functions in processes of their own, by one protocol: pickled messages over `multiprocessing.connection`.
+
+A process of its own is for what may end it (native code that reads damaged files, LiteRT's converter), and for
+libraries whose output belongs in a log. Imports nothing of ours, and no TensorFlow.
+"""
+
+from workers.process import Worker, WorkerEndedError, WorkerTimeoutError, ask
+
+__all__ = ["Worker", "WorkerEndedError", "WorkerTimeoutError", "ask"]

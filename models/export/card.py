@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import platform
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -71,3 +73,22 @@ def _processor() -> str:
     except OSError:
         names = []
     return names[0] if names else platform.processor() or platform.machine()
+
+
+def git_revision() -> str:
+    """The commit this source tree stands at, with `-dirty` when it was edited.
+
+    In the image, which holds no checkout, the file REVISION says it (Dockerfile); elsewhere outside a checkout it is
+    "unknown".
+    """
+    folder = Path(__file__).parents[1]
+    noted = folder / "REVISION"
+    if noted.exists():
+        return noted.read_text(encoding="utf-8").strip()
+    tracked = ["git", "-C", str(folder), "ls-files", "--error-unmatch", "features.py"]
+    describe = ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        subprocess.run(tracked, check=True, capture_output=True)
+        return subprocess.run(describe, check=True, capture_output=True, text=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"

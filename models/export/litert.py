@@ -1,19 +1,51 @@
-"""Converts a SavedModel's `serving_images` endpoint to LiteRT. Reads the two paths as lines: SavedModel, flatbuffer."""
+"""LiteRT's converter, in a worker because a failing converter can end its process."""
 
-import sys
+from __future__ import annotations
 
-import tensorflow as tf
+import os
+from multiprocessing.connection import Connection
+
+from workers import Worker, WorkerEndedError
 
 
-def main() -> None:
+class ConversionError(RuntimeError):
+    """The SavedModel could not be converted to LiteRT."""
+
+
+class LitertConverter:
+    """Converts one SavedModel. Its worker loads TensorFlow while others work, and ends with the context."""
+
+    def __init__(self) -> None:
+        self._worker = Worker("models.export.litert:work")
+
+    def __enter__(self) -> LitertConverter:
+        """The converter itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Ends the worker, converted or not."""
+        self._worker.stop(patience=0)
+
+    def convert(self, saved_model: str, flatbuffer: str) -> None:
+        """Converts the `serving_images` endpoint of a SavedModel, once.
+
+        Raises:
+            ConversionError: with the last line the converter said.
+        """
+        try:
+            self._worker.send((saved_model, flatbuffer))
+            self._worker.receive()
+        except WorkerEndedError as ended:
+            raise ConversionError(f"LiteRT's converter failed: {ended}") from ended
+
+
+def work(connection: Connection) -> None:
     """Writes the flatbuffer; weights stay float32 so that it answers as the SavedModel does."""
-    saved_model, flatbuffer = sys.stdin.readline().strip(), sys.stdin.readline().strip()
-    if not flatbuffer:
-        return  # the other side is gone
+    import tensorflow as tf  # noqa: PLC0415 (takes seconds, while the parent trains)
+
+    saved_model, flatbuffer = connection.recv()
     converter = tf.lite.TFLiteConverter.from_saved_model(saved_model, signature_keys=["serving_images"])
+    content = converter.convert()
     with open(flatbuffer, "wb") as file:
-        file.write(converter.convert())
-
-
-if __name__ == "__main__":
-    main()
+        file.write(content)
+    connection.send(os.path.getsize(flatbuffer))

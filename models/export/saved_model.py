@@ -1,32 +1,25 @@
-"""What the Trainer hands on: one SavedModel with two endpoints, its LiteRT twin, and a card that says what it is."""
+"""The export: one SavedModel with two endpoints, its LiteRT flatbuffer, and its model card."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
 import tensorflow_transform as tft
 from tfx.dsl.io import fileio
 from tfx.utils import io_utils
 
 from models.export.layout import CARD_FILE, MODEL_CHECKSUM, MODEL_FILE
+from models.export.litert import LitertConverter
 from models.features import IMAGE_KEY, RAW_SIZE
 from models.preprocessing import preprocess_images
-
-
-class ConversionError(RuntimeError):
-    """The SavedModel could not be converted to LiteRT."""
 
 
 def export_model(
@@ -99,72 +92,3 @@ def _answer_with(model: keras.Model) -> Callable[[tf.Tensor], dict[str, tf.Tenso
         return {"probabilities": probabilities, "class": tf.argmax(probabilities, axis=-1)}
 
     return answer
-
-
-class LitertConverter:
-    """LiteRT's converter in a process of its own, because a failing converter can end its process.
-
-    The process starts when the object is made and loads TensorFlow while others work; leaving the context ends it.
-    """
-
-    def __init__(self) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "models.export.litert"], stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-
-    def __enter__(self) -> LitertConverter:
-        """The converter itself."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Ends the process, converted or not."""
-        self._process.kill()
-        self._process.communicate()
-
-    def convert(self, saved_model: str, flatbuffer: str) -> None:
-        """Converts the `serving_images` endpoint of a SavedModel, once.
-
-        Raises:
-            ConversionError: with the last line the converter said.
-        """
-        _, said = self._process.communicate(f"{saved_model}\n{flatbuffer}\n")
-        if self._process.returncode or not os.path.exists(flatbuffer):
-            last = (said.strip() or "nothing").splitlines()[-1]
-            raise ConversionError(f"LiteRT's converter ended with status {self._process.returncode}; it said: {last}")
-
-
-def fit_temperature(logits: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]) -> float:
-    """The temperature T that makes softmax(logits / T) best calibrated: least negative log-likelihood.
-
-    Temperature scaling of Guo et al., On Calibration of Modern Neural Networks (2017), section 4.2.
-
-    Args:
-        logits: float32 [N, 10] on examples the model was not trained on.
-        labels: int64 [N].
-    """
-
-    def loss(temperature: float) -> float:
-        log_probabilities = tf.nn.log_softmax(logits / temperature).numpy()
-        return float(-log_probabilities[np.arange(len(labels)), labels].mean())
-
-    candidates = np.geomspace(0.25, 4.0, 161)
-    return float(candidates[int(np.argmin([loss(t) for t in candidates]))])
-
-
-def git_revision() -> str:
-    """The commit this source tree stands at, with `-dirty` when it was edited.
-
-    In the image, which holds no checkout, the file REVISION says it (Dockerfile); elsewhere outside a checkout it is
-    "unknown".
-    """
-    folder = Path(__file__).parents[1]
-    noted = folder / "REVISION"
-    if noted.exists():
-        return noted.read_text(encoding="utf-8").strip()
-    tracked = ["git", "-C", str(folder), "ls-files", "--error-unmatch", "features.py"]
-    describe = ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
-    try:
-        subprocess.run(tracked, check=True, capture_output=True)
-        return subprocess.run(describe, check=True, capture_output=True, text=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"

@@ -16,8 +16,10 @@ import tensorflow_transform as tft
 from tfx.components.trainer.fn_args_utils import FnArgs
 from tfx.dsl.io import fileio
 
-from models.export.card import describe_layers, describe_machine
-from models.export.saved_model import LitertConverter, export_model, fit_temperature, git_revision
+from models.export.calibration import fit_temperature
+from models.export.card import describe_layers, describe_machine, git_revision
+from models.export.litert import LitertConverter
+from models.export.saved_model import export_model
 from models.recipe import Training
 from models.registry import ARCHITECTURES
 from models.training.checkpoint import Stopwatch, epochs_done, open_state, state_folder

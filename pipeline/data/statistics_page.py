@@ -1,18 +1,17 @@
 """A page that shows a data folder: TFDV's statistics and anomalies, sample pictures, where the files came from.
 
 TFDV's own page loads its scripts from the network; this one is a single file that needs nothing else. TensorFlow is
-loaded in a process of its own (`python -m pipeline.data.statistics_page FOLDER`), whose noise is kept off the screen.
+loaded in a worker, whose output is kept off the screen.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
-import json
-import sys
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from importlib.metadata import version
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,9 +19,9 @@ import jinja2
 from rich.console import Console
 
 from models.features import CLASS_NAMES, IMAGE_KEY, LABEL_KEY
-from pipeline.config import SCHEMA_FILE, PipelineConfig
+from pipeline.config import SCHEMA_FILE, PipelineConfig, child_environment
 from pipeline.data.mnist import MNIST, DataError, read_source
-from pipeline.workers import ask
+from workers import ask
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -174,27 +173,26 @@ def _describe_split(name: str, frame: pd.DataFrame, schema: schema_pb2.Schema) -
 
 
 def _describe_in_child(folder: Path) -> DataDescription:
-    answer = ask(
-        "pipeline.data.statistics_page", str(folder), error=DataError, failure="The statistics could not be computed"
+    description: DataDescription = ask(
+        "pipeline.data.statistics_page:work",
+        folder,
+        error=DataError,
+        failure="The statistics could not be computed",
+        environment=child_environment(),
     )
-    return DataDescription([SplitDescription(**split) for split in answer["splits"]], answer["samples"])
+    return description
 
 
 def _sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def main() -> None:
-    """Prints the description of the folder given, or {"error": ...}, as the last line: JSON."""
-    from components.mnist_example_gen.executor import MissingDataError  # noqa: PLC0415 (loads TensorFlow)
+def work(connection: Connection) -> None:
+    """The worker, which loads TensorFlow: its output stays off the screen. Answers a folder with its description."""
+    from components.mnist_example_gen.executor import MissingDataError  # noqa: PLC0415
     from components.mnist_example_gen.idx import IdxFormatError  # noqa: PLC0415
 
     try:
-        answer = asdict(describe_data(Path(sys.argv[1])))
+        connection.send(describe_data(connection.recv()))
     except (IdxFormatError, MissingDataError) as error:
-        answer = {"error": str(error)}
-    print(json.dumps(answer))
-
-
-if __name__ == "__main__":
-    main()
+        connection.send(DataError(str(error)))

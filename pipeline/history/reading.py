@@ -5,17 +5,20 @@ ML Metadata's own client reads the database, which is opened read-only: a file t
 
 from __future__ import annotations
 
-import fcntl
 from collections import defaultdict
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 
+from filelock import FileLock, Timeout
 from ml_metadata import proto
 from ml_metadata.metadata_store import MetadataStore
 
 from pipeline.config import LOCK_FILE, METADATA_FILE, PIPELINE_NAME
 from pipeline.history.records import ERROR_PROPERTY, Artifact, HistoryError, Run, Step, StepState, Value
+
+_PROBE_S = 0.2
+"""How long to try for the lock of a run that may be at work; another who looks holds it for a moment."""
 
 _NAMED = 5
 """Runs that are named where the beginning of an id is that of several."""
@@ -218,11 +221,10 @@ def _time(milliseconds: int) -> datetime:
 
 def _is_locked(root: Path) -> bool:
     """Whether `digits run` is at work in a root."""
-    try:
-        with (root / LOCK_FILE).open() as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
+    if not (root / LOCK_FILE).exists():
         return False
-    except BlockingIOError:
+    try:
+        with FileLock(root / LOCK_FILE, timeout=_PROBE_S):
+            return False
+    except Timeout:
         return True
-    return False

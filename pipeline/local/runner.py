@@ -1,22 +1,20 @@
 """The parent of a local run: starts the pipeline in a process of its own, keeps its noise in a log, shows its events.
 
-The child (pipeline/local/worker.py) loads TensorFlow; this side does not, so that its view stays alive and a crash
-there is a sentence here. Events are JSON lines on a pipe: `plan` (components, run_id), `start` (component), `progress`
+The worker (pipeline/local/worker.py) loads TensorFlow; this side does not, so that its view stays alive and a crash
+there is a sentence here. Events are dicts: `plan` (components, run_id), `start` (component), `progress`
 (epoch, epochs, step, steps, loss, accuracy, ...), `end` (component, state), `summary` (pipeline.local.summary.Summary)
 and `error` (component or null, message).
 """
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Generator, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -24,6 +22,7 @@ from tempfile import TemporaryFile
 from types import TracebackType
 from typing import IO, Any, Protocol
 
+from filelock import FileLock, Timeout
 from rich.console import Console
 from rich.text import Text
 
@@ -32,8 +31,16 @@ from pipeline.config import LOCK_FILE, PipelineConfig, child_environment, tf_con
 from pipeline.history.reading import check_database
 from pipeline.history.records import HistoryError
 from pipeline.local.view import RunView, describe_summary
+from workers import Worker, WorkerEndedError
 
 PUSHED, FAILED, NOT_BLESSED, INTERRUPTED = 0, 1, 3, 130
+
+_LAST_EVENTS = ("summary", "error")
+_STOP_S = 10.0
+"""How long an interrupted worker may take to close its files."""
+
+_LOCK_S = 1.0
+"""How long to try for the lock: whoever only looks at it (pipeline/history/reading.py) holds it for a moment."""
 
 
 class View(Protocol):
@@ -60,7 +67,7 @@ class Outcome:
 
     Attributes:
         last: its last event, empty where there was none.
-        status: 0, INTERRUPTED, or the status the process ended with without a last word.
+        status: 0, INTERRUPTED, or the status the worker ended with before it had said how the run went.
         log_path: where the libraries' output is.
     """
 
@@ -161,8 +168,8 @@ def follow(
             except HistoryError as error:
                 console.out(str(error), style="red", highlight=False)
                 return None
-            except _ChildEndedError as error:
-                status = error.status
+            except WorkerEndedError as ended:
+                status = ended.status
         return Outcome(last, status, log_path)
 
 
@@ -201,64 +208,30 @@ def explain(outcome: Outcome, console: Console) -> int:
     return FAILED
 
 
-class _ChildEndedError(Exception):
-    """The child ended without a last word."""
-
-    def __init__(self, status: int):
-        super().__init__(status)
-        self.status = status
-
-
 def _events(config: PipelineConfig, log_path: Path, verbose: bool) -> Generator[dict[str, Any], None, None]:
-    """Starts the child, yields a first event of its own, then tells the child to run and yields its events."""
-    receiving, sending = os.pipe()
-    with log_path.open("wb") as log, os.fdopen(receiving, encoding="utf-8") as events:
-        child = subprocess.Popen(
-            [sys.executable, "-m", "pipeline.local.worker", str(sending)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE if verbose else log,
-            stderr=subprocess.STDOUT,
-            pass_fds=[sending],
-            env=child_environment(),
+    """Starts the worker, yields a first event of its own, then tells the worker to run and yields its events."""
+    with log_path.open("wb") as log:
+        worker = Worker(
+            "pipeline.local.worker:work",
+            output=subprocess.PIPE if verbose else log,
+            environment=child_environment(),
         )
-        os.close(sending)
-        copier = threading.Thread(target=_copy, args=(child.stdout, log), daemon=True)
+        copier = threading.Thread(target=_copy, args=(worker.process.stdout, log), daemon=True)
         try:
             if verbose:
                 copier.start()
             yield {"event": "loading"}
-            _send(child, config)
-            last_word = False
-            for line in events:
-                event: dict[str, Any] = json.loads(line)
-                last_word = event["event"] in {"summary", "error"}
+            worker.send(config)
+            last = ""
+            while last not in _LAST_EVENTS:
+                event: dict[str, Any] = worker.receive()
+                last = event["event"]
                 yield event
-            child.wait()
-            if not last_word:
-                raise _ChildEndedError(child.returncode)
+            worker.wait()
         finally:
-            _stop(child)
+            worker.stop(_STOP_S)
             if verbose:
                 copier.join()
-
-
-def _send(child: subprocess.Popen[bytes], config: PipelineConfig) -> None:
-    assert child.stdin is not None  # it was asked for
-    with suppress(BrokenPipeError):  # the child is gone already: its status says so
-        child.stdin.write(json.dumps(config.to_dict()).encode())
-    with suppress(BrokenPipeError):
-        child.stdin.close()
-
-
-def _stop(child: subprocess.Popen[bytes]) -> None:
-    """Ends the child if it still runs; it gets a few seconds to close its files."""
-    if child.poll() is None:
-        child.send_signal(signal.SIGINT)
-        try:
-            child.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            child.kill()
-            child.wait()
 
 
 def _copy(source: IO[bytes] | None, log: IO[bytes]) -> None:
@@ -272,10 +245,11 @@ def _copy(source: IO[bytes] | None, log: IO[bytes]) -> None:
 @contextmanager
 def _only_run_in(folder: Path) -> Iterator[bool]:
     """Whether no other run uses this folder: TFX's SQLite database and checkpoints are for one at a time."""
-    with (folder / LOCK_FILE).open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-        else:
+    lock = FileLock(folder / LOCK_FILE)
+    try:
+        lock.acquire(timeout=_LOCK_S)
+    except Timeout:
+        yield False
+    else:
+        with lock:
             yield True

@@ -1,19 +1,13 @@
-"""The process that runs the pipeline for `digits run`: `python -m pipeline.local.worker DESCRIPTOR`."""
+"""The worker that runs the pipeline for `digits run`."""
 
 from __future__ import annotations
 
 import gc
-import json
 import logging
-import os
-import select
-import sys
-import threading
 import traceback
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
-
-from pipeline.config import PipelineConfig
+from multiprocessing.connection import Connection
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pipeline.local.execution import Report
@@ -32,22 +26,8 @@ class ProgressHandler(logging.Handler):
             self._report({"event": "progress", **record.__dict__["progress"]})
 
 
-def end_with_reader(descriptor: int) -> None:
-    """Ends this process as soon as nobody reads the pipe any more: `digits run` was killed and its root is free."""
-    poll = select.poll()
-    poll.register(descriptor, 0)  # errors are reported in any case
-    poll.poll()
-    os._exit(1)  # as good as a kill, from which a run goes on
-
-
-def main() -> int:
-    """Runs the PipelineConfig that comes as JSON on standard input; writes events as JSON lines to a descriptor."""
-    events = os.fdopen(int(sys.argv[1]), "w", buffering=1, encoding="utf-8")
-    threading.Thread(target=end_with_reader, args=(events.fileno(),), daemon=True).start()
-
-    def report(event: dict[str, Any]) -> None:
-        events.write(json.dumps(event) + "\n")
-
+def work(connection: Connection) -> None:
+    """Runs the PipelineConfig that it receives and sends events; in a worker because TensorFlow may end its process."""
     # What the libraries load stays: the collector need not look at it again and again, which is a sixth of loading.
     gc.disable()
     import tensorflow as tf  # noqa: PLC0415
@@ -64,16 +44,9 @@ def main() -> int:
     progress = logging.getLogger(PROGRESS_LOGGER)
     progress.setLevel(logging.INFO)
     progress.propagate = False
-    progress.addHandler(ProgressHandler(report))
-    config = PipelineConfig.from_dict(json.load(sys.stdin))
+    progress.addHandler(ProgressHandler(connection.send))
     try:
-        report({"event": "summary", **asdict(run(config, report))})
+        connection.send({"event": "summary", **asdict(run(connection.recv(), connection.send))})
     except ComponentError as error:
         traceback.print_exc()
-        report({"event": "error", "component": error.component, "message": error.reason})
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+        connection.send({"event": "error", "component": error.component, "message": error.reason})

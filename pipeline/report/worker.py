@@ -1,15 +1,15 @@
-"""Writes a report in a process of its own, which loads TensorFlow; its noise is kept off the screen."""
+"""Writes a report in a worker, which loads TensorFlow: its output stays off the screen."""
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Sequence
+from multiprocessing.connection import Connection
 from pathlib import Path
 
+from pipeline.config import child_environment
 from pipeline.history.reading import find_run, read_runs
 from pipeline.report import ReportError
-from pipeline.workers import ask
+from workers import ask
 
 
 def write_report_in_child(
@@ -30,37 +30,27 @@ def write_report_in_child(
     Raises:
         ReportError: what is wanted cannot be read, or the report cannot be written.
     """
-    request = {
-        "root": str(root),
-        "run_ids": list(run_ids),
-        "output": str(output),
-        "photos": [str(file) for file in photos],
-        "command": command,
-    }
-    answer = ask("pipeline.report.worker", request=request, error=ReportError, failure="The report could not be made")
-    return Path(answer["page"])
+    page: Path = ask(
+        "pipeline.report.worker:work",
+        (root, run_ids, output, photos, command),
+        error=ReportError,
+        failure="The report could not be made",
+        environment=child_environment(),
+    )
+    return page
 
 
-def main() -> None:
-    """Writes the report that is asked for on standard input; the last line says {"page": ...} or {"error": ...}."""
+def work(connection: Connection) -> None:
+    """The worker: answers with the page's path."""
     from pipeline.report.collection import collect  # noqa: PLC0415 (loads TensorFlow)
     from pipeline.report.writing import write_report  # noqa: PLC0415
 
-    request = json.load(sys.stdin)
+    root, run_ids, output, photos, command = connection.recv()
     try:
-        runs = read_runs(request["root"])
-        report = collect(
-            [find_run(runs, run_id) for run_id in request["run_ids"]],
-            [Path(file) for file in request["photos"]],
-            request["command"],
-        )
-        answer = {"page": str(write_report(report, Path(request["output"])))}
+        runs = read_runs(root)
+        report = collect([find_run(runs, run_id) for run_id in run_ids], photos, command)
+        connection.send(write_report(report, output))
     except ReportError as error:
-        answer = {"error": str(error)}
+        connection.send(error)
     except OSError as error:
-        answer = {"error": f"{request['output']} cannot be written: {error.strerror}. Choose another --output."}
-    print(json.dumps(answer))
-
-
-if __name__ == "__main__":
-    main()
+        connection.send(ReportError(f"{output} cannot be written: {error.strerror}. Choose another --output."))

@@ -1,16 +1,10 @@
-"""Compiles the pipeline into a job for Vertex AI or Kubeflow Pipelines: no login, no network.
-
-As a program (`python -m pipeline.vertex.compiler`) it is `digits vertex compile`'s child: TensorFlow is loaded in a
-process of its own, whose noise is kept off the screen.
-"""
+"""Compiles the pipeline into a job for Vertex AI or Kubeflow Pipelines: no login, no network."""
 
 from __future__ import annotations
 
-import json
-import sys
+from multiprocessing.connection import Connection
 from typing import Any
 
-import cattrs
 from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2
 from tfx.orchestration.data_types import RuntimeParameter
@@ -20,7 +14,7 @@ from tfx.orchestration.pipeline import Pipeline
 from pipeline.config import PipelineConfig
 from pipeline.graph import create_pipeline
 from pipeline.vertex.custom_job import training_job
-from pipeline.vertex.job import JobConfig
+from pipeline.vertex.job import JobConfig, VertexError
 
 _ResourceSpec = pipeline_spec_pb2.PipelineDeploymentConfig.PipelineContainerSpec.ResourceSpec
 _TRAINER = "Trainer"
@@ -28,7 +22,7 @@ _NEVER_CACHED = "VersionedPusher"
 """Looks into the push folder itself: a cached push would not restore a version that somebody deleted."""
 
 
-class UnknownComponentError(ValueError):
+class UnknownComponentError(VertexError):
     """A component was named that there is not; the message lists those that there are."""
 
 
@@ -103,15 +97,9 @@ def _resources(job: JobConfig) -> dict[str, Any]:
     return resources
 
 
-def main() -> None:
-    """Compiles {"config": ..., "job": ...}, JSON on standard input; prints the job as JSON, or {"error": ...}."""
-    request = json.load(sys.stdin)
+def work(connection: Connection) -> None:
+    """The worker, which loads TensorFlow: its output stays off the screen. Answers (config, job) with the job."""
     try:
-        answer = compile_job(PipelineConfig.from_dict(request["config"]), cattrs.structure(request["job"], JobConfig))
+        connection.send(compile_job(*connection.recv()))
     except UnknownComponentError as error:
-        answer = {"error": str(error)}
-    print(json.dumps(answer))
-
-
-if __name__ == "__main__":
-    main()
+        connection.send(error)

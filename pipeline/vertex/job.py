@@ -7,16 +7,16 @@ import logging
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from models.recipe import PLATFORM_PREFIX, TRAINING_SETTINGS, Recipe, Training
 from models.registry import ARCHITECTURES
 from models.settings import SettingError, settings_of
-from pipeline.config import PIPELINE_NAME, PipelineConfig, Thresholds
+from pipeline.config import PIPELINE_NAME, PipelineConfig, Thresholds, child_environment
 from pipeline.thresholds import change_thresholds
-from pipeline.workers import ask
+from workers import ask
 
 IMAGE_SCHEMA_FILE = "/opt/digits/schema.pbtxt"
 """Where the image (Dockerfile) holds the reviewed schema."""
@@ -97,10 +97,14 @@ def compile_in_child(config: PipelineConfig, job: JobConfig) -> dict[str, Any]:
     Raises:
         VertexError: the job names a component that there is not, or the compiler failed.
     """
-    request = {"config": config.to_dict(), "job": asdict(job)}
-    return ask(
-        "pipeline.vertex.compiler", request=request, error=VertexError, failure="The pipeline could not be compiled"
+    compiled: dict[str, Any] = ask(
+        "pipeline.vertex.compiler:work",
+        (config, job),
+        error=VertexError,
+        failure="The pipeline could not be compiled",
+        environment=child_environment(),
     )
+    return compiled
 
 
 def load_job(path: Path) -> dict[str, Any]:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import subprocess
-import sys
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +20,7 @@ from models.export.layout import CARD_FILE, MODEL_FILE
 from serving_bot.reading.classifier import BrokenModelError, Classifier
 from serving_bot.reading.reader import Reader, Reading
 from serving_bot.versions.folder import COMPLETE_MARK, Version, choose, pushed_at
+from workers import Worker, WorkerEndedError, WorkerTimeoutError
 
 log = logging.getLogger(__name__)
 
@@ -86,26 +86,29 @@ class ServedModel:
             )
 
 
-def check_version(version: Version) -> None:
-    """Loads a version and answers the canaries in a process of its own.
+def check_version(version: Version, started: Callable[[Worker], None] = lambda worker: None) -> None:
+    """Loads a version and answers the canaries in a worker.
 
     A damaged flatbuffer that passes LiteRT's verifier can still abort the process that runs it (measured:
     one in 360 with up to 500 random bytes changed), which must not be the process that people are talking
     to.
 
+    Args:
+        version: what to load.
+        started: is told the worker; stopping that ends the check.
+
     Raises:
         BrokenModelError: it cannot be loaded, answers nonsense, crashes, or takes longer than a minute.
     """
-    command = [sys.executable, "-m", __name__, str(version.number), version.path]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=CHECK_TIMEOUT_S, check=False)
-    except subprocess.TimeoutExpired as error:
-        raise BrokenModelError(f"{version.path}: did not answer within {CHECK_TIMEOUT_S:g} s") from error
-    if done.returncode == 1 and done.stdout:
-        raise BrokenModelError(done.stdout.strip())
-    if done.returncode:
-        reason = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise BrokenModelError(f"{version.path}: loading it ended with exit code {done.returncode} ({reason})")
+    with Worker("serving_bot.versions.check:load_versions") as worker:
+        started(worker)
+        try:
+            worker.send([(version, True)])
+            problem = worker.receive(CHECK_TIMEOUT_S)
+        except (WorkerEndedError, WorkerTimeoutError) as error:
+            raise BrokenModelError(f"{version.path}: loading it failed: {error}") from error
+    if problem is not None:
+        raise BrokenModelError(f"{version.path}: {problem}")
 
 
 @dataclass(frozen=True)
@@ -134,6 +137,8 @@ class ModelServer:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="reader")
         self._failed: dict[Version, tuple[str, float]] = {}  # what its files looked like, and when it was tried
         self._complaint: str | None = None
+        self._checking: Worker | None = None
+        self._closed = threading.Event()
 
     def refresh(self) -> list[FailedVersion]:
         """Takes the best version that works. Blocking: call it off the event loop, one call at a time.
@@ -145,6 +150,8 @@ class ModelServer:
         try:
             choice = choose(self.push_dir)
             for version in choice.versions:
+                if self._closed.is_set():
+                    break
                 if self.current is not None and self.current.version == version:
                     break
                 stamp = _stamp(version)
@@ -152,9 +159,11 @@ class ModelServer:
                 if stamp == failed_stamp and time.monotonic() - failed_at < RETRY_FAILED_S:
                     continue
                 try:
-                    check_version(version)
+                    check_version(version, self._note_check)
                     self.current = ServedModel.load(version, self._threads)
                 except BrokenModelError as error:
+                    if self._closed.is_set():
+                        break  # it was stopped, and says nothing of the version
                     self._failed[version] = (stamp, time.monotonic())
                     if stamp != failed_stamp:
                         log.warning("a pushed version is broken", extra={"reason": str(error)})
@@ -183,8 +192,14 @@ class ModelServer:
         return await asyncio.get_running_loop().run_in_executor(self._pool, function, *arguments)
 
     def close(self) -> None:
-        """Waits for what is being read and ends the reader threads."""
+        """Ends the check of a version if there is one, waits for what is being read and ends the reader threads."""
+        self._closed.set()
+        if self._checking:
+            self._checking.stop(patience=0)
         self._pool.shutdown()
+
+    def _note_check(self, worker: Worker) -> None:
+        self._checking = worker
 
     def _complain(self, complaint: str | None) -> None:
         """Logs what is wrong with the folder when it changes, not at every look."""
@@ -204,17 +219,3 @@ def _stamp(version: Version) -> str:
             info = {}
         looks.append(str([info.get(key) for key in ("size", "mtime", "updated", "etag")]))
     return " ".join(looks)
-
-
-def main() -> None:
-    """Checks the version named on the command line; prints what is wrong with it and exits with 1."""
-    number, path = sys.argv[1:]
-    try:
-        ServedModel.load(Version(int(number), path), readers=1)
-    except BrokenModelError as error:
-        print(error)
-        sys.exit(1)
-
-
-if __name__ == "__main__":
-    main()

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,6 +23,7 @@ from serving_bot.versions.folder import (
     read_card,
     version_folders,
 )
+from workers import Worker, WorkerEndedError, WorkerTimeoutError
 
 INCOMPLETE = "saved_model.pb is missing: it is still being copied, or its copy was cut short"
 
@@ -172,7 +171,7 @@ def _is_as_exported(version: Version, card: dict[str, Any]) -> bool:
 
 
 def _check(versions: Sequence[Version], candidates: Sequence[Version]) -> dict[Version, str]:
-    """Loads versions in a process of its own, because a damaged flatbuffer can end the process that loads it.
+    """Loads versions in a worker, because a damaged flatbuffer can end the process that loads it.
 
     Args:
         versions: what to load.
@@ -183,44 +182,19 @@ def _check(versions: Sequence[Version], candidates: Sequence[Version]) -> dict[V
     """
     order = [*candidates, *(version for version in versions if version not in candidates)]
     problems: dict[Version, str] = {}
+    deadline = time.monotonic() + _CHECK_TIMEOUT_S
     while order:
-        asked = json.dumps([[version.number, version.path, version in candidates] for version in order])
-        command = [sys.executable, "-m", __name__]
-        try:
-            done = subprocess.run(
-                command, input=asked.encode(), capture_output=True, timeout=_CHECK_TIMEOUT_S, check=False
-            )
-            output, ended = done.stdout, f"loading it ended with exit code {done.returncode}"
-        except subprocess.TimeoutExpired as error:
-            output, ended = error.stdout or b"", f"loading it did not end within {_CHECK_TIMEOUT_S:g} s"
-        found: list[str | None] = [json.loads(line) for line in output.splitlines()]
-        if len(found) < len(order):
-            found.append(ended)
-        problems |= {version: problem for version, problem in zip(order, found, strict=False) if problem is not None}
-        if any(problem is None for version, problem in zip(order, found, strict=False) if version in candidates):
-            candidates = []
-        order = order[len(found) :]
+        with Worker("serving_bot.versions.check:load_versions") as worker:
+            worker.send([(version, version in candidates) for version in order])
+            while order:
+                version = order.pop(0)
+                try:
+                    problem = worker.receive(max(0.0, deadline - time.monotonic()))
+                except (WorkerEndedError, WorkerTimeoutError) as error:
+                    problems[version] = f"loading it failed: {error}"
+                    break
+                if problem is not None:
+                    problems[version] = problem
+                elif version in candidates:
+                    candidates = []
     return problems
-
-
-def main() -> None:
-    """Loads the versions that come as JSON on standard input; a line for each: what is wrong with it, or null."""
-    from serving_bot.reading.classifier import BrokenModelError, Classifier  # noqa: PLC0415 (the parent needs no LiteRT)
-    from serving_bot.versions.hot_swap import ServedModel  # noqa: PLC0415
-
-    live_is_known = False
-    for number, path, candidate in json.load(sys.stdin):
-        problem = None
-        try:
-            if candidate and not live_is_known:
-                ServedModel.load(Version(number, path), readers=1)
-                live_is_known = True
-            else:
-                Classifier.load(path)
-        except BrokenModelError as error:
-            problem = str(error).removeprefix(f"{path}: ")
-        print(json.dumps(problem), flush=True)
-
-
-if __name__ == "__main__":
-    main()

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 DIGITS = [sys.executable, "-m", "pipeline.cli"]
 
@@ -139,10 +140,7 @@ def test_wrong_usage_is_exit_code_2(command):
 
 
 def test_two_runs_do_not_share_a_root(tiny_run, command):
-    import fcntl  # noqa: PLC0415
-
-    with open(Path(tiny_run.config.root) / ".lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with FileLock(Path(tiny_run.config.root) / ".lock"):
         done = run(command())
     assert done.returncode == 1
     assert "Another run is using" in done.stdout
@@ -172,17 +170,17 @@ def test_a_trainer_that_was_killed_goes_on_from_its_last_epoch(command, tmp_path
 def test_a_pusher_that_was_killed_leaves_no_version_and_the_next_run_pushes(tiny_run, command, tmp_path):
     config = replace(tiny_run.config, push_dir=str(tmp_path / "to"))
     program = """
-        import os, signal
+        import json, os, signal, sys
         from components import versioned_pusher
-        from pipeline.local import worker
+        from pipeline.config import PipelineConfig
+        from pipeline.local.execution import run
 
         # All but saved_model.pb is copied when the kill comes.
         versioned_pusher.io_utils.copy_file = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
-        worker.main()
+        run(PipelineConfig.from_dict(json.loads(sys.argv[1])))
     """
     killed = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(program), "1"],
-        input=json.dumps(config.to_dict()),
+        [sys.executable, "-c", textwrap.dedent(program), json.dumps(config.to_dict())],
         capture_output=True,
         text=True,
         check=False,

@@ -7,7 +7,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from models.export.saved_model import ConversionError, LitertConverter, export_model, fit_temperature, git_revision
+from models.export.calibration import fit_temperature
+from models.export.card import git_revision
+from models.export.litert import ConversionError, LitertConverter
+from models.export.saved_model import export_model
 from models.preprocessing import preprocess_images, preprocessing_fn
 from models.registry import ARCHITECTURES
 from serving_bot.reading.classifier import BrokenModelError, Classifier
@@ -73,7 +76,7 @@ def test_all_ways_to_ask_give_the_network_s_answer(exported, some_test_images):
 def test_a_failing_converter_is_an_error_with_its_last_words(tmp_path):
     with (
         LitertConverter() as converter,
-        pytest.raises(ConversionError, match=r"ended with status 1; it said: .*SavedModel"),
+        pytest.raises(ConversionError, match=r"its process ended with exit status 1: .*SavedModel"),
     ):
         converter.convert(str(tmp_path / "nothing"), str(tmp_path / "model.tflite"))
 

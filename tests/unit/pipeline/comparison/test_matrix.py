@@ -2,7 +2,6 @@
 
 import io
 import json
-import sys
 import textwrap
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import pytest
 from factories import make_training
 from rich.console import Console
+from worker_stand_in import replace_workers
 
 from pipeline.comparison.matrix import combine, compare_locally, describe_report
 from pipeline.comparison.view import ComparisonView, describe_duration
@@ -55,34 +55,28 @@ def configs(tmp_path):
 
 @pytest.fixture
 def run(tmp_path, monkeypatch):
-    """Compares with a child that does what the program says; returns the exit code and what the screen shows.
+    """Compares with workers that do what the program says; returns the exit code and what the screen shows.
 
     The program has `name`, what it is to train, `tell`, which sends an event, and `summarise`, which sends the last.
     """
 
     def run(configs, program, *, terminal=False):
-        child = tmp_path / "child"
-        lines = [
-            f"#!{sys.executable}",
-            "import json, os, signal, sys",
-            "if sys.argv[2] == 'pipeline.report.worker':",
-            "    request = json.load(sys.stdin)",
-            "    os.makedirs(request['output'])",
-            f"    open(request['output'] + '/report.json', 'w').write(json.dumps({REPORT!r}))",
-            "    open(request['output'] + '/request.json', 'w').write(json.dumps(request))",
-            "    print(json.dumps({'page': request['output'] + '/report.html'}))",
-            "    sys.exit()",
-            "training = json.load(sys.stdin)['training']",
-            "events = os.fdopen(int(sys.argv[3]), 'w', buffering=1)",
-            "tell = lambda event: events.write(json.dumps(event) + '\\n')",
-            "name = f\"{training['model']}-{training['epochs']}\"",
-            f"open({str(tmp_path / 'ran')!r}, 'a').write(name + '\\n')",
-            f"summarise = lambda: tell({{**{SUMMARY!r}, 'run_id': name}})",
-            textwrap.dedent(program),
-        ]
-        child.write_text("\n".join(lines))
-        child.chmod(0o755)
-        monkeypatch.setattr("pipeline.local.runner.sys.executable", str(child))
+        head = f"""
+            if target == "pipeline.report.worker:work":
+                root, run_ids, output, photos, command = connection.recv()
+                output.mkdir()
+                (output / "report.json").write_text(json.dumps({REPORT!r}))
+                (output / "request.json").write_text(json.dumps([run_ids, command]))
+                connection.send(output / "report.html")
+                return
+            training = connection.recv().training
+            tell = connection.send
+            name = f"{{training.model}}-{{training.epochs}}"
+            with open({str(tmp_path / "ran")!r}, "a") as ran:
+                ran.write(name + "\\n")
+            summarise = lambda: tell({{**{SUMMARY!r}, "run_id": name}})
+            """
+        replace_workers(monkeypatch, tmp_path, textwrap.dedent(head) + textwrap.dedent(program))
         screen = io.StringIO()
         console = Console(file=screen, width=120, height=40, force_terminal=terminal, color_system=None)
         status = compare_locally(combine(configs), console, tmp_path / "out", photos=[], command="digits compare")
@@ -98,9 +92,7 @@ def test_every_combination_is_run_and_reported_on(run, configs, tmp_path):
     assert ran == ["lenet-10", "lenet-40", "my_model-10", "my_model-40"]
     assert "[2/4] LeNet, 40 epochs" in screen
     assert "MyModel, 40 epochs: 99.00%, 3 of 300 misread, 0:0" in screen
-    request = json.loads((tmp_path / "out" / "request.json").read_text())
-    assert request["run_ids"] == ran
-    assert request["command"] == "digits compare"
+    assert json.loads((tmp_path / "out" / "request.json").read_text()) == [ran, "digits compare"]
     assert "MyModel beats LeNet." in screen
     assert screen.endswith(f"Report: {tmp_path / 'out' / 'report.html'}\n")
 
@@ -122,7 +114,7 @@ def test_a_run_that_fails_while_training_does_not_keep_the_others(run, configs, 
     assert "LeNet, 40 epochs: failed" in screen
     assert "SIGKILL" in screen
     assert "the same command goes on from here" in screen
-    assert json.loads((tmp_path / "out" / "request.json").read_text())["run_ids"] == [ran[0], *ran[2:]]
+    assert json.loads((tmp_path / "out" / "request.json").read_text())[0] == [ran[0], *ran[2:]]
 
 
 def test_above_the_live_matrix_a_failure_is_a_whole_line(run, configs):

@@ -1,9 +1,9 @@
-import fcntl
 import json
 import sqlite3
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from ml_metadata import proto
 
 from benchmarks.history import DATA_COMPONENTS, FIGURES, HistoryWriter
@@ -61,8 +61,7 @@ def test_how_a_run_ended(tmp_path, writer, written, state):
 def test_a_run_that_holds_the_root_s_lock_is_running(tmp_path, writer):
     writer.write(FIRST, last="Trainer", last_state=proto.Execution.RUNNING)
     writer.write(SECOND, last="Trainer", last_state=proto.Execution.RUNNING)
-    with (tmp_path / LOCK_FILE).open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with FileLock(tmp_path / LOCK_FILE):
         assert [run.state for run in read_runs(tmp_path)] == ["running", "interrupted"]
 
     assert [run.state for run in read_runs(tmp_path)] == ["interrupted", "interrupted"]

@@ -1,19 +1,20 @@
 """The parent of a run, with small programs in the place of the pipeline's process."""
 
-import fcntl
 import json
 import re
 import signal
 import sqlite3
-import sys
 import textwrap
+import threading
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from factories import make_training
+from filelock import FileLock
 from rich.console import Console
+from worker_stand_in import replace_workers
 
 from pipeline.config import PipelineConfig
 from pipeline.local.runner import run_locally
@@ -48,24 +49,14 @@ def config(tmp_path):
 
 @pytest.fixture
 def run(tmp_path, config, monkeypatch):
-    """Runs with a child that does what the program says; returns the exit code and what the screen shows.
+    """Runs with a worker that does what the program says; returns the exit code and what the screen shows.
 
-    The program has `config`, the JSON it was sent, and `tell`, which sends an event.
+    The program has `config`, which it was sent, and `tell`, which sends an event.
     """
 
     def run(program, *, reads=True, config=config, verbose=False):
-        child = tmp_path / "child"
-        lines = [
-            f"#!{sys.executable}",
-            "import json, os, signal, sys, time",
-            "config = json.load(sys.stdin)" if reads else "sys.stdin.close()",
-            "events = os.fdopen(int(sys.argv[3]), 'w', buffering=1)",
-            "tell = lambda event: events.write(json.dumps(event) + '\\n')",
-            textwrap.dedent(program),
-        ]
-        child.write_text("\n".join(lines))
-        child.chmod(0o755)
-        monkeypatch.setattr("pipeline.local.runner.sys.executable", str(child))
+        head = "config = connection.recv()\n" if reads else ""
+        replace_workers(monkeypatch, tmp_path, f"{head}tell = connection.send\n{textwrap.dedent(program)}")
         with (tmp_path / "screen").open("w") as screen:
             status = run_locally(config, Console(file=screen, width=40), verbose=verbose)
         return status, (tmp_path / "screen").read_text()
@@ -87,7 +78,9 @@ def test_a_push_is_0(run, config):
 
 
 def test_the_child_gets_the_configuration_and_its_noise_goes_to_the_log(run, config, capfd):
-    status, screen = run(f"print(json.dumps(config)); print('noise', file=sys.stderr, flush=True); tell({SUMMARY!r})")
+    status, screen = run(
+        f"print(json.dumps(config.to_dict())); print('noise', file=sys.stderr, flush=True); tell({SUMMARY!r})"
+    )
 
     assert status == 0
     assert capfd.readouterr() == ("", "")
@@ -163,6 +156,28 @@ def test_a_killed_child_is_1_and_the_signal_is_named(run, number, memory):
     assert ("memory may have run out" in text) == memory
 
 
+def test_an_event_that_a_kill_cut_short_is_no_event(run):
+    status, screen = run(
+        """
+        tell({"event": "plan", "components": ["Transform"]})
+        connection._send((1000).to_bytes(4, "big") + b"half an event")
+        os.kill(os.getpid(), signal.SIGKILL)
+        """
+    )
+
+    assert status == 1
+    assert "was ended by signal 9 (SIGKILL)." in " ".join(screen.split())
+
+
+def test_who_only_looks_at_the_lock_does_not_refuse_a_run(run, config):
+    Path(config.root).mkdir()
+    lock = FileLock(Path(config.root) / ".lock", thread_local=False)
+    lock.acquire()
+    threading.Timer(0.3, lock.release).start()
+
+    assert run(f"tell({SUMMARY!r})")[0] == 0
+
+
 def test_events_before_a_failure_are_shown(run):
     _, screen = run(
         """
@@ -192,8 +207,7 @@ def test_an_interrupt_is_130_and_ends_the_child(run, tmp_path, monkeypatch):
 
 def test_a_second_run_in_the_same_root_is_refused_in_one_sentence(run, config):
     Path(config.root).mkdir()
-    with (Path(config.root) / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with FileLock(Path(config.root) / ".lock"):
         status, screen = run(f"tell({SUMMARY!r})")
 
     assert status == 1

@@ -1,11 +1,14 @@
 import asyncio
 import json
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import fsspec
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 from tiny_model import flatbuffer, picture, push
+from worker_stand_in import replace_workers
 
 from serving_bot.reading.classifier import BrokenModelError
 from serving_bot.versions.folder import Version
@@ -55,9 +58,30 @@ def test_a_broken_version_is_found_out_in_a_process_of_its_own(tmp_path, damage)
 
 
 def test_a_version_that_kills_its_process_is_broken(tmp_path, monkeypatch):
-    monkeypatch.setattr("serving_bot.versions.hot_swap.sys.executable", "/bin/false")
-    with pytest.raises(BrokenModelError, match="exit code 1"):
+    replace_workers(monkeypatch, tmp_path, "os.abort()")
+    with pytest.raises(BrokenModelError, match=r"its process ended with signal 6 \(SIGABRT\)"):
         check_version(Version(1, str(push(tmp_path, 1))))
+
+
+def test_a_version_that_does_not_answer_in_time_is_broken(tmp_path, monkeypatch):
+    monkeypatch.setattr("serving_bot.versions.hot_swap.CHECK_TIMEOUT_S", 0.2)
+    replace_workers(monkeypatch, tmp_path, "time.sleep(60)")
+    with pytest.raises(BrokenModelError, match=r"loading it failed: no answer within 0\.2 s"):
+        check_version(Version(1, str(push(tmp_path, 1))))
+
+
+def test_closing_the_server_ends_the_check_of_a_version(tmp_path, monkeypatch):
+    replace_workers(monkeypatch, tmp_path, "time.sleep(60)")
+    push(tmp_path, 1)
+    server = ModelServer(str(tmp_path))
+    start = time.monotonic()
+    with ThreadPoolExecutor() as pool:
+        looking = pool.submit(server.refresh)
+        while server._checking is None:
+            time.sleep(0.01)
+        server.close()
+        assert looking.result() == []
+    assert time.monotonic() - start < 10
 
 
 def test_the_server_swaps_and_what_was_taken_goes_on(tmp_path):

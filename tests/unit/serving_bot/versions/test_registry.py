@@ -4,8 +4,9 @@ import json
 import fsspec
 import pytest
 from tiny_model import flatbuffer, push
+from worker_stand_in import replace_workers
 
-from serving_bot.versions import pinning, registry
+from serving_bot.versions import pinning
 from serving_bot.versions.folder import NoPushedModelError, PushFolderError, newest_version
 from serving_bot.versions.pinning import promote, rollback
 from serving_bot.versions.registry import INCOMPLETE, asked_for, read_registry
@@ -64,22 +65,18 @@ def test_one_that_answers_nonsense_is_no_live_version_nor_one_to_promote(push_di
 
 
 def test_one_that_ends_the_process_that_loads_it_is_damaged_and_the_others_are_still_looked_at(push_dir, monkeypatch):
-    """The child dies at each version whose path ends in 2."""
-    program = (
-        "import json, os, sys\n"
-        "for number, path, candidate in json.load(sys.stdin):\n"
-        "    number == 2 and os.abort()\n"
-        "    print('null', flush=True)\n"
-    )
-    python = push_dir / "python"
-    python.write_text(f"#!/bin/sh\nexec {registry.sys.executable} -c '{program.replace(chr(39), chr(34))}'\n")
-    python.chmod(0o755)
-    monkeypatch.setattr("serving_bot.versions.registry.sys.executable", str(python))
+    """The worker dies at version 2."""
+    program = """
+        for version, candidate in connection.recv():
+            version.number == 2 and os.abort()
+            connection.send(None)
+        """
+    replace_workers(monkeypatch, push_dir, program)
     found = read_registry(str(push_dir))
 
     assert {version.number: version.problem for version in found.versions} == {
         3: None,
-        2: "loading it ended with exit code -6",
+        2: "loading it failed: its process ended with signal 6 (SIGABRT)",
         1: None,
     }
 
@@ -94,7 +91,7 @@ def note_checksum(folder):
 def test_versions_with_a_checksum_are_told_from_altered_ones_without_loading_any(push_dir, monkeypatch):
     for version in (1, 2, 3):
         note_checksum(push_dir / str(version))
-    monkeypatch.setattr("serving_bot.versions.registry.subprocess", None)
+    monkeypatch.setattr("serving_bot.versions.registry.Worker", None)
     assert [version.state for version in read_registry(str(push_dir)).versions] == ["in order"] * 3
 
     monkeypatch.undo()

@@ -1,0 +1,32 @@
+"""The worker's side: `python -m workers.child DESCRIPTOR MODULE:FUNCTION`, which Worker starts."""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+import threading
+from importlib import import_module
+from multiprocessing.connection import Connection
+
+
+def end_with_parent(descriptor: int) -> None:
+    """Ends this process as soon as nobody listens any more: the parent was killed, and what it held is free."""
+    poll = select.poll()
+    poll.register(descriptor, 0)  # a hang-up is reported in any case
+    poll.poll()
+    os._exit(1)  # as good as a kill
+
+
+def main() -> None:
+    """Calls the function with the connection to the parent."""
+    descriptor, target = int(sys.argv[1]), sys.argv[2]
+    os.set_inheritable(descriptor, False)  # not for the worker's own children
+    connection = Connection(descriptor)
+    threading.Thread(target=end_with_parent, args=(descriptor,), daemon=True).start()
+    module, _, name = target.partition(":")
+    getattr(import_module(module), name)(connection)
+
+
+if __name__ == "__main__":
+    main()
