@@ -1,73 +1,77 @@
-"""`digits compare` that is killed and called again; in the place of the pipeline's process a small program."""
+"""`digits compare` that is killed and called again; in place of the pipeline's worker a small one."""
 
 import json
 import subprocess
 import sys
-import textwrap
 
 import numpy as np
 import pytest
 
 NAMES = ["lenet-1", "lenet-3", "my_model-1", "my_model-3"]
-PIPELINE = """
-    # Trains an epoch in no time and remembers it, as TFX's cache and the Trainer's checkpoints do: by all it was told.
-    import hashlib, json, os, signal, sys, threading
-    from pathlib import Path
+WORKER = """
+# Trains an epoch in no time and remembers it, as TFX's cache and the Trainer's checkpoints do: by all it was told.
+import hashlib
 
-    folder = Path(__file__).parent
-    told = sys.stdin.read()
-    if sys.argv[2] == "pipeline.report.worker":
-        request = json.loads(told)
-        output = Path(request["output"])
-        output.mkdir(parents=True)
-        (output / "report.json").write_text(json.dumps({"conclusions": request["run_ids"], "models": []}))
-        print(json.dumps({"page": str(output / "report.html")}))
-        sys.exit()
+folder = Path(FOLDER)
+if target == "pipeline.report.worker:work":
+    root, run_ids, output, photos, command = connection.recv()
+    output.mkdir(parents=True)
+    (output / "report.json").write_text(json.dumps({"conclusions": run_ids, "models": []}))
+    connection.send(output / "report.html")
+    return
+config = connection.recv()
+tell = lambda event, **more: connection.send({"event": event, **more})
+training = config.training
+name = f"{training.model}-{training.epochs}"
+finished = folder / hashlib.sha256(json.dumps(config.to_dict()).encode()).hexdigest()
+finished.touch()
+tell("plan", components=["Trainer"])
+tell("start", component="Trainer")
+for epoch in range(len(finished.read_text().split()) + 1, training.epochs + 1):
+    if (folder / "hang in").exists() and (folder / "hang in").read_text() == f"{name} {epoch}":
+        (folder / "hang in").unlink()
+        signal.pause()
+    with finished.open("a") as file, (folder / "epochs").open("a") as all_epochs:
+        file.write(f"{epoch}\\n")
+        all_epochs.write(f"{name} {epoch}\\n")
+    figures = {"loss": 1.0, "accuracy": 0.9, "val_loss": 1.0, "val_accuracy": 0.9}
+    tell("progress", epoch=epoch, epochs=training.epochs, step=1, steps=1, **figures)
+tell("end", component="Trainer", state="done")
+evaluation = {"accuracy": 0.9, "wrong": 1, "examples": 10}
+tell("summary", run_id=name, seconds={"Trainer": 1.0}, evaluation=evaluation)
+"""
 
-    sys.path.insert(0, ROOT)
-    from pipeline.local.worker import end_with_reader
+PROGRAM = """
+import sys
+from pathlib import Path
 
-    events = os.fdopen(int(sys.argv[3]), "w", buffering=1)
-    threading.Thread(target=end_with_reader, args=(events.fileno(),), daemon=True).start()
-    tell = lambda event, **more: events.write(json.dumps({"event": event, **more}) + "\\n")
-    training = json.loads(told)["training"]
-    name = f"{training['model']}-{training['epochs']}"
-    finished = folder / hashlib.sha256(told.encode()).hexdigest()
-    finished.touch()
-    tell("plan", components=["Trainer"])
-    tell("start", component="Trainer")
-    for epoch in range(len(finished.read_text().split()) + 1, training["epochs"] + 1):
-        if (folder / "hang in").exists() and (folder / "hang in").read_text() == f"{name} {epoch}":
-            (folder / "hang in").unlink()
-            signal.pause()
-        with finished.open("a") as file, (folder / "epochs").open("a") as all_epochs:
-            file.write(f"{epoch}\\n")
-            all_epochs.write(f"{name} {epoch}\\n")
-        figures = {"loss": 1.0, "accuracy": 0.9, "val_loss": 1.0, "val_accuracy": 0.9}
-        tell("progress", epoch=epoch, epochs=training["epochs"], step=1, steps=1, **figures)
-    tell("end", component="Trainer", state="done")
-    evaluation = {"accuracy": 0.9, "wrong": 1, "examples": 10}
-    tell("summary", run_id=name, seconds={"Trainer": 1.0}, evaluation=evaluation)
+import pytest
+
+sys.path.insert(0, TESTS)
+from pipeline.cli import main
+from worker_stand_in import replace_workers
+
+replace_workers(pytest.MonkeyPatch(), Path(FOLDER), WORKER)
+main()
 """
 
 
 @pytest.fixture
 def command(request, tmp_path, write_mnist):
     """The command line of a comparison of four models, 1 and 3 epochs each."""
-    root = str(request.config.rootpath)
-    pipeline = tmp_path / "pipeline"
-    program = textwrap.dedent(PIPELINE).replace("ROOT", repr(root))
-    pipeline.write_text(f"#!{sys.executable}\n{program}")
-    pipeline.chmod(0o755)
+    worker = WORKER.replace("FOLDER", repr(str(tmp_path)))
+    values = {"TESTS": str(request.config.rootpath / "tests"), "FOLDER": str(tmp_path), "WORKER": worker}
+    program = PROGRAM
+    for name, value in values.items():
+        program = program.replace(name, repr(value))
     blank = np.zeros((10, 28, 28), np.uint8), np.arange(10, dtype=np.uint8)
-    digits = f"import sys; sys.executable = {str(pipeline)!r}; from pipeline.cli import main; main()"
     options = {
         "epochs": "1,3",
         "root": tmp_path / "runs",
         "data": write_mnist(tmp_path / "data", blank, blank),
         "output": tmp_path / "report",
     }
-    return [sys.executable, "-c", digits, "compare", *(f"--{name}={value}" for name, value in options.items())]
+    return [sys.executable, "-c", program, "compare", *(f"--{name}={value}" for name, value in options.items())]
 
 
 def test_killed_inside_a_training_it_goes_on_and_trains_nothing_twice(request, command, tmp_path):

@@ -127,7 +127,7 @@ def test_asking_returns_the_answer_or_raises_what_was_sent(tmp_path, monkeypatch
     options = {"error": ValueError, "failure": "It failed", "environment": {**os.environ, "PYTHONPATH": paths}}
 
     assert ask("functions:half", 3, **options) == 1.5
-    with pytest.raises(ValueError, match="^none$"):
+    with pytest.raises(ValueError, match=r"^none$"):
         ask("functions:half", 0, **options)
     with pytest.raises(ValueError, match=r"^It failed: its process ended with exit status 1: TypeError: .*\.$"):
         ask("functions:half", "text", **options)
