@@ -58,9 +58,19 @@ class Bot:
 
     def __init__(self, api: LoopbackBotApi, push_dir: Path, python: Path, *arguments: str, source: bool = True) -> None:
         self.log = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed with the object
+        state = str(push_dir.parent / "state")
         command = [str(python), "-c", "from pipeline.cli import main; main()", "bot", "--api-url", api.url]
         self.process = subprocess.Popen(
-            [*command, "--push-dir", str(push_dir), "--pictures-per-minute", "1000000", *arguments],
+            [
+                *command,
+                "--push-dir",
+                str(push_dir),
+                "--pictures-per-minute",
+                "1000000",
+                "--state-dir",
+                state,
+                *arguments,
+            ],
             cwd=push_dir.parent,
             env={**os.environ, "TELEGRAM_BOT_TOKEN": TOKEN} | ({"PYTHONPATH": str(ROOT)} if source else {}),
             stderr=self.log,
@@ -178,6 +188,7 @@ def soak(model: Model, python: Python = HERE, seconds: int = 60, rate: int = 20)
     rng = random.Random(0)
     pictures = [(digit, photo(digit, rng)) for digit in range(10) for _ in range(4)]
     with running(model, python, "--admin-chat", "999999") as (api, bot, push_dir):
+        api.chats.add(999999)
 
         def pushed(version: int, damage: Callable[[Path], None] | None = None, complete: bool = True) -> None:
             folder = push_dir / str(version)

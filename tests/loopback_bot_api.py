@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
+from xml.etree import ElementTree
 
 from tornado.httpclient import AsyncHTTPClient
 from tornado.httpserver import HTTPServer
@@ -55,6 +56,7 @@ class LoopbackBotApi:
         token: the only token it accepts.
         fault: asked for every request by the name of its method (``download`` for files); None to work.
         conflict: answer every getUpdates with 409, as if another program were polling.
+        chats: those it may write to although nobody has written there.
         calls: what was called, getUpdates left out.
         attempts: how many requests came in, by method, failed ones included.
     """
@@ -67,6 +69,8 @@ class LoopbackBotApi:
     messages: dict[tuple[int, int], dict[str, Any]] = field(default_factory=dict)
     files: dict[str, bytes] = field(default_factory=dict)
     webhook: dict[str, Any] = field(default_factory=dict)
+    chats: set[int] = field(default_factory=set)
+    _queries: set[str] = field(default_factory=set)
     _updates: list[dict[str, Any]] = field(default_factory=list)
     _next_update: int = 1
     _next_message: int = 1
@@ -155,8 +159,8 @@ class LoopbackBotApi:
         self.update({"message": message})
         return int(message["message_id"])
 
-    def press(self, answer: Call, chat: int = 1, language: str = "en") -> None:
-        """Somebody presses the first button under an answer of the bot."""
+    def press(self, answer: Call, chat: int = 1, language: str = "en", too_old: bool = False) -> None:
+        """Somebody presses the first button under an answer of the bot, ``too_old`` long ago."""
         message = self.messages[chat, answer.result["message_id"]]
         data = json.loads(answer.parameters["reply_markup"])["inline_keyboard"][0][0]["callback_data"]
         user = {"id": chat, "is_bot": False, "first_name": "Anna", "language_code": language}
@@ -167,6 +171,8 @@ class LoopbackBotApi:
             "message": message,
             "data": data,
         }
+        if not too_old:
+            self._queries.add(str(query["id"]))
         self.update({"callback_query": query})
 
     def update(self, content: dict[str, Any]) -> None:
@@ -277,19 +283,23 @@ class LoopbackBotApi:
             return BOT
         if method == "getFile":
             return self._file(parameters["file_id"])
-        if method in ("sendMessage", "sendPhoto"):
-            return self._sent(parameters, {"text": parameters.get("text", "")})
-        if method == "sendMediaGroup":
-            return [self._sent(parameters, {}) for _ in json.loads(parameters["media"])]
+        if method == "sendMessage":
+            return self._sent(parameters, {"text": _checked_text(parameters)})
+        if method in ("sendPhoto", "sendMediaGroup"):
+            return self._sent_pictures(method, parameters)
+        if method in ("editMessageText", "editMessageReplyMarkup"):
+            return self._edited(method, parameters)
         if method == "setWebhook":
             self.webhook = parameters
         elif method == "deleteWebhook":
             self.webhook = {}
-        elif method == "editMessageReplyMarkup":
-            message = self.messages[int(parameters["chat_id"]), int(parameters["message_id"])]
-            message.pop("reply_markup", None)
-            return message
-        elif method not in ("answerCallbackQuery", "setMyCommands"):
+        elif method == "answerCallbackQuery":
+            if parameters["callback_query_id"] not in self._queries:
+                raise ValueError(
+                    400, "Bad Request: query is too old and response timeout expired or query ID is invalid"
+                )
+            self._queries.remove(parameters["callback_query_id"])
+        elif method != "setMyCommands":
             raise ValueError(404, "Not Found")
         return True
 
@@ -302,8 +312,36 @@ class LoopbackBotApi:
         path = f"photos/{identifier}.jpg"
         return {"file_id": identifier, "file_unique_id": identifier, "file_size": size, "file_path": path}
 
+    def _sent_pictures(self, method: str, parameters: dict[str, Any]) -> Any:
+        if method == "sendPhoto":
+            return self._sent(parameters, {"caption": _checked_caption(parameters)})
+        media = json.loads(parameters["media"])
+        if not 2 <= len(media) <= 10:
+            raise ValueError(400, "Bad Request: there must be 2 to 10 media in an album")
+        return [self._sent(parameters, {"caption": _checked_caption(item)}) for item in media]
+
+    def _edited(self, method: str, parameters: dict[str, Any]) -> dict[str, Any]:
+        message = self.messages.get((int(parameters["chat_id"]), int(parameters["message_id"])))
+        if message is None:
+            raise ValueError(400, "Bad Request: message to edit not found")
+        if message["from"] != BOT:
+            raise ValueError(400, "Bad Request: message can't be edited")
+        text = _checked_text(parameters) if method == "editMessageText" else message.get("text")
+        markup = json.loads(parameters.get("reply_markup", "null"))
+        if (text, markup) == (message.get("text"), message.get("reply_markup")):
+            raise ValueError(
+                400,
+                "Bad Request: message is not modified: specified new message content and reply markup are exactly "
+                "the same as a current content and reply markup of the message",
+            )
+        message.pop("reply_markup", None)
+        message |= ({"text": text} if text is not None else {}) | ({"reply_markup": markup} if markup else {})
+        return message
+
     def _sent(self, parameters: dict[str, Any], content: dict[str, Any]) -> dict[str, Any]:
         chat = int(parameters["chat_id"])
+        if chat not in self.chats and not any(chat == known for known, _ in self.messages):
+            raise ValueError(400, "Bad Request: chat not found")
         reply = json.loads(parameters.get("reply_parameters", "null"))
         if reply is not None:
             original = self.messages.get((chat, reply["message_id"]))
@@ -315,6 +353,37 @@ class LoopbackBotApi:
         if markup is not None and "inline_keyboard" in markup:
             content["reply_markup"] = markup
         return self._new_message(chat, content | {"from": BOT})
+
+
+def _checked_text(parameters: dict[str, Any]) -> str:
+    text = str(parameters.get("text", ""))
+    if not text.strip():
+        raise ValueError(400, "Bad Request: message text is empty")
+    if len(text) > 4096:
+        raise ValueError(400, "Bad Request: message is too long")
+    _check_markup(text, parameters)
+    return text
+
+
+def _checked_caption(parameters: dict[str, Any]) -> str:
+    caption = str(parameters.get("caption", ""))
+    if len(caption) > 1024:
+        raise ValueError(400, "Bad Request: message caption is too long")
+    _check_markup(caption, parameters)
+    return caption
+
+
+def _check_markup(text: str, parameters: dict[str, Any]) -> None:
+    """Refuses markup that is not well formed. This bot sends none, so HTML is all that is known here."""
+    mode = parameters.get("parse_mode")
+    if mode is None:
+        return
+    if mode != "HTML":
+        raise ValueError(400, f"Bad Request: unsupported parse_mode {mode}")
+    try:
+        ElementTree.fromstring(f"<text>{text}</text>")
+    except ElementTree.ParseError as error:
+        raise ValueError(400, f"Bad Request: can't parse entities: {error}") from error
 
 
 def replied_to(call: Call) -> tuple[int, int] | None:

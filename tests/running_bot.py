@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +24,9 @@ class RunningBot:
     """The process, and everything it wrote so far."""
 
     def __init__(self, arguments: list[str], token: str | None = TOKEN) -> None:
+        self._state = tempfile.TemporaryDirectory()
+        if "--state-dir" not in arguments:
+            arguments = [*arguments, "--state-dir", self._state.name]
         environment = {key: value for key, value in os.environ.items() if key != "TELEGRAM_BOT_TOKEN"}
         environment |= {"PYTHONPATH": str(ROOT)} | ({"TELEGRAM_BOT_TOKEN": token} if token is not None else {})
         self.process = subprocess.Popen(
@@ -43,6 +47,7 @@ class RunningBot:
         finally:
             self.process.kill()
             self._reading.join()
+            self._state.cleanup()
 
     def stop(self) -> int:
         """Asks the process to stop, as systemd and container engines do; returns its exit code."""

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from pipeline.cli.options import PushDir, stop
+
+
+class Groups(str, Enum):
+    """What the bot does in groups."""
+
+    ANSWER = "answer"
+    IGNORE = "ignore"
 
 
 def bot(
@@ -29,6 +37,16 @@ def bot(
     admin_chat: Annotated[int | None, typer.Option(help="Chat to tell of versions that fail.")] = None,
     allow_chat: Annotated[
         list[int] | None, typer.Option(help="Answer only this chat; may be given several times.")
+    ] = None,
+    groups: Annotated[
+        Groups, typer.Option(help="What to do in groups: answer what is meant for the bot, or ignore them.")
+    ] = Groups.ANSWER,
+    state_dir: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="DIGITS_STATE_DIR",
+            help="Folder where received pictures are noted until they are answered. [default: bot_state]",
+        ),
     ] = None,
     pictures_per_minute: Annotated[int, typer.Option(min=1, help="How many pictures a chat may send.")] = 30,
     threads: Annotated[int, typer.Option(min=1, help="How many pictures are read at a time.")] = 2,
@@ -59,7 +77,8 @@ def bot(
     if log_level.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
         stop(f"--log-level is one of DEBUG, INFO, WARNING and ERROR, not {log_level}.")
     from serving_bot.telegram.application import BotSettings
-    from serving_bot.telegram.process import BotError, run
+    from serving_bot.telegram.process import run
+    from serving_bot.telegram.receiving import BotError
 
     try:
         run(
@@ -74,6 +93,8 @@ def bot(
                 allowed_chats=frozenset(allow_chat or ()),
                 pictures_per_minute=pictures_per_minute,
                 threads=threads,
+                groups=groups.value,
+                state_dir=state_dir,
                 api_url=api_url,
                 log_level=log_level.upper(),
             )

@@ -8,24 +8,38 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-from telegram import Message
+from telegram import Message, Update
 
-REMEMBERED_ANSWERS = 1_000
+from serving_bot.telegram.wording import Answer
 
-Answering = Callable[[list[Message]], Awaitable[None]]
+REMEMBERED_ALBUMS = 1_000
 
 
 @dataclass
-class _Album:
-    answering: Answering
-    messages: list[Message] = field(default_factory=list)
+class Album:
+    """One album.
+
+    Attributes:
+        messages: those taken up for an answer so far.
+        answers: what was said of each picture, by the number of its message.
+        sent: the bot's message with the answers; None before there is one.
+    """
+
+    messages: dict[int, Message] = field(default_factory=dict)
+    answers: dict[int, Answer] = field(default_factory=dict)
+    sent: Message | None = None
+    arrived: list[Update] = field(default_factory=list)
+    task: asyncio.Task[None] | None = None
+
+
+Answering = Callable[[Album, list[Update]], Awaitable[None]]
 
 
 class Albums:
     """Collects the messages of each album until no more come, then has it answered once, in order.
 
-    Also remembers which messages an answer was about, as an answer can be a reply to one message only: their
-    identifiers, for the last thousand albums, in memory.
+    What arrives after the answer is handed to ``answering`` of the same album, which amends that answer. The last
+    thousand albums are remembered, in memory.
 
     Args:
         wait: seconds without a new message after which an album is complete.
@@ -33,42 +47,41 @@ class Albums:
 
     def __init__(self, wait: float = 0.7) -> None:
         self._wait = wait
-        self._collecting: dict[tuple[int, str], _Album] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._albums: OrderedDict[tuple[int, str], Album] = OrderedDict()
         self._closing = asyncio.Event()
-        self._answered: OrderedDict[tuple[int, int], list[Message]] = OrderedDict()
 
-    def add(self, message: Message, answering: Answering) -> None:
-        """Adds a message to its album; ``answering`` of the first is called with all, and must not raise."""
-        key = (message.chat_id, str(message.media_group_id))
-        album = self._collecting.get(key)
-        if album is None:
-            album = self._collecting[key] = _Album(answering)
-            task = asyncio.create_task(self._collect(key, album))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-        album.messages.append(message)
-
-    def remember(self, answer: Message, messages: list[Message]) -> None:
-        """Remembers what ``answer`` was about."""
-        self._answered[answer.chat_id, answer.message_id] = messages
-        if len(self._answered) > REMEMBERED_ANSWERS:
-            self._answered.popitem(last=False)
+    def add(self, update: Update, answering: Answering) -> None:
+        """Adds a new message to its album; ``answering`` gets the album and its new updates, and must not raise."""
+        assert update.message is not None
+        key = (update.message.chat_id, str(update.message.media_group_id))
+        album = self._albums.setdefault(key, Album())
+        self._albums.move_to_end(key)
+        album.arrived.append(update)
+        if album.task is None or album.task.done():
+            album.task = asyncio.create_task(self._collect(album, answering))
+        if len(self._albums) > REMEMBERED_ALBUMS:
+            oldest = next(iter(self._albums.values()))
+            if oldest.task is not None and oldest.task.done():
+                self._albums.popitem(last=False)
 
     def recall(self, answer: Message) -> list[Message]:
-        """The album that ``answer`` was about; empty where it was none, or too long ago."""
-        return self._answered.get((answer.chat_id, answer.message_id), [])
+        """The pictures that ``answer`` was about and that can be shown; empty where it was no album, or too old."""
+        for album in self._albums.values():
+            if album.sent is not None and (album.sent.chat_id, album.sent.id) == (answer.chat_id, answer.id):
+                return [album.messages[number] for number, one in sorted(album.answers.items()) if one.can_be_shown]
+        return []
 
     async def finish(self) -> None:
         """Answers what has been collected so far, and waits for the answers."""
         self._closing.set()
-        await asyncio.gather(*self._tasks)
+        await asyncio.gather(*(album.task for album in self._albums.values() if album.task is not None))
 
-    async def _collect(self, key: tuple[int, str], album: _Album) -> None:
-        seen = -1
-        while len(album.messages) != seen and not self._closing.is_set():
-            seen = len(album.messages)
-            with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._closing.wait(), self._wait)
-        del self._collecting[key]
-        await album.answering(sorted(album.messages, key=lambda message: message.message_id))
+    async def _collect(self, album: Album, answering: Answering) -> None:
+        while album.arrived:
+            seen = -1
+            while len(album.arrived) != seen and not self._closing.is_set():
+                seen = len(album.arrived)
+                with contextlib.suppress(asyncio.TimeoutError):
+                    await asyncio.wait_for(self._closing.wait(), self._wait)
+            arrived, album.arrived = album.arrived, []
+            await answering(album, arrived)

@@ -1,18 +1,19 @@
-"""The Telegram bot as a process: built in one place, started, watched and stopped."""
+"""The Telegram bot as an application of the Telegram library: its settings, and how it is wired."""
 
 from __future__ import annotations
 
-import logging
+from collections.abc import Awaitable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-from telegram.ext import AIORateLimiter, Application, ContextTypes, ExtBot
+from telegram import Update
+from telegram.ext import AIORateLimiter, Application, ContextTypes, ExtBot, SimpleUpdateProcessor
 
 from serving_bot.telegram.context import BotContext, Services
 from serving_bot.telegram.handlers import add_handlers
-from serving_bot.telegram.network import Contact, PatientRequest, PollingRequest
-
-log = logging.getLogger(__name__)
+from serving_bot.telegram.journal import Journal
+from serving_bot.telegram.network import Contact, PatientRequest, PollingRequest, Take
 
 API_URL = "https://api.telegram.org"
 UPDATES_AT_A_TIME = 64
@@ -40,6 +41,9 @@ class BotSettings:
         threads: how many pictures are read at a time.
         api_url: the Bot API server, Telegram's or one's own.
         log_level: ``DEBUG``, ``INFO``, ``WARNING`` or ``ERROR``.
+        groups: ``answer`` what is meant for the bot in groups, or ``ignore`` them.
+        state_dir: where received pictures are noted until they are answered; None for ``bot_state`` in the current
+            folder, or for memory where that cannot be written.
     """
 
     token: str = field(repr=False)
@@ -54,12 +58,27 @@ class BotSettings:
     threads: int = 2
     api_url: str = API_URL
     log_level: str = "INFO"
+    groups: str = "answer"
+    state_dir: Path | None = None
+
+
+class _Processor(SimpleUpdateProcessor):
+    """Notes which updates are through. One that a stop cuts short is not, nor is an album's, before its answer."""
+
+    def __init__(self, journal: Journal) -> None:
+        super().__init__(UPDATES_AT_A_TIME)
+        self._journal = journal
+
+    async def do_process_update(self, update: object, coroutine: Awaitable[Any]) -> None:
+        await coroutine
+        if isinstance(update, Update) and (update.message is None or update.message.media_group_id is None):
+            self._journal.answered(update.update_id)
 
 
 TelegramApplication = Application[ExtBot[Any], BotContext, dict[Any, Any], dict[Any, Any], Services, Any]
 
 
-def build(settings: BotSettings, services: Services, contact: Contact) -> TelegramApplication:
+def build(settings: BotSettings, services: Services, contact: Contact, take: Take) -> TelegramApplication:
     """Wires the Telegram application: requests, limits, context and handlers. Starts nothing."""
     application: Any = (
         Application.builder()
@@ -67,9 +86,9 @@ def build(settings: BotSettings, services: Services, contact: Contact) -> Telegr
         .base_url(f"{settings.api_url.rstrip('/')}/bot")
         .base_file_url(f"{settings.api_url.rstrip('/')}/file/bot")
         .request(PatientRequest(contact, read_timeout=10, pool_timeout=30, connection_pool_size=CONNECTIONS))
-        .get_updates_request(PollingRequest(contact, connection_pool_size=2))
+        .get_updates_request(PollingRequest(contact, take, connection_pool_size=2))
         .rate_limiter(AIORateLimiter(max_retries=FLOOD_RETRIES))
-        .concurrent_updates(UPDATES_AT_A_TIME)
+        .concurrent_updates(_Processor(services.journal))
         .context_types(ContextTypes(context=BotContext))
         .build()
     )

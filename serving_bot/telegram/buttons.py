@@ -12,6 +12,7 @@ from serving_bot.reading.reader import Reading
 from serving_bot.telegram.attachments import attachment, download
 from serving_bot.telegram.context import BotContext
 from serving_bot.telegram.pictures import SHOW
+from serving_bot.telegram.texts import Texts
 from serving_bot.telegram.wording import caption, display_name
 from serving_bot.versions.hot_swap import ServedModel
 
@@ -35,17 +36,30 @@ async def on_show(update: Update, context: BotContext) -> None:
         refusal = texts("picture-gone")
     elif services.models.current is None:
         refusal = texts("no-model")
-    elif not await services.limit.admit(asked.chat_id):
+    elif (asked.chat_id, asked.message_id) not in services.shown and not await services.limit.admit(asked.chat_id):
         refusal = texts("too-many-pictures")
     try:
         await query.answer(refusal, show_alert=refusal is not None)
     except BadRequest:  # pressed while the bot was away: the little clock on the button has stopped by itself
         log.info("a pressed button is too old to be acknowledged")
     model = services.models.current
-    if refusal is not None or asked is None or model is None:
+    if refusal is not None or asked is None or model is None or not services.show_once(asked):
         return
+    try:
+        await _show_all(sources, model, query.data.removeprefix(SHOW), context, texts)
+    except Exception:
+        del services.shown[asked.chat_id, asked.message_id]  # the button is still there, for another try
+        raise
+    try:
+        await asked.edit_reply_markup(None)
+    except BadRequest as error:  # the answer was deleted, or somebody was faster
+        log.info("the button could not be removed", extra={"reason": error.message})
+
+
+async def _show_all(
+    sources: list[Message], model: ServedModel, answered: str, context: BotContext, texts: Texts
+) -> None:
     shown = [await _show(source, model, context) for source in sources]
-    answered = query.data.removeprefix(SHOW)
     version = str(model.version.number)
     title = texts(
         "shown" if answered == version else "shown-other-version",
@@ -59,7 +73,6 @@ async def on_show(update: Update, context: BotContext) -> None:
     else:
         media = [InputMediaPhoto(image, text) for (image, _), text in zip(shown, captions, strict=True)]
         await sources[0].reply_media_group(media, do_quote=True, allow_sending_without_reply=True)
-    await asked.edit_reply_markup(None)
 
 
 def _sources(asked: Message | None, context: BotContext) -> list[Message]:

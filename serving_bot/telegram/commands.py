@@ -12,12 +12,11 @@ from serving_bot.telegram.wording import describe
 
 
 async def guard(update: Update, context: BotContext) -> None:
-    """Keeps chats that are not on the allow-list, where there is one, away from the other handlers."""
+    """Keeps groups, if they are ignored, and chats that are not on the allow-list away from the other handlers."""
     chat = update.effective_chat
-    allowed = context.services.allowed_chats
-    if not allowed or (chat is not None and chat.id in allowed):
+    if chat is None or context.services.admits(chat):
         return
-    if update.message is not None and chat is not None and chat.type == ChatType.PRIVATE:
+    if update.message is not None and chat.type == ChatType.PRIVATE:
         await update.message.reply_text(context.texts(update)("not-allowed", chat=str(chat.id)))
     raise ApplicationHandlerStop
 

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Any
 
 from aiolimiter import AsyncLimiter
-from telegram import Message, Update
+from telegram import Bot, Chat, Message, Update
+from telegram.constants import ChatType
 from telegram.ext import CallbackContext, ExtBot
 
 from serving_bot.telegram.albums import Albums
+from serving_bot.telegram.journal import Journal
 from serving_bot.telegram.metrics import Metrics
 from serving_bot.telegram.texts import Languages, Texts
 from serving_bot.versions.hot_swap import ModelServer
 
 REMEMBERED_CHATS = 10_000
+REMEMBERED_ANSWERS = 10_000
 SMALL_FILE = 2**19
 """Bytes. Telegram's usual photo, 1280 pixels wide, is smaller than this."""
 
@@ -58,10 +62,28 @@ class Services:
     metrics: Metrics
     limit: PictureLimit
     albums: Albums
-    admin_chat: int | None = None
+    journal: Journal
+    answer_groups: bool = True
     allowed_chats: frozenset[int] = frozenset()
+    shown: OrderedDict[tuple[int, int], None] = field(default_factory=OrderedDict)
     _small_downloads: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(8))
     _large_downloads: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
+
+    def admits(self, chat: Chat) -> bool:
+        """Whether a chat is answered at all: groups may be ignored, and there may be an allow-list."""
+        if chat.type != ChatType.PRIVATE and not self.answer_groups:
+            return False
+        return not self.allowed_chats or chat.id in self.allowed_chats
+
+    def show_once(self, answer: Message) -> bool:
+        """Whether what the network saw is to be shown for this answer: a second tap shows nothing new."""
+        key = (answer.chat_id, answer.message_id)
+        if key in self.shown:
+            return False
+        self.shown[key] = None
+        if len(self.shown) > REMEMBERED_ANSWERS:
+            self.shown.popitem(last=False)
+        return True
 
     def room_for(self, size: int | None) -> asyncio.Semaphore:
         """What to hold while ``size`` bytes are in memory: eight small files at a time, one large one."""
@@ -86,3 +108,14 @@ def message_of(update: Update) -> Message:
     """The new message of an update; the handlers' filters let no other update through."""
     assert update.message is not None
     return update.message
+
+
+def meant_for(message: Message, bot: Bot) -> bool:
+    """Whether a message is meant for the bot: all in a private chat; in a group a reply to it, or one that names it."""
+    if message.chat.type == ChatType.PRIVATE:
+        return True
+    replied = message.reply_to_message
+    if replied is not None and replied.from_user is not None and replied.from_user.id == bot.id:
+        return True
+    words = message.caption or message.text or ""
+    return re.search(rf"@{re.escape(bot.username)}\b", words, re.IGNORECASE) is not None

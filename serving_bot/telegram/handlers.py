@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from telegram import Message, Update
+from telegram import Bot, Message, Update
 from telegram.error import Forbidden, TelegramError
 from telegram.ext import Application, CallbackQueryHandler, CommandHandler, MessageHandler, TypeHandler, filters
 
 from serving_bot.telegram.buttons import on_show
 from serving_bot.telegram.commands import guard, on_help, on_model, on_other, on_start, on_text
-from serving_bot.telegram.context import BotContext
+from serving_bot.telegram.context import BotContext, meant_for
 from serving_bot.telegram.pictures import SHOW, on_album, on_picture
 
 log = logging.getLogger(__name__)
@@ -21,7 +21,7 @@ def add_handlers(application: Application[Any, BotContext, Any, Any, Any, Any]) 
     """Registers every handler of this bot."""
     private = filters.UpdateType.MESSAGE & filters.ChatType.PRIVATE
     moving = filters.ANIMATION | filters.VIDEO | filters.VIDEO_NOTE
-    picture = filters.UpdateType.MESSAGE & (filters.PHOTO | filters.Document.ALL) & ~moving
+    picture = filters.UpdateType.MESSAGE & (filters.PHOTO | filters.Document.ALL) & ~moving & _Meant(application.bot)
     handlers = [
         CommandHandler("start", on_start, filters.UpdateType.MESSAGE),
         CommandHandler("help", on_help, filters.UpdateType.MESSAGE),
@@ -35,6 +35,15 @@ def add_handlers(application: Application[Any, BotContext, Any, Any, Any, Any]) 
     application.add_handler(TypeHandler(Update, guard), group=-1)
     application.add_handlers(handlers)
     application.add_error_handler(on_error)
+
+
+class _Meant(filters.MessageFilter):
+    def __init__(self, bot: Bot) -> None:
+        super().__init__()
+        self._bot = bot
+
+    def filter(self, message: Message) -> bool:
+        return meant_for(message, self._bot)
 
 
 class _InAlbum(filters.MessageFilter):

@@ -52,6 +52,9 @@ class Metrics:
         self.network_failures = Counter(
             "digits_bot_network_failures", "Requests that Telegram did not answer", registry=self.registry
         )
+        self.unreadable_updates = Counter(
+            "digits_bot_unreadable_updates", "Updates that could not be parsed and were skipped", registry=self.registry
+        )
         self.errors = Counter("digits_bot_errors", "Unexpected errors while answering", registry=self.registry)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 import logging
 import time
 from collections.abc import Callable, Iterator
@@ -12,11 +13,20 @@ from typing import Any
 from telegram.error import NetworkError, TelegramError
 from telegram.request import HTTPXRequest
 
+Take = Callable[[list[dict[str, Any]]], list[dict[str, Any]]]
+
 log = logging.getLogger(__name__)
 
 
 class RefusedTokenError(TelegramError):
     """Telegram does not accept the token (any more)."""
+
+
+class NoBotApiError(TelegramError):
+    """What answers is no Bot API: it redirects."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"HTTP status {status}, a redirect")
 
 
 class Contact:
@@ -51,7 +61,7 @@ def delays(patience: float) -> Iterator[float]:
     """Pauses between tries in seconds: half a second, doubling up to 15, together at most ``patience``."""
     waited = 0.0
     for exponent in itertools.count():
-        delay = min(15.0, 0.5 * 2**exponent)
+        delay = min(15.0, 0.5 * 2 ** min(exponent, 5))
         if waited + delay > patience:
             return
         waited += delay
@@ -83,6 +93,8 @@ class PatientRequest(HTTPXRequest):
             except NetworkError as error:
                 self._contact.failed(str(error))
             else:
+                if 300 <= status < 400:
+                    raise NoBotApiError(status)
                 if status < 500 and not (status == 429 and method == "GET"):
                     self._contact.made()
                     return status, payload
@@ -92,17 +104,22 @@ class PatientRequest(HTTPXRequest):
 
 
 class PollingRequest(HTTPXRequest):
-    """The long poll. It is repeated by the Updater; this only watches it.
+    """The long poll. It is repeated by the Updater; this watches it, and takes the updates in.
+
+    Args:
+        contact: learns how each try went.
+        take: gets the updates as Telegram sent them before they are confirmed; returns those to go on with.
 
     Raises:
         RefusedTokenError: from ``do_request``, when the token is refused. PTB's own InvalidToken would end
-        the
-            Updater's loop with nobody told.
+            the Updater's loop with nobody told.
+        NoBotApiError: from ``do_request``, when the answer is a redirect.
     """
 
-    def __init__(self, contact: Contact, **settings: Any) -> None:
+    def __init__(self, contact: Contact, take: Take, **settings: Any) -> None:
         super().__init__(**settings)
         self._contact = contact
+        self._take = take
 
     async def do_request(self, url: str, method: str, *args: Any, **kwargs: Any) -> tuple[int, bytes]:
         """See ``telegram.request.BaseRequest.do_request``."""
@@ -113,8 +130,14 @@ class PollingRequest(HTTPXRequest):
             raise
         if status in (401, 404):
             raise RefusedTokenError("Unauthorized")
-        if status >= 500:
-            self._contact.failed(f"HTTP status {status}")
-        else:
-            self._contact.made()
+        if 300 <= status < 400:
+            raise NoBotApiError(status)
+        if status != 200:
+            if status not in (409, 429):  # those are answers, which the Updater obeys
+                self._contact.failed(f"HTTP status {status}")
+            return status, payload
+        answer = self.parse_json_payload(payload)
+        if answer["result"]:
+            payload = json.dumps(answer | {"result": self._take(answer["result"])}).encode()
+        self._contact.made()
         return status, payload

@@ -5,37 +5,23 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from telegram import InlineKeyboardButton, InlineKeyboardMarkup, Message, Update
 from telegram.constants import MessageLimit
+from telegram.error import BadRequest
 
 from serving_bot.reading.decoding import TooLargePictureError, UnreadablePictureError
+from serving_bot.telegram.albums import Album
 from serving_bot.telegram.attachments import TooBigError, attachment, download
 from serving_bot.telegram.commands import word_for
-from serving_bot.telegram.context import BotContext, message_of
+from serving_bot.telegram.context import BotContext, meant_for, message_of
 from serving_bot.telegram.texts import Texts
-from serving_bot.telegram.wording import tell
-from serving_bot.versions.hot_swap import ServedModel
+from serving_bot.telegram.wording import Answer, tell
 
 log = logging.getLogger(__name__)
 
 SHOW = "saw:"
 """Callback data of the button, followed by the version that answered."""
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What to say of one picture, and what came of it (one of ``metrics.OUTCOMES``)."""
-
-    text: str
-    outcome: str
-    model: ServedModel | None = None
-
-    @property
-    def can_be_shown(self) -> bool:
-        """Whether there is anything that the network saw."""
-        return self.outcome in ("read", "unsure")
 
 
 async def on_picture(update: Update, context: BotContext) -> None:
@@ -53,42 +39,59 @@ async def on_picture(update: Update, context: BotContext) -> None:
 
 
 async def on_album(update: Update, context: BotContext) -> None:
-    """Collects an album's messages; the last of them has it answered, once."""
+    """Collects an album's messages; it is answered once, and what arrives late amends that answer."""
     texts = context.texts(update)
+    services = context.services
 
-    async def answer(messages: list[Message]) -> None:
+    async def answer(album: Album, arrived: list[Update]) -> None:
         try:
-            await _answer_album(messages, context, texts)
+            await _answer_album(album, list(map(message_of, arrived)), context, texts)
         except Exception as error:  # it runs outside of PTB's handling, and goes where PTB would have sent it
             await context.application.process_error(update, error)
+        for part in arrived:
+            services.journal.answered(part.update_id)
 
-    context.services.albums.add(message_of(update), answer)
+    services.albums.add(update, answer)
 
 
-async def _answer_album(messages: list[Message], context: BotContext, texts: Texts) -> None:
-    pictures = [message for message in messages if attachment(message) is not None]
-    if not pictures:
-        await messages[0].reply_text(texts(word_for(messages[0])), do_quote=True, allow_sending_without_reply=True)
+async def _answer_album(album: Album, arrived: list[Message], context: BotContext, texts: Texts) -> None:
+    album.messages |= {message.message_id: message for message in arrived}
+    if not any(meant_for(message, context.bot) for message in album.messages.values()):
         return
-    answers = []
-    for message in pictures:
+    unanswered = [album.messages[number] for number in sorted(album.messages) if number not in album.answers]
+    for message in unanswered:
+        if attachment(message) is not None:
+            album.answers[message.message_id] = await _answer_part(message, context, texts)
+    if not album.answers:
+        await unanswered[0].reply_text(texts(word_for(unanswered[0])), do_quote=True, allow_sending_without_reply=True)
+        return
+    answers = [album.answers[number] for number in sorted(album.answers)]
+    lines = "\n".join(f"{place}. {answer.text}" for place, answer in enumerate(answers, 1))
+    text, button = lines[: MessageLimit.MAX_TEXT_LENGTH], _show_button(answers, texts)
+    if album.sent is not None:
+        if text == album.sent.text:
+            return
         try:
-            answer = await read_message(message, context, texts)
-        except Exception:  # the others are to be answered all the same
-            log.exception("reading a picture failed", extra={"message_id": message.message_id})
-            context.services.metrics.errors.inc()
-            answer = Answer(texts("failed"), "failed")
-        answers.append(answer or Answer(texts("too-many-pictures"), "limited"))
-    text = "\n".join(f"{place}. {answer.text}" for place, answer in enumerate(answers, 1))
-    sent = await pictures[0].reply_text(
-        text[: MessageLimit.MAX_TEXT_LENGTH],
-        do_quote=True,
-        allow_sending_without_reply=True,
-        reply_markup=_show_button(answers, texts),
+            edited = await album.sent.edit_text(text, reply_markup=button)
+        except BadRequest as error:
+            if "not found" not in error.message:
+                raise
+        else:
+            album.sent = edited if isinstance(edited, Message) else album.sent
+            return
+    album.sent = await album.messages[min(album.answers)].reply_text(
+        text, do_quote=True, allow_sending_without_reply=True, reply_markup=button
     )
-    context.services.albums.remember(
-        sent, [message for message, answer in zip(pictures, answers, strict=True) if answer.can_be_shown]
-    )
+
+
+async def _answer_part(message: Message, context: BotContext, texts: Texts) -> Answer:
+    try:
+        answer = await read_message(message, context, texts)
+    except Exception:  # the others are to be answered all the same
+        log.exception("reading a picture failed", extra={"message_id": message.message_id})
+        context.services.metrics.errors.inc()
+        answer = Answer(texts("failed"), "failed")
+    return answer or Answer(texts("too-many-pictures"), "limited")
 
 
 async def read_message(message: Message, context: BotContext, texts: Texts) -> Answer | None:

@@ -6,31 +6,31 @@ import asyncio
 import logging
 import secrets
 import signal
+import sqlite3
 from typing import Any
-from urllib.parse import urlsplit
 
 from telegram import BotCommand
-from telegram.error import Conflict, InvalidToken, NetworkError, TelegramError
+from telegram.error import InvalidToken, TelegramError
 from tornado.httpserver import HTTPServer
 
+from serving_bot.telegram.admin import AdminChat
 from serving_bot.telegram.albums import Albums
 from serving_bot.telegram.application import BotSettings, build
-from serving_bot.telegram.context import PictureLimit, Services
+from serving_bot.telegram.context import PictureLimit, Services, meant_for
+from serving_bot.telegram.intake import Intake
+from serving_bot.telegram.journal import DEFAULT_FOLDER, Journal
 from serving_bot.telegram.logs import Redactor, set_up_logging
 from serving_bot.telegram.memory import give_back_freed_memory
 from serving_bot.telegram.metrics import Metrics, serve_metrics
-from serving_bot.telegram.network import Contact, RefusedTokenError
+from serving_bot.telegram.network import Contact, NoBotApiError, delays
+from serving_bot.telegram.receiving import BotError, Receiver
 from serving_bot.telegram.texts import LANGUAGES, Languages
 from serving_bot.versions.hot_swap import FailedVersion, ModelServer
 
 log = logging.getLogger(__name__)
 
-POLL_INTERVAL_S = 0.1
-"""Under load updates then come several at a time; a lone photo waits this long at most."""
 
 ADMIN_LANGUAGE = "en"
-YIELD_S = 30.0
-"""A bot that meets another poller this soon after its start gives way; later the newcomer is expected to."""
 
 STOP_S = 25.0
 """How long a stop waits for answers; container engines and systemd kill later than this."""
@@ -38,15 +38,23 @@ STOP_S = 25.0
 SILENCE_S = 90.0
 """Polling answers at least every ten seconds; after so long without any the health check fails."""
 
-REFUSED = (
-    "Telegram does not accept the token. Take it from @BotFather again "
-    "and give it in TELEGRAM_BOT_TOKEN or --token-file."
-)
-CONFLICT = "Another program is already receiving this bot's messages. Stop it, or get a token of its own for this one."
+LONGEST_WAIT_S = 120.0
+"""After so long a picture without an answer makes the health check fail."""
 
 
-class BotError(Exception):
-    """The bot cannot start or go on; the message is one sentence for the person who started it."""
+def _journal(settings: BotSettings) -> Journal:
+    """Opens the journal of this bot; in memory where nobody chose a folder and the default one cannot be written."""
+    path = (settings.state_dir or DEFAULT_FOLDER) / f"bot-{settings.token.partition(':')[0]}.sqlite"
+    try:
+        return Journal(path)
+    except (OSError, sqlite3.Error) as error:
+        if settings.state_dir is not None:
+            raise BotError(f"Cannot write {path} ({error}). Choose another --state-dir.") from error
+        log.warning(
+            "received pictures are noted in memory only, so a kill may lose some; choose a --state-dir",
+            extra={"reason": str(error)},
+        )
+        return Journal(None)
 
 
 class BotProcess:
@@ -58,7 +66,6 @@ class BotProcess:
 
     def __init__(self, settings: BotSettings, webhook_secret: str) -> None:
         self._settings = settings
-        self._webhook_secret = webhook_secret
         self._metrics = Metrics()
         self._contact = Contact(self._metrics.network_failures.inc)
         self._services = Services(
@@ -67,16 +74,26 @@ class BotProcess:
             metrics=self._metrics,
             limit=PictureLimit(settings.pictures_per_minute),
             albums=Albums(),
+            journal=_journal(settings),
+            answer_groups=settings.groups == "answer",
             allowed_chats=settings.allowed_chats,
         )
-        self._application = build(settings, self._services, self._contact)
+        intake = Intake(
+            self._services.journal,
+            self._services.admits,
+            lambda message: meant_for(message, self._application.bot),
+            lambda: self._application.bot.username,
+            self._on_unreadable,
+        )
+        self._application = build(settings, self._services, self._contact, intake.take)
+        self._admin = AdminChat(self._application.bot, settings.admin_chat, self._services.languages.of(ADMIN_LANGUAGE))
         self._http: HTTPServer | None = None
         self._tasks: list[asyncio.Task[None]] = []
-        self._reports: set[asyncio.Task[None]] = set()
+        self._complaint: str | None = None
+        self._met_unreadable = False
         self._loop = asyncio.get_running_loop()
-        self._started = self._loop.time()
-        self._met_other_poller = False
-        self.ended: asyncio.Future[None] = self._loop.create_future()
+        self._receiver = Receiver(settings, self._application, intake, webhook_secret)
+        self.ended = self._receiver.ended
 
     async def start(self) -> None:
         """Loads the newest model, greets Telegram and begins to receive updates.
@@ -98,7 +115,11 @@ class BotProcess:
                 "no model has been pushed yet; telling users so until one is",
                 extra={"push_dir": models.push_dir},
             )
-        await self._receive()
+        left_over = self._services.journal.unanswered()
+        if left_over:
+            log.info("taking up pictures that an earlier run left unanswered", extra={"count": len(left_over)})
+            await self._receiver.enqueue(left_over)
+        await self._receiver.start()
         remote = "://" in self._settings.push_dir
         self._tasks.append(asyncio.create_task(models.watch(15.0 if remote else 1.0, self._on_refresh)))
         self._tasks.append(asyncio.create_task(self._name_commands()))
@@ -108,6 +129,9 @@ class BotProcess:
         """Stops receiving, answers what was received and lets go of everything."""
         for task in self._tasks:
             task.cancel()
+        for server in (self._http, self._receiver.webhook):
+            if server is not None:
+                server.stop()
         application = self._application
         if self.ended.done() and self.ended.exception() is not None:
             # Confirming the last updates fails for the reason that ends the bot; one sentence on it is enough.
@@ -119,16 +143,15 @@ class BotProcess:
         except asyncio.TimeoutError:
             log.warning("stopped with updates unanswered: Telegram took too long")
         await application.shutdown()
-        if self._http is not None:
-            self._http.stop()
         self._services.models.close()
+        self._services.journal.close()
         log.info("stopped")
 
     async def _finish(self) -> None:
         if self._application.running:
             await self._application.stop()
         await self._services.albums.finish()
-        await asyncio.gather(*self._reports)
+        await self._admin.finish()
 
     def _listen_for_metrics(self) -> None:
         settings = self._settings
@@ -143,43 +166,22 @@ class BotProcess:
             ) from error
 
     async def _initialize(self) -> None:
-        while True:
+        """Greets Telegram, for as long as it takes, unless it can never succeed."""
+        complaint = None
+        for delay in delays(float("inf")):
             try:
-                return await self._application.initialize()
+                await self._application.initialize()
             except InvalidToken:
-                raise BotError(REFUSED) from None  # PTB's text holds the token
-            except NetworkError as error:  # PatientRequest has tried for minutes; go on until stopped
-                log.warning("still cannot reach Telegram", extra={"reason": str(error)})
-
-    async def _receive(self) -> None:
-        settings, updater = self._settings, self._application.updater
-        assert updater is not None  # this application is built with one
-        kinds = ["message", "callback_query"]
-        if settings.webhook_url is None:
-            await updater.start_polling(
-                poll_interval=POLL_INTERVAL_S,
-                bootstrap_retries=-1,
-                allowed_updates=kinds,
-                error_callback=self._on_polling_error,
-            )
-            return
-        try:
-            await updater.start_webhook(
-                listen=settings.listen,
-                port=settings.webhook_port,
-                url_path=urlsplit(settings.webhook_url).path.lstrip("/"),
-                webhook_url=settings.webhook_url,
-                secret_token=self._webhook_secret,
-                bootstrap_retries=2,
-                allowed_updates=kinds,
-            )
-        except OSError as error:
-            raise BotError(
-                f"Cannot listen on {settings.listen}:{settings.webhook_port} for the webhook "
-                f"({error.strerror}). Choose another --webhook-port."
-            ) from error
-        except TelegramError as error:
-            raise BotError(f"Telegram does not accept the webhook {settings.webhook_url}: {error.message}.") from None
+                raise BotError(self._receiver.refused()) from None  # PTB's text holds the token
+            except NoBotApiError as error:
+                raise BotError(self._receiver.no_bot_api(error)) from None
+            except TelegramError as error:  # an outage, for which PatientRequest has waited already, or a refusal
+                if str(error) != complaint:
+                    complaint = str(error)
+                    log.warning("cannot start yet; trying again until Telegram lets it", extra={"reason": complaint})
+            else:
+                return
+            await asyncio.sleep(delay)
 
     async def _name_commands(self) -> None:
         """Tells Telegram the commands, for its menu. The bot works without."""
@@ -196,10 +198,12 @@ class BotProcess:
     def _health(self) -> dict[str, Any]:
         model = self._services.models.current
         silence = self._contact.silence
+        waited = self._services.journal.longest_wait
         return {
-            "healthy": self._settings.webhook_url is not None or silence < SILENCE_S,
+            "healthy": waited < LONGEST_WAIT_S and (self._settings.webhook_url is not None or silence < SILENCE_S),
             "model": model.version.number if model is not None else None,
             "telegram_silence_s": round(silence, 1),
+            "longest_wait_s": round(waited, 1),
         }
 
     def _on_refresh(self, failures: list[FailedVersion]) -> None:
@@ -207,40 +211,22 @@ class BotProcess:
         self._metrics.model_version.set(current.version.number if current is not None else 0)
         for failure in failures:
             self._metrics.broken_versions.inc()
-            if self._settings.admin_chat is not None:
-                report = asyncio.create_task(self._report(self._settings.admin_chat, failure))
-                self._reports.add(report)
-                report.add_done_callback(self._reports.discard)
+            self._admin.tell(
+                "admin-broken" if current is not None else "admin-broken-no-model",
+                version=str(failure.version.number),
+                reason=failure.reason[:500],
+                current=current.version.number if current is not None else None,
+            )
+        complaint = self._services.models.complaint
+        if complaint is not None and complaint != self._complaint:
+            self._admin.tell("admin-folder", reason=complaint[:500])
+        self._complaint = complaint
 
-    async def _report(self, chat: int, failure: FailedVersion) -> None:
-        current = self._services.models.current
-        text = self._services.languages.of(ADMIN_LANGUAGE)(
-            "admin-broken" if current is not None else "admin-broken-no-model",
-            version=str(failure.version.number),
-            reason=failure.reason[:500],
-            current=current.version.number if current is not None else None,
-        )
-        try:
-            await self._application.bot.send_message(chat, text)
-        except TelegramError as error:
-            log.warning("could not report to the admin chat", extra={"reason": str(error)})
-
-    def _on_polling_error(self, error: TelegramError) -> None:
-        """Ends the bot when it cannot go on. Outages are logged by Contact and repeated by the Updater."""
-        if isinstance(error, RefusedTokenError):
-            self._end(BotError(REFUSED))
-        elif isinstance(error, Conflict):
-            if self._loop.time() - self._started < YIELD_S:
-                self._end(BotError(CONFLICT))
-            elif not self._met_other_poller:
-                self._met_other_poller = True
-                log.warning(CONFLICT)
-        elif not isinstance(error, NetworkError):
-            log.warning("polling failed; trying again", extra={"reason": str(error)})
-
-    def _end(self, error: BotError) -> None:
-        if not self.ended.done():
-            self.ended.set_exception(error)
+    def _on_unreadable(self) -> None:
+        self._metrics.unreadable_updates.inc()
+        if not self._met_unreadable:
+            self._met_unreadable = True
+            self._admin.tell("admin-unreadable")
 
 
 async def serve(settings: BotSettings, webhook_secret: str = "") -> None:

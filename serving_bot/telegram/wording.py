@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -14,6 +15,20 @@ from serving_bot.versions.hot_swap import ServedModel
 
 MOST_CONFIDENT = 0.999
 """The greatest probability that is shown: nobody is 100 % sure."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What to say of one picture, and what came of it (one of ``metrics.OUTCOMES``)."""
+
+    text: str
+    outcome: str
+    model: ServedModel | None = None
+
+    @property
+    def can_be_shown(self) -> bool:
+        """Whether there is anything that the network saw."""
+        return self.outcome in ("read", "unsure")
 
 
 def tell(reading: Reading, texts: Texts) -> tuple[str, str]:

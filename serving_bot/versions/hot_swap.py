@@ -128,6 +128,10 @@ class ModelServer:
     Args:
         push_dir: local, or any address fsspec opens.
         threads: how many pictures are read at a time.
+
+    Attributes:
+        current: the model in service.
+        complaint: what is wrong with the folder; None if all is well.
     """
 
     def __init__(self, push_dir: str, threads: int = 2) -> None:
@@ -136,9 +140,10 @@ class ModelServer:
         self._threads = threads
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="reader")
         self._failed: dict[Version, tuple[str, float]] = {}  # what its files looked like, and when it was tried
-        self._complaint: str | None = None
         self._checking: Worker | None = None
         self._closed = threading.Event()
+        self._stamp = ""  # of the version in service
+        self.complaint: str | None = None
 
     def refresh(self) -> list[FailedVersion]:
         """Takes the best version that works. Blocking: call it off the event loop, one call at a time.
@@ -149,18 +154,22 @@ class ModelServer:
         failures: list[FailedVersion] = []
         try:
             choice = choose(self.push_dir)
+            problem, found = choice.problem, False
             for version in choice.versions:
+                found = True
                 if self._closed.is_set():
                     break
-                if self.current is not None and self.current.version == version:
-                    break
                 stamp = _stamp(version)
+                serves_it = self.current is not None and self.current.version == version
+                if serves_it and stamp == self._stamp:
+                    break
                 failed_stamp, failed_at = self._failed.get(version, ("", 0.0))
                 if stamp == failed_stamp and time.monotonic() - failed_at < RETRY_FAILED_S:
                     continue
                 try:
                     check_version(version, self._note_check)
                     self.current = ServedModel.load(version, self._threads)
+                    self._stamp = stamp
                 except BrokenModelError as error:
                     if self._closed.is_set():
                         break  # it was stopped, and says nothing of the version
@@ -169,9 +178,18 @@ class ModelServer:
                         log.warning("a pushed version is broken", extra={"reason": str(error)})
                         failures.append(FailedVersion(version, str(error)))
                     continue
-                log.info("serving a new version", extra={"version": version.number})
+                if serves_it:
+                    log.warning(
+                        "the version in service was overwritten; serving its new files",
+                        extra={"version": version.number},
+                    )
+                else:
+                    log.info("serving a new version", extra={"version": version.number})
                 break
-            self._complain(choice.problem)
+            if self.current is not None and not found:
+                gone = f"{self.push_dir} is gone or holds no complete version"
+                problem = f"{gone}: version {self.current.version.number} goes on from memory."
+            self._complain(problem)
         except Exception as error:  # a store's client raises what it likes; the model in service goes on all the same
             self._complain(str(error) or repr(error))
         return failures
@@ -203,9 +221,11 @@ class ModelServer:
 
     def _complain(self, complaint: str | None) -> None:
         """Logs what is wrong with the folder when it changes, not at every look."""
-        if complaint is not None and complaint != self._complaint:
+        if complaint is not None and complaint != self.complaint:
             log.warning("cannot look for new versions", extra={"reason": complaint})
-        self._complaint = complaint
+        if complaint is None and self.complaint is not None:
+            log.info("the push folder is in order again")
+        self.complaint = complaint
 
 
 def _stamp(version: Version) -> str:

@@ -134,11 +134,34 @@ def test_anything_else_gets_a_friendly_word(conversation, chat, content, word):
     assert conversation.said(chat)[0].startswith(word)
 
 
-def test_the_bot_keeps_quiet_in_groups_until_it_is_shown_a_picture(conversation):
-    conversation.message({"text": "hello all"}, chat=-5, kind="group")
-    message = conversation.photo(picture("6"), chat=-5, kind="group")
-    conversation.wait(lambda: conversation.answers(-5, message))
-    assert conversation.said(-5) == ["This is a 6 (99.9% sure)."]
+def test_in_a_group_it_answers_only_what_is_meant_for_it(conversation):
+    def group(content: dict) -> int:
+        return conversation.message(content, chat=-5, kind="group")
+
+    photo = {"photo": [{**conversation._store(picture("6")), "width": 9, "height": 9}]}
+    pdf = {"document": {**conversation._store(b"%PDF"), "file_name": "a.pdf", "mime_type": "application/pdf"}}
+    unasked = [group({"text": "hello all"}), group(photo), group(pdf)]
+    unasked += [group(photo | {"media_group_id": "theirs"}), group(pdf | {"media_group_id": "theirs"})]
+    unasked += [group(photo | {"caption": "@loopback_digits_bot2"})]
+    named = group(photo | {"caption": "@Loopback_digits_bot, what is this?"})
+    album = [group(photo | {"media_group_id": "mine"} | extra) for extra in ({"caption": "@loopback_digits_bot"}, {})]
+    (answer,) = conversation.wait(lambda: conversation.answers(-5, named))
+    replied = group(photo | {"reply_to_message": conversation.messages[-5, answer.result["message_id"]]})
+    conversation.wait(lambda: conversation.answers(-5, replied) and conversation.answers(-5, album[0]))
+    group({"text": "/model", "entities": [{"type": "bot_command", "offset": 0, "length": 6}]})
+    conversation.wait(lambda: len(conversation.said(-5)) == 4)
+    assert not any(conversation.answers(-5, message) for message in unasked)
+
+
+def test_groups_can_be_ignored(api, tmp_path):
+    push(tmp_path, 1)
+    with running(api, tmp_path, "--groups", "ignore"):
+        entities = [{"type": "bot_command", "offset": 0, "length": 6}]
+        api.message({"text": "/model", "entities": entities}, chat=-5, kind="group")
+        api.text("/model", chat=1)
+        api.said(1)
+        time.sleep(0.5)
+        assert [call.parameters["chat_id"] for call in api.called("sendMessage")] == ["1"]
 
 
 def test_an_edited_message_is_not_answered_again(conversation, chat):
@@ -246,6 +269,46 @@ def test_an_album_is_answered_once_and_in_order(conversation, chat):
     assert len(conversation.said(chat)) == 1
 
 
+def test_a_double_tap_shows_one_picture(conversation, chat):
+    message = conversation.photo(picture("8"), chat=chat)
+    (answer,) = conversation.wait(lambda: conversation.answers(chat, message))
+    for _ in range(3):
+        conversation.press(answer, chat=chat)
+    conversation.wait(lambda: "reply_markup" not in conversation.messages[chat, answer.result["message_id"]])
+    conversation.text("/help", chat=chat)
+    conversation.said(chat, 2)
+    time.sleep(0.5)
+    assert [call.method for call in conversation.answers(chat, message)] == ["sendMessage", "sendPhoto"]
+    assert len(conversation.said(chat)) == 2
+
+
+def test_an_old_press_under_a_deleted_answer_shows_the_picture_all_the_same(conversation, chat):
+    message = conversation.photo(picture("8"), chat=chat)
+    (answer,) = conversation.wait(lambda: conversation.answers(chat, message))
+    conversation.press(answer, chat=chat, too_old=True)
+    del conversation.messages[chat, answer.result["message_id"]]
+    conversation.wait(lambda: len(conversation.answers(chat, message)) == 2)
+    time.sleep(0.3)
+    assert len(conversation.said(chat)) == 1
+
+
+def test_a_late_part_of_an_album_joins_its_answer(conversation, chat):
+    def of_chat(method: str) -> list:
+        return [call for call in conversation.called(method) if call.parameters["chat_id"] == str(chat)]
+
+    first = [conversation.photo(picture(digit), chat=chat, album="late") for digit in "31"]
+    (answer,) = conversation.wait(lambda: conversation.answers(chat, first[0]))
+    conversation.photo(picture("4"), chat=chat, album="late")
+    (edit,) = conversation.wait(lambda: of_chat("editMessageText"))
+    assert edit.parameters["text"] == (
+        "1. This is a 3 (99.9% sure).\n2. This is a 1 (99.9% sure).\n3. This is a 4 (99.9% sure)."
+    )
+    conversation.press(answer, chat=chat)
+    (shown,) = conversation.wait(lambda: of_chat("sendMediaGroup"))
+    assert len(json.loads(shown.parameters["media"])) == 3
+    assert len(conversation.said(chat)) == 1
+
+
 def test_an_unexpected_error_is_logged_once_and_apologised_for(conversation, chat):
     message = conversation.photo(picture("8"), chat=chat)
     lost = {"file_id": "lost", "file_unique_id": "lost", "width": 1280, "height": 960}
@@ -278,6 +341,7 @@ def test_without_a_model_it_says_so_and_begins_when_one_is_pushed(api, tmp_path)
 
 def test_versions_are_swapped_while_running_and_broken_ones_reported(api, tmp_path):
     push(tmp_path, 1)
+    api.chats.add(99)
     with running(api, tmp_path, "--admin-chat", "99", "--pictures-per-minute", "10000"):
 
         def answering_version() -> str:
@@ -391,6 +455,64 @@ def test_a_bot_api_that_is_away_at_the_start_is_waited_for(api, tmp_path):
         ]
 
 
+def test_a_refused_start_is_tried_again_with_growing_pauses(api, tmp_path):
+    api.fault = lambda method: Fault(status=400)
+    bot = RunningBot(["--api-url", api.url, "--push-dir", str(tmp_path)])
+    api.wait(lambda: "getMe" in api.attempts, 40)
+    time.sleep(4)
+    assert bot.stop() == 0
+    assert api.attempts["getMe"] <= 5
+    assert len([line for line in bot.lines() if line["level"] == "WARNING"]) <= 2
+
+
+BROKEN = {"message": {"message_id": 5, "date": 1, "chat": {"id": 1}, "text": "my secret words"}}
+
+
+def test_an_update_that_cannot_be_parsed_stops_nobody(api, tmp_path):
+    push(tmp_path, 1)
+    api.chats.add(99)
+    with running(api, tmp_path, "--admin-chat", "99") as bot:
+        for _ in range(3):
+            api.update(BROKEN)
+        message = api.photo(picture("5"))
+        assert texts_of(api.wait(lambda: api.answers(1, message))) == ["This is a 5 (99.9% sure)."]
+        assert api.said(99)[0].startswith("Telegram sent an update that cannot be parsed.")
+        assert len(api.said(99)) == 1
+        assert "secret words" not in bot.output
+        assert [line["level"] for line in bot.lines() if line["level"] in ("ERROR", "CRITICAL")] == ["ERROR"] * 3
+
+
+def test_a_webhook_confirms_an_update_that_cannot_be_parsed(api, tmp_path):
+    push(tmp_path, 1)
+    port = free_port()
+    with running(api, tmp_path, "--webhook-url", f"http://127.0.0.1:{port}/x", "--webhook-port", str(port)) as bot:
+        api.update(BROKEN)  # raises if it is not confirmed
+        message = api.photo(picture("5"))
+        api.wait(lambda: api.answers(1, message))
+        assert "secret words" not in bot.output
+
+
+@pytest.mark.parametrize("kill_after", [1, 25])
+def test_a_killed_bot_answers_every_photo_after_a_restart(api, tmp_path, kill_after):
+    push(tmp_path / "models", 1)
+    arguments = ["--api-url", api.url, "--push-dir", str(tmp_path / "models"), "--state-dir", str(tmp_path / "state")]
+    api.fault = lambda method: (
+        Fault(status=500, hang_s=0.2) if method == "download" and api.attempts[method] % 2 else None
+    )
+    messages = [api.photo(picture(str(chat % 10)), chat=chat) for chat in range(1, 41)]
+    bot = RunningBot(arguments)
+    api.wait(lambda: len(api.called("sendMessage")) >= kill_after, 60)
+    bot.process.kill()
+    bot.end()
+    assert len(api.called("sendMessage")) < 40
+    bot = RunningBot(arguments)
+    api.wait(lambda: all(api.answers(chat, message) for chat, message in enumerate(messages, 1)), 60)
+    time.sleep(1)
+    assert bot.stop() == 0
+    again = [chat for chat, message in enumerate(messages, 1) if len(api.answers(chat, message)) > 1]
+    assert len(again) <= 8, again  # sent, and killed before that was noted
+
+
 # -------------------------------------------------------------------------------------- one sentence for users
 
 
@@ -422,6 +544,18 @@ def test_a_refused_token_is_one_sentence_without_the_token(api, tmp_path):
     assert output.splitlines()[-1].startswith("Error: Telegram does not accept the token. Take it from @BotFather")
     assert "Traceback" not in output
     assert refused.partition(":")[2] not in output
+
+
+@pytest.mark.parametrize(
+    ("status", "sentence"), [(301, "There is no Bot API at"), (404, "Telegram does not accept the token")]
+)
+def test_an_address_without_a_bot_api_is_one_sentence(api, tmp_path, status, sentence):
+    api.fault = lambda method: Fault(status=status)
+    code, output = ended("--api-url", api.url, "--push-dir", str(tmp_path))
+    assert code == 1
+    assert output.splitlines()[-1].startswith(f"Error: {sentence}")
+    assert "--api-url" in output.splitlines()[-1]
+    assert api.attempts == {"getMe": 1}
 
 
 def test_a_token_that_is_revoked_ends_the_bot_with_the_same_sentence(api, tmp_path):

@@ -1,10 +1,11 @@
 import asyncio
 from datetime import datetime, timezone
 
-from telegram import Chat, Message
+from telegram import Chat, Message, Update
 
 from serving_bot.telegram import albums as module
 from serving_bot.telegram.albums import Albums
+from serving_bot.telegram.wording import Answer
 
 NOW = datetime(2026, 11, 22, tzinfo=timezone.utc)
 
@@ -17,12 +18,12 @@ def collect(albums: Albums, messages: list[Message], pause: float = 0.0) -> list
     """The numbers of the messages of each album, in the order the albums were answered."""
     answered = []
 
-    async def answer(messages):
-        answered.append([message.message_id for message in messages])
+    async def answer(album, updates):
+        answered.append(sorted(update.message.message_id for update in updates))
 
     async def add_all():
         for one in messages:
-            albums.add(one, answer)
+            albums.add(Update(one.message_id, message=one), answer)
             await asyncio.sleep(pause)
         await asyncio.sleep(0.3)
         await albums.finish()
@@ -48,21 +49,47 @@ def test_finishing_does_not_wait_for_more():
     albums = Albums(wait=60)
     answered = []
 
-    async def answer(messages):
-        answered.append(len(messages))
+    async def answer(album, updates):
+        answered.append(len(updates))
 
     async def stop():
-        albums.add(message(1), answer)
-        albums.add(message(2), answer)
+        albums.add(Update(1, message=message(1)), answer)
+        albums.add(Update(2, message=message(2)), answer)
         await asyncio.wait_for(albums.finish(), 5)
 
     asyncio.run(stop())
     assert answered == [2]
 
 
-def test_only_the_last_answers_are_remembered(monkeypatch):
-    monkeypatch.setattr(module, "REMEMBERED_ANSWERS", 2)
-    albums = Albums()
-    for number in range(3):
-        albums.remember(message(number), [message(number + 10)])
-    assert [len(albums.recall(message(number))) for number in range(3)] == [0, 1, 1]
+def test_only_the_last_albums_are_remembered(monkeypatch):
+    monkeypatch.setattr(module, "REMEMBERED_ALBUMS", 2)
+    albums = Albums(wait=0.01)
+
+    async def answer(album, updates):
+        album.messages = {update.message.message_id: update.message for update in updates}
+        album.answers = {number: Answer("an 8", "read") for number in album.messages}
+        album.sent = message(100 + updates[0].update_id)
+
+    async def send():
+        for number in range(3):
+            albums.add(Update(number, message=message(number, str(number))), answer)
+            await asyncio.sleep(0.05)
+
+    asyncio.run(send())
+    assert [len(albums.recall(message(100 + number))) for number in range(3)] == [0, 1, 1]
+
+
+def test_what_arrives_late_goes_to_the_same_album():
+    albums, seen = Albums(wait=0.01), []
+
+    async def answer(album, updates):
+        seen.append((id(album), [update.update_id for update in updates]))
+
+    async def send():
+        for number in range(2):
+            albums.add(Update(number, message=message(number)), answer)
+            await asyncio.sleep(0.1)
+
+    asyncio.run(send())
+    assert [numbers for _, numbers in seen] == [[0], [1]]
+    assert len({album for album, _ in seen}) == 1

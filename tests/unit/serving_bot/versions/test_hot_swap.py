@@ -1,5 +1,6 @@
 import asyncio
 import json
+import shutil
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +11,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 from tiny_model import flatbuffer, picture, push
 from worker_stand_in import replace_workers
 
+from models.export.layout import MODEL_FILE
 from serving_bot.reading.classifier import BrokenModelError
 from serving_bot.versions.folder import Version
 from serving_bot.versions.hot_swap import ModelServer, ServedModel, check_version
@@ -187,3 +189,50 @@ def test_watching_takes_a_new_version_by_itself(tmp_path):
 
     assert asyncio.run(asyncio.wait_for(watch(), 30)) == [2]
     assert server.current.version.number == 1
+
+
+def test_an_overwritten_version_in_service_is_noticed(tmp_path, caplog):
+    push(tmp_path, 1)
+    push(tmp_path, 2)
+    server = ModelServer(str(tmp_path))
+    server.refresh()
+    before = server.current
+    shutil.rmtree(tmp_path / "2")
+    push(tmp_path, 2)
+    assert server.refresh() == []
+    assert server.current is not before
+    assert server.current.version.number == 2
+    after = server.current
+    server.refresh()
+    assert server.current is after
+    assert caplog.text.count("the version in service was overwritten") == 1
+    (tmp_path / "2" / MODEL_FILE).write_bytes(b"nonsense")
+    assert [failed.version.number for failed in server.refresh()] == [2]
+    assert server.current.version.number == 1  # as `digits models list` says
+    assert server.refresh() == []
+
+
+def test_a_vanished_folder_is_said_once_and_may_come_back(tmp_path, caplog):
+    caplog.set_level("INFO")
+    push(tmp_path / "models", 1)
+    server = ModelServer(str(tmp_path / "models"))
+    server.refresh()
+    (tmp_path / "models").rename(tmp_path / "away")
+    server.refresh()
+    server.refresh()
+    assert "holds no complete version: version 1 goes on from memory" in server.complaint
+    assert caplog.text.count("cannot look for new versions") == 1
+    (tmp_path / "away").rename(tmp_path / "models")
+    server.refresh()
+    assert server.complaint is None
+    assert server.current.version.number == 1
+    assert caplog.text.count("the push folder is in order again") == 1
+
+
+def test_a_pin_to_a_missing_version_serves_the_next_best_and_complains(tmp_path):
+    push(tmp_path, 1)
+    (tmp_path / "pin").write_text("7")
+    server = ModelServer(str(tmp_path))
+    server.refresh()
+    assert server.current.version.number == 1
+    assert "asks for version 7" in server.complaint

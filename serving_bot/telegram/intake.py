@@ -1,0 +1,94 @@
+"""What comes from Telegram, before it is confirmed: skipped if it cannot be parsed, noted if it is a picture."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from telegram import Chat, Message, Update
+from telegram.constants import ChatType
+
+from serving_bot.telegram.attachments import attachment
+from serving_bot.telegram.journal import Journal
+
+log = logging.getLogger(__name__)
+
+
+class Intake:
+    """Takes updates as Telegram sends them, in JSON.
+
+    Args:
+        journal: where pictures are noted.
+        admits: whether a chat is answered at all.
+        is_meant: whether a message is meant for the bot.
+        bot_name: returns the bot's name without the ``@``.
+        on_unreadable: called for each update that the Telegram library cannot parse.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        admits: Callable[[Chat], bool],
+        is_meant: Callable[[Message], bool],
+        bot_name: Callable[[], str],
+        on_unreadable: Callable[[], None],
+    ) -> None:
+        self._journal = journal
+        self._admits = admits
+        self._is_meant = is_meant
+        self._bot_name = bot_name
+        self._on_unreadable = on_unreadable
+
+    def take(self, updates: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Notes new pictures on disk.
+
+        Returns:
+            The updates in order. One that is known already or cannot be parsed is replaced by its number alone, which
+            confirms it and is handled by nobody.
+        """
+        notes: dict[int, dict[str, Any]] = {}
+        taken = []
+        for raw in updates:
+            number = int(raw["update_id"])
+            update = None if self._journal.knows(number) else self._parsed(raw)
+            taken.append({"update_id": number} if update is None else raw)
+            if update is not None and update.message is not None:
+                note = self._note(number, update.message)
+                if note is not None:
+                    notes[number] = note
+        self._journal.note(notes)
+        return taken
+
+    def _parsed(self, raw: dict[str, Any]) -> Update | None:
+        try:
+            return Update.de_json(raw, None)
+        except Exception as error:  # whatever the library makes of it, all other updates have to go on
+            # Neither the error's text nor a traceback: they may hold what people wrote.
+            kind = type(error).__name__
+            log.error("skipped an update that cannot be parsed", extra={"update_id": raw["update_id"], "error": kind})
+            self._on_unreadable()
+            return None
+
+    def _note(self, number: int, message: Message) -> dict[str, Any] | None:
+        """What is needed to answer a picture later, as an update: identifiers, and no word of anybody's."""
+        picture = attachment(message)
+        meant = self._is_meant(message)
+        # Of an album in a group, one part names the bot and all are for it.
+        if picture is None or not self._admits(message.chat) or not (meant or message.media_group_id):
+            return None
+        user = message.from_user
+        note: dict[str, Any] = {
+            "message_id": message.message_id,
+            "date": int(message.date.timestamp()),
+            "chat": {"id": message.chat_id, "type": message.chat.type},
+            "document": {"file_id": picture.file_id, "file_unique_id": picture.file_id, "mime_type": "image/*"}
+            | ({} if picture.size is None else {"file_size": picture.size}),
+        }
+        if user is not None:
+            note["from"] = {"id": user.id, "is_bot": user.is_bot, "first_name": "", "language_code": user.language_code}
+        if message.media_group_id:
+            note["media_group_id"] = message.media_group_id
+        if meant and message.chat.type != ChatType.PRIVATE:
+            note["caption"] = f"@{self._bot_name()}"
+        return {"update_id": number, "message": note}

@@ -1,0 +1,132 @@
+"""Receiving updates, by polling or by a webhook, and the reasons to give up."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+from urllib.parse import urlsplit
+
+from telegram import Update
+from telegram.error import Conflict, NetworkError, TelegramError
+from tornado.httpserver import HTTPServer
+
+from serving_bot.telegram.application import API_URL, BotSettings, TelegramApplication
+from serving_bot.telegram.intake import Intake
+from serving_bot.telegram.network import NoBotApiError, RefusedTokenError
+from serving_bot.telegram.webhook import serve_webhook
+
+log = logging.getLogger(__name__)
+
+POLL_INTERVAL_S = 0.1
+"""Under load updates then come several at a time; a lone photo waits this long at most."""
+
+YIELD_S = 30.0
+"""A bot that meets another poller this soon after its start gives way; later the newcomer is expected to."""
+
+UPDATE_KINDS = ["message", "callback_query"]
+
+REFUSED = (
+    "Telegram does not accept the token. Take it from @BotFather again "
+    "and give it in TELEGRAM_BOT_TOKEN or --token-file."
+)
+CONFLICT = "Another program is already receiving this bot's messages. Stop it, or get a token of its own for this one."
+
+
+class BotError(Exception):
+    """The bot cannot start or go on; the message is one sentence for the person who started it."""
+
+
+class Receiver:
+    """Receives updates for an application.
+
+    Attributes:
+        ended: done when the bot is to stop; holds the BotError if it cannot go on.
+        webhook: the server of the webhook, None without one.
+    """
+
+    def __init__(
+        self, settings: BotSettings, application: TelegramApplication, intake: Intake, webhook_secret: str
+    ) -> None:
+        self._settings = settings
+        self._application = application
+        self._intake = intake
+        self._webhook_secret = webhook_secret
+        self._loop = asyncio.get_running_loop()
+        self._started = self._loop.time()
+        self._met_other_poller = False
+        self.ended: asyncio.Future[None] = self._loop.create_future()
+        self.webhook: HTTPServer | None = None
+
+    async def start(self) -> None:
+        """Begins to receive, by polling or a webhook.
+
+        Raises:
+            BotError: a port is taken, or Telegram does not accept the webhook.
+        """
+        settings, updater = self._settings, self._application.updater
+        assert updater is not None  # this application is built with one
+        if settings.webhook_url is not None:
+            return await self._start_webhook(settings.webhook_url)
+        await updater.start_polling(
+            poll_interval=POLL_INTERVAL_S,
+            bootstrap_retries=-1,
+            allowed_updates=UPDATE_KINDS,
+            error_callback=self._on_polling_error,
+        )
+        return None
+
+    async def _start_webhook(self, url: str) -> None:
+        settings = self._settings
+        try:
+            server = serve_webhook(
+                urlsplit(url).path, self._webhook_secret, self._on_update, settings.webhook_port, settings.listen
+            )
+        except OSError as error:
+            raise BotError(
+                f"Cannot listen on {settings.listen}:{settings.webhook_port} for the webhook "
+                f"({error.strerror}). Choose another --webhook-port."
+            ) from error
+        self.webhook = server
+        try:
+            await self._application.bot.set_webhook(
+                url, secret_token=self._webhook_secret, allowed_updates=UPDATE_KINDS
+            )
+        except TelegramError as error:
+            raise BotError(f"Telegram does not accept the webhook {url}: {error.message}.") from None
+
+    async def _on_update(self, raw: dict[str, Any]) -> None:
+        await self.enqueue(self._intake.take([raw]))
+
+    async def enqueue(self, updates: list[dict[str, Any]]) -> None:
+        """Hands updates to the handlers."""
+        for raw in updates:
+            await self._application.update_queue.put(Update.de_json(raw, self._application.bot))
+
+    def _on_polling_error(self, error: TelegramError) -> None:
+        """Ends the bot when it cannot go on. Outages are logged by Contact and repeated by the Updater."""
+        if isinstance(error, RefusedTokenError):
+            self._end(BotError(self.refused()))
+        elif isinstance(error, NoBotApiError):
+            self._end(BotError(self.no_bot_api(error)))
+        elif isinstance(error, Conflict):
+            if self._loop.time() - self._started < YIELD_S:
+                self._end(BotError(CONFLICT))
+            elif not self._met_other_poller:
+                self._met_other_poller = True
+                log.warning(CONFLICT)
+        elif not isinstance(error, NetworkError):
+            log.warning("polling failed; trying again", extra={"reason": str(error)})
+
+    def _end(self, error: BotError) -> None:
+        if not self.ended.done():
+            self.ended.set_exception(error)
+
+    def refused(self) -> str:
+        """The sentence about a token that is refused."""
+        own = self._settings.api_url != API_URL
+        return REFUSED + (f" Or is there no Bot API at {self._settings.api_url}? See --api-url." if own else "")
+
+    def no_bot_api(self, error: NoBotApiError) -> str:
+        """The sentence about an address that redirects."""
+        return f"There is no Bot API at {self._settings.api_url} ({error.message}). Correct --api-url."
