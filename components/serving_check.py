@@ -16,6 +16,8 @@ from tfx.utils import io_utils, path_utils
 
 from models.features import IMAGE_KEY
 from serving_bot.reading.classifier import BrokenModelError, Classifier
+from serving_bot.versions.folder import Version
+from serving_bot.versions.hot_swap import check_version
 
 TOLERANCE = 1e-3
 """How far LiteRT's probabilities may lie from the SavedModel's."""
@@ -30,8 +32,8 @@ def ServingCheck(  # noqa: N802
 ) -> None:
     """Sends test images through the bot's classifier and through both SavedModel endpoints.
 
-    Blesses the export where all classes are equal and all probabilities agree within 1e-3. `report.json` of the
-    blessing records what was found: images, largest difference, latency of one image, and the problem, if any.
+    Blesses the export where all classes are equal, all probabilities agree within 1e-3, and the bot's own check lets
+    it serve, which includes reading the canary digits. `report.json` of the blessing records what was found: images, largest difference, latency of one image, and the problem, if any.
 
     Args:
         model: the Trainer's export.
@@ -52,7 +54,7 @@ def ServingCheck(  # noqa: N802
 
 
 def check_export(export: str, serialised: list[bytes]) -> dict[str, object]:
-    """Compares the three ways to ask an export.
+    """Compares the three ways to ask an export, and lets the bot check it as it checks a pushed version.
 
     Args:
         export: SavedModel folder with `assets.extra`.
@@ -98,4 +100,9 @@ def check_export(export: str, serialised: list[bytes]) -> dict[str, object]:
                 f"LiteRT and {name} disagree: {unequal} of {len(images)} classes differ, "
                 f"probabilities by up to {differences[name]:.2g} (allowed {TOLERANCE})"
             )
+    if report["problem"] is None:
+        try:
+            check_version(Version(0, export))  # (nothing is pushed yet, so it has no number)
+        except BrokenModelError as error:
+            report["problem"] = f"the bot would not serve the export: {error}"
     return report

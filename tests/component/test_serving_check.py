@@ -49,23 +49,46 @@ def test_a_broken_export_is_named_a_problem(export, serialised, break_it):
     assert "cannot be loaded" in check_export(str(export), serialised)["problem"]
 
 
-def test_a_flatbuffer_of_other_weights_disagrees(export, serialised, tmp_path):
-    """What LiteRT's converter does on its bad days: it succeeds, with the weights gone."""
+class Uniform(tf.Module):
+    """Answers that every image is a 0, with a probability of a tenth."""
 
-    class Uniform(tf.Module):
-        @tf.function(input_signature=[tf.TensorSpec([None, 28, 28, 1], tf.uint8, name="images")])
-        def answer(self, images):
-            count = tf.shape(images)[0]
-            return {"probabilities": tf.fill([count, 10], 0.1), "class": tf.zeros([count], tf.int64)}
+    @tf.function(input_signature=[tf.TensorSpec([None, 28, 28, 1], tf.uint8, name="images")])
+    def answer(self, images):
+        count = tf.shape(images)[0]
+        return {"probabilities": tf.fill([count, 10], 0.1), "class": tf.zeros([count], tf.int64)}
 
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
+    def answer_examples(self, examples):
+        count = tf.shape(examples)[0]
+        return {"probabilities": tf.fill([count, 10], 0.1), "class": tf.zeros([count], tf.int64)}
+
+
+def save_uniform(folder, export):
+    """Saves Uniform to `folder`, and its flatbuffer, which matches its card, to an export."""
     module = Uniform()
-    tf.saved_model.save(module, str(tmp_path / "uniform"), {"serving_images": module.answer})
-    converter = tf.lite.TFLiteConverter.from_saved_model(str(tmp_path / "uniform"), signature_keys=["serving_images"])
+    signatures = {"serving_images": module.answer, "serving_default": module.answer_examples}
+    tf.saved_model.save(module, str(folder), signatures)
+    converter = tf.lite.TFLiteConverter.from_saved_model(str(folder), signature_keys=["serving_images"])
     content = converter.convert()
     (export / "assets.extra" / "model.tflite").write_bytes(content)
     card = json.loads((export / "assets.extra" / "card.json").read_text())
     card["model_sha256"] = hashlib.sha256(content).hexdigest()
     (export / "assets.extra" / "card.json").write_text(json.dumps(card))
+
+
+def test_a_flatbuffer_of_other_weights_disagrees(export, serialised, tmp_path):
+    """What LiteRT's converter does on its bad days: it succeeds, with the weights gone."""
+    save_uniform(tmp_path / "uniform", export)
     report = check_export(str(export), serialised)
     assert "disagree" in report["problem"]
     assert report["largest_difference"] > 1e-3
+
+
+def test_an_export_that_the_bot_would_not_serve_is_not_blessed(export, serialised, tmp_path):
+    """All three answers agree, and are wrong about people's digits."""
+    save_uniform(tmp_path / "uniform", export)
+    shutil.copytree(tmp_path / "uniform", export, dirs_exist_ok=True)
+    report = check_export(str(export), serialised)
+    assert report["largest_difference"] < 1e-3
+    assert "the bot would not serve the export" in report["problem"]
+    assert "canary digits" in report["problem"]
