@@ -33,7 +33,8 @@ def ServingCheck(  # noqa: N802
     """Sends test images through the bot's classifier and through both SavedModel endpoints.
 
     Blesses the export where all classes are equal, all probabilities agree within 1e-3, and the bot's own check lets
-    it serve, which includes reading the canary digits. `report.json` of the blessing records what was found: images, largest difference, latency of one image, and the problem, if any.
+    it serve, which includes reading the canary digits. `report.json` of the blessing records what was found: images,
+    largest difference, latency of one image, and the problem, if any.
 
     Args:
         model: the Trainer's export.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from multiprocessing.connection import Connection
 
 from workers import Worker, WorkerEndedError
@@ -30,13 +31,15 @@ class LitertConverter:
         """Converts the `serving_images` endpoint of a SavedModel, once.
 
         Raises:
-            ConversionError: with the last line the converter said.
+            ConversionError: naming the operations that LiteRT lacks, or with the last line the converter said.
         """
         try:
             self._worker.send((saved_model, flatbuffer))
-            self._worker.receive()
+            answer = self._worker.receive()
         except WorkerEndedError as ended:
             raise ConversionError(f"LiteRT's converter failed: {ended}") from ended
+        if isinstance(answer, ConversionError):
+            raise answer
 
 
 def work(connection: Connection) -> None:
@@ -45,7 +48,18 @@ def work(connection: Connection) -> None:
 
     saved_model, flatbuffer = connection.recv()
     converter = tf.lite.TFLiteConverter.from_saved_model(saved_model, signature_keys=["serving_images"])
-    content = converter.convert()
+    try:
+        content = converter.convert()
+    except Exception as error:  # (the converter's own class is not public)
+        missing = re.findall(r"^(?:Custom|TF Select) ops: (.+?)\s*$", str(error), re.MULTILINE)
+        if not missing:
+            raise  # the worker's last line is all there is to say
+        connection.send(
+            ConversionError(
+                f"LiteRT has no operation {', '.join(missing)}. Build the network without it (see models/registry.py)."
+            )
+        )
+        return
     with open(flatbuffer, "wb") as file:
         file.write(content)
     connection.send(os.path.getsize(flatbuffer))
