@@ -20,6 +20,7 @@ from components.mnist_example_gen.idx import IMAGES_MAGIC, LABELS_MAGIC, IdxRead
 from models.recipe import Training
 from pipeline.config import PipelineConfig
 from pipeline.data import mnist
+from pipeline.data.bundled import write_idx
 
 # A shell that starts the tests in its background has SIGINT ignored; the programs that they start would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -35,7 +36,7 @@ def _write_mnist(
     folder.mkdir(parents=True, exist_ok=True)
     for prefix, (images, labels) in {"train": train, "t10k": test}.items():
         for kind, array in {"images-idx3": images, "labels-idx1": labels}.items():
-            packed = mnist.write_idx(folder / f"{prefix}-{kind}-ubyte.gz", array)
+            packed = write_idx(folder / f"{prefix}-{kind}-ubyte.gz", array)
             if not compressed:
                 packed.with_suffix("").write_bytes(gzip.decompress(packed.read_bytes()))
                 packed.unlink()

@@ -76,7 +76,7 @@ def compare(
     from pipeline.comparison.matrix import combine, compare_locally
     from pipeline.config import REPORTS_FOLDER, PipelineConfig, state_folder
     from pipeline.data import store
-    from pipeline.data.mnist import DataError
+    from pipeline.data.files import DataError
 
     demand("tfx")
     console = Console(highlight=False)

@@ -28,10 +28,11 @@ def data(
         ),
     ] = None,
 ) -> None:
-    """Make the folder with MNIST: resumable, verified; does nothing if it is complete."""
+    """Make the folder with MNIST, verified; does nothing if it is complete."""
     from rich.console import Console
 
-    from pipeline.data import mnist, store
+    from pipeline.data import store
+    from pipeline.data.files import DataError
 
     if report:
         demand("tensorflow_data_validation")
@@ -46,5 +47,5 @@ def data(
 
             with store.local_copy(dest) as folder:
                 write_report(folder, report, console, shown_as=dest)
-    except mnist.DataError as error:
+    except DataError as error:
         stop(str(error))

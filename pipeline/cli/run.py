@@ -34,7 +34,7 @@ def run(
     from rich.console import Console
 
     from pipeline.data import store
-    from pipeline.data.mnist import DataError
+    from pipeline.data.files import DataError
     from pipeline.local.runner import run_locally
 
     demand("tfx")

@@ -20,7 +20,8 @@ from rich.console import Console
 
 from models.features import CLASS_NAMES, IMAGE_KEY, LABEL_KEY
 from pipeline.config import SCHEMA_FILE, PipelineConfig, child_environment
-from pipeline.data.mnist import MNIST, DataError, read_source
+from pipeline.data.files import MNIST, DataError
+from pipeline.data.mnist import read_source
 from workers import ask
 
 if TYPE_CHECKING:

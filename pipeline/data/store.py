@@ -13,7 +13,8 @@ import fsspec
 from rich.console import Console
 
 from pipeline.data import mnist
-from pipeline.data.mnist import MNIST, SOURCE_FILE, DataError, Mirrors, SourceName
+from pipeline.data.files import MNIST, DataError, Mirrors
+from pipeline.data.mnist import SOURCE_FILE, SourceName
 
 
 def fetch(dest: str, source: SourceName, console: Console, mirrors: Mirrors = MNIST) -> None:

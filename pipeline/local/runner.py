@@ -250,6 +250,8 @@ def _only_run_in(folder: Path) -> Iterator[bool]:
         lock.acquire(timeout=_LOCK_S)
     except Timeout:
         yield False
-    else:
-        with lock:
-            yield True
+        return
+    try:
+        yield True
+    finally:
+        lock.release()

@@ -12,7 +12,7 @@ from models.settings import settings_of
 from pipeline.cli import app
 from pipeline.cli.options import DEFAULT_MODEL
 from pipeline.config import PipelineConfig, Thresholds
-from pipeline.data.mnist import DataError
+from pipeline.data.files import DataError
 
 KINDS = ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1")
 MNIST = tuple(f"{kind}-ubyte.gz" for kind in KINDS)

