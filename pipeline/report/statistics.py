@@ -1,14 +1,16 @@
-"""How sure a share is, and whether two models that saw the same examples can be told apart."""
+"""How sure a share is, and whether two models that saw the same examples differ significantly."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from scipy import stats
+from statsmodels.stats.contingency_tables import mcnemar as mcnemar_test
+from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.proportion import proportion_confint
 
 CONFIDENCE = 0.95
 SIGNIFICANCE = 0.05
-"""Two models are told apart where the adjusted p-value lies below this."""
+"""Two models differ significantly if the adjusted p-value is below this."""
 
 
 def wilson_interval(right: int, total: int) -> tuple[float, float]:
@@ -16,29 +18,24 @@ def wilson_interval(right: int, total: int) -> tuple[float, float]:
 
     Wilson, Probable Inference, the Law of Succession, and Statistical Inference (1927), without continuity correction.
     """
-    interval = stats.binomtest(right, total).proportion_ci(CONFIDENCE, method="wilson")
-    return float(interval.low), float(interval.high)
+    low, high = proportion_confint(right, total, alpha=1 - CONFIDENCE, method="wilson")
+    return float(low), float(high)
 
 
 def mcnemar(only_first: int, only_second: int) -> float:
     """The p-value of McNemar's exact test, two-sided: are two models right equally often?
 
-    Where both are, an example that only one of them reads right is as likely the one's as the other's: the count is
-    binomial with one half (McNemar, 1947; Dietterich, Approximate Statistical Tests, 1998, section 3.1).
+    McNemar (1947); Dietterich, Approximate Statistical Tests (1998), section 3.1.
 
     Args:
-        only_first: examples that only the first model reads right.
-        only_second: examples that only the second one reads right.
+        only_first: examples that only the first model classifies right.
+        only_second: examples that only the second one does.
     """
-    discordant = only_first + only_second
-    return float(stats.binomtest(only_first, discordant, 0.5).pvalue) if discordant else 1.0
+    if not only_first + only_second:
+        return 1.0
+    return float(mcnemar_test([[0, only_first], [only_second, 0]], exact=True).pvalue)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
     """The p-values adjusted for being several (Holm, A Simple Sequentially Rejective Multiple Test Procedure, 1979)."""
-    adjusted = [0.0] * len(p_values)
-    largest = 0.0
-    for rank, index in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
-        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[index]))
-        adjusted[index] = largest
-    return adjusted
+    return [float(p) for p in multipletests(p_values, SIGNIFICANCE, method="holm")[1]] if p_values else []
