@@ -31,7 +31,11 @@ from components.mnist_example_gen.component import MnistExampleGen
 from components.serving_check import ServingCheck
 from components.versioned_pusher import VersionedPusher
 from pipeline import eval_config as eval_config_module
+from pipeline.code_digest import digest_code
 from pipeline.config import PIPELINE_NAME, PipelineConfig
+
+CODE_PROPERTY = "code"
+"""Execution property of each component whose code is ours: a digest of it."""
 
 JOB_NAME = "{{$.pipeline_job_name}}"
 """Kubeflow Pipelines' placeholder (dsl.PIPELINE_JOB_NAME_PLACEHOLDER) for the name of the running job."""
@@ -118,6 +122,15 @@ def create_pipeline(
                 run_id=JOB_NAME if on_kubeflow else None,
             )
         )
+    for component, modules in {
+        example_gen: ("components.mnist_example_gen.executor", "components.mnist_example_gen.component"),
+        anomaly_gate: ("components.anomaly_gate",),
+        transform: ("models.preprocessing",),
+        evaluator: ("components.evaluation.metrics", eval_config_module.__name__),
+        serving_check: ("components.serving_check",),
+        **dict.fromkeys(pusher, ("components.versioned_pusher",)),
+    }.items():
+        component.exec_properties[CODE_PROPERTY] = digest_code(*modules)  # (the Trainer's `source` is its own)
     return Pipeline(
         pipeline_name=PIPELINE_NAME,
         pipeline_root=config.root,
