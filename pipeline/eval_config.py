@@ -10,7 +10,7 @@ import tensorflow_model_analysis as tfma
 from tensorflow_model_analysis.proto.config_pb2 import Options, PerSliceMetricThreshold  # tfma lacks them from 0.48 on
 
 from components.evaluation.metrics import DigitMetrics
-from models.features import LABEL_KEY
+from models.features import CLASS_NAMES, LABEL_KEY
 from pipeline.config import Thresholds
 from pipeline.thresholds import ROUNDING
 
@@ -28,7 +28,8 @@ def create_eval_config(thresholds: Thresholds | None) -> tfma.EvalConfig:
 
     metrics = tfma.MetricConfig(class_name=DigitMetrics.__name__, module=DigitMetrics.__module__)
     if thresholds:
-        metrics.per_slice_thresholds.extend(_bind(thresholds, everything, each_digit))
+        digits = [tfma.SlicingSpec(feature_values={LABEL_KEY: name}) for name in CLASS_NAMES]
+        metrics.per_slice_thresholds.extend(_bind(thresholds, everything, digits))
     return tfma.EvalConfig(
         model_specs=[
             tfma.ModelSpec(signature_name="serving_default", label_key=LABEL_KEY, prediction_key="probabilities")
@@ -40,7 +41,7 @@ def create_eval_config(thresholds: Thresholds | None) -> tfma.EvalConfig:
 
 
 def _bind(
-    thresholds: Thresholds, everything: tfma.SlicingSpec, each_digit: tfma.SlicingSpec
+    thresholds: Thresholds, everything: tfma.SlicingSpec, digits: list[tfma.SlicingSpec]
 ) -> list[PerSliceMetricThreshold]:
     def at_least(share: float) -> tfma.GenericValueThreshold:
         return tfma.GenericValueThreshold(lower_bound={"value": share - ROUNDING})
@@ -55,7 +56,8 @@ def _bind(
     digit = tfma.MetricThreshold(value_threshold=at_least(thresholds.min_digit_accuracy))
     return [
         PerSliceMetricThreshold(slicing_specs=[everything], threshold=overall),
-        PerSliceMetricThreshold(slicing_specs=[each_digit], threshold=digit),
+        # Each digit by name: TFMA does not miss a slice of a feature's values, and one without examples is not met.
+        PerSliceMetricThreshold(slicing_specs=digits, threshold=digit),
     ]
 
 

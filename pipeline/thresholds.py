@@ -47,7 +47,7 @@ def change_thresholds(eval_config: str, changes: Mapping[str, float]) -> str:
 def _by_slice(config: dict[str, Any]) -> dict[tuple[str, ...], dict[str, Any]]:
     """The accuracy's thresholds by the features that their slices are made of."""
     return {
-        tuple(sliced.get("feature_keys", ())): bound["threshold"]
+        tuple({*sliced.get("feature_keys", ()), *sliced.get("feature_values", ())}): bound["threshold"]
         for metrics in config["metrics_specs"]
         for metric in metrics["metrics"]
         for bound in metric.get("per_slice_thresholds", ())

@@ -27,13 +27,13 @@ class Failure:
 
     Attributes:
         digit: the digit it was missed on, or None for all examples together.
-        value: the accuracy, or for `is_change` its difference to the baseline's.
+        value: the accuracy, or for `is_change` its difference to the baseline's; None if there is no example.
         bound: what was demanded of it.
         is_change: whether the threshold was on the difference.
     """
 
     digit: int | None
-    value: float
+    value: float | None
     bound: float
     is_change: bool
 
@@ -118,6 +118,10 @@ def read_evaluation(uri: str) -> EvaluationResult:
         for slice_failures in validation.metric_validations_per_slice
         for failure in slice_failures.failures
     ]
+    failures += [
+        Failure(int(spec.feature_values[LABEL_KEY]), None, bound, is_change=False)
+        for spec, bound in _missing(evaluated.config, validation)
+    ]
     confusion = _confusion(evaluated)
     return EvaluationResult(
         accuracy=candidate[None]["accuracy"],
@@ -134,6 +138,18 @@ def read_evaluation(uri: str) -> EvaluationResult:
         blessed=bool(validation.validation_ok),
         failures=tuple(failures),
     )
+
+
+def _missing(config: tfma.EvalConfig, validation: Any) -> list[tuple[Any, float]]:
+    """The slices that a threshold binds and that have no example, with its bound."""
+    bounds = {
+        str(spec): threshold.threshold.value_threshold.lower_bound.value
+        for metrics in config.metrics_specs
+        for metric in metrics.metrics
+        for threshold in metric.per_slice_thresholds
+        for spec in threshold.slicing_specs
+    }
+    return [(spec, bounds[str(spec)]) for spec in validation.missing_slices]
 
 
 def _metrics_by_slice(evaluated: tfma.EvalResult) -> dict[int | None, dict[str, float]]:

@@ -21,6 +21,11 @@ def describe_problems(figures: dict[str, Any] | None, serving_problem: str | Non
                 f"accuracy is {-failure['value'] * 100:.2f} points below the baseline's "
                 f"{figures['baseline_accuracy']:.2%}; --max-drop allows {-bound * 100:.2f}"
             )
+        elif failure["value"] is None:
+            problems.append(
+                f"digit {failure['digit']}: no test image has this label, so --min-digit-accuracy {bound:.2%} is not "
+                "met; check the data"
+            )
         elif failure["digit"] is None:
             problems.append(f"accuracy {failure['value']:.2%} is below --min-accuracy {bound:.2%}")
         else:

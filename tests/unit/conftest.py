@@ -33,16 +33,16 @@ def _predictions(labels, wrong):
 def evaluate(tmp_path: Path):
     """Evaluates predictions on 100 examples, ten of each digit, against thresholds as the Evaluator does.
 
-    Takes the thresholds, how many of each digit are wrong, and the same of a baseline if there is one; returns the
-    folder of the evaluation, which read_evaluation reads.
+    Takes the thresholds, how many of each digit are wrong, the same of a baseline if there is one, and digits of which
+    there are no examples; returns the folder of the evaluation, which read_evaluation reads.
     """
 
-    def evaluate(thresholds, wrong, baseline_wrong=None):
-        labels = [number % 10 for number in range(100)]
+    def evaluate(thresholds, wrong, baseline_wrong=None, without=()):
+        labels = [number % 10 for number in range(100) if number % 10 not in without]
         config = tfma.utils.update_eval_config_with_defaults(
             create_eval_config(thresholds), has_baseline=baseline_wrong is not None, rubber_stamp=True
         )
-        images = [f"picture {number}".encode() for number in range(100)]
+        images = [f"picture {number}".encode() for number in range(len(labels))]
         columns = {"image": images, "label": labels, "probabilities": _predictions(labels, wrong)}
         for spec in config.model_specs:
             if spec.is_baseline:

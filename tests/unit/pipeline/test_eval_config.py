@@ -13,6 +13,7 @@ from tfx_bsl.arrow import table_util
 from components.evaluation.result import read_evaluation
 from pipeline.config import PipelineConfig
 from pipeline.eval_config import create_eval_config, custom_extractors
+from pipeline.history.verdict import describe_problems
 
 DEMANDS = make_thresholds(0.97, 0.9, 0.01)
 
@@ -48,6 +49,19 @@ def test_a_model_is_blessed_if_it_meets_each_threshold_on_its_own_slice(evaluate
 
     assert misses(result) == missed
     assert result.blessed == (not missed)
+
+
+@pytest.mark.parametrize("baseline_wrong", [None, {}])
+def test_a_digit_without_examples_does_not_meet_its_threshold(evaluate, baseline_wrong):
+    result = read_evaluation(evaluate(DEMANDS, {}, baseline_wrong, without=[3, 8]))
+
+    assert [(failure.digit, failure.value) for failure in result.failures] == [(3, None), (8, None)]
+    assert [failure.bound for failure in result.failures] == [pytest.approx(0.9, abs=1e-5)] * 2
+    assert not result.blessed
+    assert describe_problems(result.figures(), None) == [
+        f"digit {digit}: no test image has this label, so --min-digit-accuracy 90.00% is not met; check the data"
+        for digit in (3, 8)
+    ]
 
 
 def test_without_a_baseline_a_drop_is_not_asked_for(evaluate):
