@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator, Mapping
-from multiprocessing.connection import Connection
+from multiprocessing import Pipe
 from typing import IO, Any
 
 _LAST_BYTES = 4096
@@ -49,7 +49,8 @@ class Worker:
     def __init__(
         self, target: str, *, output: IO[bytes] | int | None = None, environment: Mapping[str, str] | None = None
     ):
-        ours, theirs = socket.socketpair()
+        self._connection, theirs = Pipe()
+        self._stopping = threading.Lock()
         self._output = tempfile.TemporaryFile() if output is None else None  # noqa: SIM115 (stop closes it)
         with theirs:
             self.process = subprocess.Popen(
@@ -60,7 +61,6 @@ class Worker:
                 pass_fds=[theirs.fileno()],
                 env=environment,
             )
-        self._connection = Connection(ours.detach())
 
     def __enter__(self) -> Worker:
         """The worker itself."""
@@ -122,18 +122,19 @@ class Worker:
 
         Any thread may call it; one that waits for a message then gets WorkerEndedError.
         """
-        if self.process.poll() is None and patience:
-            self.process.send_signal(signal.SIGINT)
-            try:
-                self.process.wait(patience)
-            except subprocess.TimeoutExpired:
+        with self._stopping:
+            if self.process.poll() is None and patience:
+                self.process.send_signal(signal.SIGINT)
+                try:
+                    self.process.wait(patience)
+                except subprocess.TimeoutExpired:
+                    self.process.kill()
+            elif self.process.poll() is None:
                 self.process.kill()
-        elif self.process.poll() is None:
-            self.process.kill()
-        self.process.wait()
-        self._connection.close()
-        if self._output:
-            self._output.close()
+            self.process.wait()
+            self._connection.close()
+            if self._output:
+                self._output.close()
 
     def _ended(self) -> WorkerEndedError:
         return WorkerEndedError(self.process.wait(), self._last_line())

@@ -71,7 +71,7 @@ def engine(folder, path=PYTHONS):
 
 def command(folder, data, *options):
     return [
-        *(sys.executable, "-m", "pipeline.cli", "run", "--model=lenet", "--epochs=1", f"--data={data}"),
+        *(sys.executable, "-m", "pipeline.cli", "run", "--epochs=2", f"--data={data}"),
         *("--min-accuracy=0", "--min-digit-accuracy=0", f"--root={folder / 'runs'}", f"--push-dir={folder / 'pushed'}"),
         *options,
     ]

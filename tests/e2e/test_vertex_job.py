@@ -23,7 +23,7 @@ def test_the_compiled_job_goes_from_data_to_a_pushed_model(tmp_path, tiny_mnist)
         data="not given yet",
         root=str(tmp_path / "root"),
         push_dir="not given yet",
-        training=make_training(epochs=2),
+        training=make_training("my_model", epochs=2),
         thresholds=NO_DEMANDS,
         schema_file=IMAGE_SCHEMA_FILE,
     )
@@ -46,7 +46,7 @@ def test_the_compiled_job_goes_from_data_to_a_pushed_model(tmp_path, tiny_mnist)
     version = newest_version(str(push_dir))
     card = Classifier.load(version).card
     assert card["run_id"] == f"{PIPELINE_NAME}-first"
-    assert card["model"] == "lenet"
+    assert card["model"] == "my_model"
     assert card["data"]["splits"] == {"train": 1000, "eval": 200, "test": 300}
     assert card["data"]["fingerprint"], "the example gen's hook was run"
 

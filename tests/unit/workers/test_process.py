@@ -1,9 +1,11 @@
 import os
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import psutil
 import pytest
@@ -34,6 +36,24 @@ def test_messages_go_both_ways(start):
 
         assert worker.receive() == [1, 2, 1, 2]
         assert len(worker.receive()) == 10_000_000
+
+
+def test_messages_come_whole_where_a_library_gave_sockets_a_timeout(start):
+    socket.setdefaulttimeout(5.0)
+    try:
+        with start("time.sleep(0.5); connection.send(connection.recv())") as worker:
+            worker.send(b"x" * 10_000_000)
+            assert len(worker.receive()) == 10_000_000
+    finally:
+        socket.setdefaulttimeout(None)
+
+
+def test_stopping_twice_at_once_is_stopping(start):
+    worker = start("time.sleep(60)")
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(lambda _: worker.stop(patience=0), range(8)))
+
+    assert worker.process.returncode == -signal.SIGKILL
 
 
 def test_messages_end_with_the_worker(start):
@@ -78,8 +98,8 @@ def test_patience_ends(start):
 
 def test_with_patience_it_may_close_its_files(start, tmp_path):
     body = f"""
-        connection.send("ready")
         try:
+            connection.send("ready")
             time.sleep(60)
         except KeyboardInterrupt:
             open({str(tmp_path / "closed")!r}, "w").close()
