@@ -6,8 +6,9 @@ from tensorflow_metadata.proto.v0 import anomalies_pb2
 from tfx.dsl.component.experimental.annotations import InputArtifact
 from tfx.dsl.component.experimental.decorators import component
 from tfx.dsl.io import fileio
-from tfx.types import Artifact, artifact_utils, standard_artifacts
-from tfx.utils import io_utils
+from tfx.types import Artifact, standard_artifacts
+
+from compat.tfx import artifact_utils, io_utils
 
 
 class AnomaliesFoundError(RuntimeError):

@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import ml_metadata as mlmd
-from tfx.dsl.components.common import resolver
 from tfx.dsl.io import fileio
+
+from compat.tfx import ResolverStrategy
 
 CURRENT_MODEL_ID = "current_model_id"
 """Property of a ModelBlessing: the id of the Model that was judged."""
 
 
-class OlderBlessedModelStrategy(resolver.ResolverStrategy):  # type: ignore[misc]
+class OlderBlessedModelStrategy(ResolverStrategy):  # type: ignore[misc]
     """Resolves `model` to the latest blessed Model with an id below the candidate's, `model_blessing` to its blessing.
 
     Models whose files were deleted are passed over.

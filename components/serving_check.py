@@ -11,9 +11,9 @@ from absl import logging
 from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
 from tfx.dsl.component.experimental.decorators import component
 from tfx.dsl.io import fileio
-from tfx.types import artifact_utils, standard_artifacts
-from tfx.utils import io_utils, path_utils
+from tfx.types import standard_artifacts
 
+from compat.tfx import artifact_utils, io_utils, path_utils
 from models.features import IMAGE_KEY
 from serving_bot.reading.classifier import BrokenModelError, Classifier
 from serving_bot.versions.folder import Version

@@ -10,13 +10,19 @@ from typing import Any
 
 import tensorflow as tf
 from absl import logging
-from tfx import types
-from tfx.components.pusher import executor as tfx_pusher
-from tfx.dsl.components.base import base_component, executor_spec
 from tfx.dsl.io import fileio
-from tfx.types import artifact_utils, component_spec, standard_artifacts
-from tfx.utils import io_utils
+from tfx.types import BaseChannel, Channel, standard_artifacts
 
+from compat.tfx import (
+    BaseComponent,
+    ChannelParameter,
+    ComponentSpec,
+    ExecutionParameter,
+    ExecutorClassSpec,
+    PusherExecutor,
+    artifact_utils,
+    io_utils,
+)
 from components.evaluation.result import read_evaluation
 from models.export.layout import CARD_FILE, MODEL_FILE, is_as_exported
 from serving_bot.versions.folder import COMPLETE_MARK, PushFolderError, locked
@@ -26,7 +32,7 @@ class PushError(Exception):
     """Nothing could be pushed; the message is a sentence for the person who started the run."""
 
 
-class Executor(tfx_pusher.Executor):  # type: ignore[misc]
+class Executor(PusherExecutor):  # type: ignore[misc]
     """Copies a blessed export to `push_dir/<version>/`."""
 
     def Do(  # noqa: N802 (TFX's name)
@@ -178,38 +184,38 @@ def _read_card(folder: str) -> dict[str, Any]:
     return card
 
 
-class VersionedPusherSpec(types.ComponentSpec):  # type: ignore[misc]
+class VersionedPusherSpec(ComponentSpec):  # type: ignore[misc]
     """Inputs, outputs and parameters of VersionedPusher."""
 
     PARAMETERS = {  # noqa: RUF012 (TFX's form)
-        "push_dir": component_spec.ExecutionParameter(type=str),
-        "run_id": component_spec.ExecutionParameter(type=str, optional=True),
+        "push_dir": ExecutionParameter(type=str),
+        "run_id": ExecutionParameter(type=str, optional=True),
     }
     INPUTS = {  # noqa: RUF012
-        "model": component_spec.ChannelParameter(type=standard_artifacts.Model),
-        "model_blessing": component_spec.ChannelParameter(type=standard_artifacts.ModelBlessing),
-        "infra_blessing": component_spec.ChannelParameter(type=standard_artifacts.InfraBlessing),
-        "evaluation": component_spec.ChannelParameter(type=standard_artifacts.ModelEvaluation),
-        "examples": component_spec.ChannelParameter(type=standard_artifacts.Examples),
+        "model": ChannelParameter(type=standard_artifacts.Model),
+        "model_blessing": ChannelParameter(type=standard_artifacts.ModelBlessing),
+        "infra_blessing": ChannelParameter(type=standard_artifacts.InfraBlessing),
+        "evaluation": ChannelParameter(type=standard_artifacts.ModelEvaluation),
+        "examples": ChannelParameter(type=standard_artifacts.Examples),
     }
     OUTPUTS = {  # noqa: RUF012
-        "pushed_model": component_spec.ChannelParameter(type=standard_artifacts.PushedModel)
+        "pushed_model": ChannelParameter(type=standard_artifacts.PushedModel)
     }
 
 
-class VersionedPusher(base_component.BaseComponent):  # type: ignore[misc]
+class VersionedPusher(BaseComponent):  # type: ignore[misc]
     """Pushes a model that both blessings allow; see Executor."""
 
     SPEC_CLASS = VersionedPusherSpec
-    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
+    EXECUTOR_SPEC = ExecutorClassSpec(Executor)
 
     def __init__(
         self,
-        model: types.BaseChannel,
-        model_blessing: types.BaseChannel,
-        infra_blessing: types.BaseChannel,
-        evaluation: types.BaseChannel,
-        examples: types.BaseChannel,
+        model: BaseChannel,
+        model_blessing: BaseChannel,
+        infra_blessing: BaseChannel,
+        evaluation: BaseChannel,
+        examples: BaseChannel,
         push_dir: str,
         run_id: str | None = None,
     ):
@@ -234,6 +240,6 @@ class VersionedPusher(base_component.BaseComponent):  # type: ignore[misc]
                 examples=examples,
                 push_dir=push_dir,
                 run_id=run_id,
-                pushed_model=types.Channel(type=standard_artifacts.PushedModel),
+                pushed_model=Channel(type=standard_artifacts.PushedModel),
             )
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, NoReturn
+from typing import Literal
 
 BeamRunner = Literal["direct", "dataflow", "flink", "portable", "spark"]
 
@@ -176,16 +176,12 @@ def check_known(extra: Sequence[str]) -> None:
     wrong = [option for option in extra if not option.startswith("--")]
     if wrong:
         raise BeamOptionsError(f"--beam-arg takes one option of Beam's, --name=value or --flag, not {wrong[0]!r}.")
-    from apache_beam.options.pipeline_options import PipelineOptions, _BeamArgumentParser  # noqa: PLC0415
+    from compat.beam import unknown_options  # noqa: PLC0415 (takes seconds)
 
-    class Parser(_BeamArgumentParser):  # type: ignore[misc]
-        def error(self, message: str) -> NoReturn:
-            raise BeamOptionsError(f"--beam-arg: Beam says: {message}.")
-
-    parser = Parser(add_help=False, allow_abbrev=False)
-    for options in PipelineOptions.__subclasses__():
-        options._add_argparse_args(parser)
-    _, unknown = parser.parse_known_args(list(extra))
+    try:
+        unknown = unknown_options(extra)
+    except ValueError as error:
+        raise BeamOptionsError(f"--beam-arg: Beam says: {error}.") from None
     if unknown:
         raise BeamOptionsError(f"Beam has no option --{_name(unknown[0])}; --beam-arg passes on Beam's own.")
 

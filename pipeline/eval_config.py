@@ -7,8 +7,8 @@ from typing import Any
 
 import apache_beam as beam
 import tensorflow_model_analysis as tfma
-from tensorflow_model_analysis.proto.config_pb2 import Options, PerSliceMetricThreshold  # tfma lacks them from 0.48 on
 
+from compat.tfma import Options, PerSliceMetricThreshold
 from components.evaluation.metrics import DigitMetrics
 from models.features import CLASS_NAMES, LABEL_KEY
 from pipeline.config import Thresholds

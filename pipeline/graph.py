@@ -23,8 +23,8 @@ from tfx.orchestration.pipeline import Pipeline
 from tfx.proto import trainer_pb2
 from tfx.types import Channel
 from tfx.types.standard_artifacts import Model, ModelBlessing
-from tfx.utils import proto_utils
 
+from compat.tfx import proto_utils
 from components.anomaly_gate import AnomalyGate
 from components.baseline import OlderBlessedModelStrategy
 from components.mnist_example_gen.component import MnistExampleGen

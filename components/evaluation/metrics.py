@@ -17,9 +17,8 @@ import apache_beam as beam
 import numpy as np
 import numpy.typing as npt
 import tensorflow_model_analysis as tfma
-from tensorflow_model_analysis.metrics.multi_class_confusion_matrix_plot import MULTI_CLASS_CONFUSION_MATRIX_PLOT_NAME
-from tensorflow_model_analysis.proto import metrics_for_slice_pb2
 
+from compat.tfma import CONFUSION_MATRIX, MultiClassConfusionMatrixAtThresholds
 from models.features import IMAGE_KEY, NUM_CLASSES
 
 # Keras' names where Keras has the metric, TFMA's where TFMA has.
@@ -27,7 +26,6 @@ ACCURACY = "sparse_categorical_accuracy"
 LOSS = "sparse_categorical_crossentropy"
 CALIBRATION_ERROR = "expected_calibration_error"
 EXAMPLE_COUNT = "example_count"
-CONFUSION_MATRIX = MULTI_CLASS_CONFUSION_MATRIX_PLOT_NAME
 MISREAD = "misread"
 
 BINS = 15
@@ -188,7 +186,7 @@ class _Combiner(beam.CombineFn):  # type: ignore[misc]
 
 
 def _confusion_matrix_plot(confusion: npt.NDArray[np.int64]) -> Any:
-    plot = metrics_for_slice_pb2.MultiClassConfusionMatrixAtThresholds()
+    plot = MultiClassConfusionMatrixAtThresholds()
     matrix = plot.matrices.add(threshold=0.0)
     for label, predicted in np.argwhere(confusion):
         matrix.entries.add(

@@ -1,10 +1,9 @@
 """The MnistExampleGen component."""
 
 from google.protobuf import any_pb2, wrappers_pb2
-from tfx.components.example_gen.component import FileBasedExampleGen
-from tfx.dsl.components.base import executor_spec
 from tfx.proto import example_gen_pb2
 
+from compat.tfx import BeamExecutorSpec, FileBasedExampleGen
 from components.mnist_example_gen import executor
 
 EVAL_SIZE = 2000
@@ -26,7 +25,7 @@ class MnistExampleGen(FileBasedExampleGen):  # type: ignore[misc]
         MissingDataError: one of the four files is not there, or there are too few images.
     """
 
-    EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(executor.Executor)
+    EXECUTOR_SPEC = BeamExecutorSpec(executor.Executor)
 
     def __init__(self, input_base: str, eval_size: int = EVAL_SIZE):
         """Makes the component.

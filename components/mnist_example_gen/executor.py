@@ -17,14 +17,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import tensorflow as tf
 from google.protobuf import wrappers_pb2
-from tfx.components.util import examples_utils
-from tfx.dsl.components.base import base_beam_executor
 from tfx.dsl.io import fileio
 from tfx.proto import example_gen_pb2
-from tfx.types import artifact_utils, standard_component_specs
-from tfx.utils import proto_utils
 from tfx_bsl.coders.example_coder import RecordBatchToExamples
 
+from compat.tfx import BaseBeamExecutor, artifact_utils, examples_utils, proto_utils, standard_component_specs
 from components.mnist_example_gen.idx import IMAGES_MAGIC, LABELS_MAGIC, IdxFormatError, IdxReader
 from models.features import IMAGE_KEY, LABEL_KEY, NUM_CLASSES, RAW_SIZE
 
@@ -50,7 +47,7 @@ class Part:
     stop: int
 
 
-class Executor(base_beam_executor.BaseBeamExecutor):  # type: ignore[misc]
+class Executor(BaseBeamExecutor):  # type: ignore[misc]
     """Writes the splits and says on the artifact where they came from and how large they are."""
 
     def Do(  # noqa: N802 (TFX's name)

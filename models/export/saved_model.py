@@ -14,8 +14,8 @@ import keras
 import tensorflow as tf
 import tensorflow_transform as tft
 from tfx.dsl.io import fileio
-from tfx.utils import io_utils
 
+from compat.tfx import io_utils
 from models.export.layout import CARD_FILE, MODEL_CHECKSUM, MODEL_FILE
 from models.export.litert import LitertConverter
 from models.features import IMAGE_KEY, RAW_SIZE

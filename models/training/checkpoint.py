@@ -14,8 +14,8 @@ from contextlib import contextmanager
 import keras
 from tfx.components.trainer.fn_args_utils import FnArgs
 from tfx.dsl.io import fileio
-from tfx.utils import io_utils
 
+from compat.tfx import io_utils
 from models.training.distribution import Distribution
 
 _SECONDS_FILE = "seconds.json"

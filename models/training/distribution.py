@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import keras
 import tensorflow as tf
 
+from compat.keras import build_before_fit
 from models.training.input_pipeline import Share
 
 
@@ -64,8 +65,7 @@ class Distribution:
         """
         if self.share is not None:
             with self.strategy.scope():
-                model._symbolic_build(data_batch=(images, labels))
-            model._maybe_symbolic_build = lambda **_: None
+                build_before_fit(model, images, labels)
             model.train_step, model.test_step = _with_axis(model.train_step), _with_axis(model.test_step)
 
     def wait_for_all(self) -> None:

@@ -11,11 +11,9 @@ from datetime import datetime, timezone
 from typing import Any
 
 from absl import logging
-from tfx.dsl.compiler import compiler, constants
 from tfx.orchestration.local.local_dag_runner import LocalDagRunner
-from tfx.orchestration.portable import runtime_parameter_utils
-from tfx.proto.orchestration import pipeline_pb2
 
+from compat.tfx import PIPELINE_RUN_ID_PARAMETER_NAME, Compiler, PipelineIR, substitute_runtime_parameter
 from components.evaluation.result import EvaluationResult
 from pipeline.beam_options import explain_failure
 from pipeline.config import REPORTS_FOLDER, PipelineConfig
@@ -60,8 +58,8 @@ def run(config: PipelineConfig, report: Report = lambda event: None) -> Summary:
     """
     config.state_folder.mkdir(parents=True, exist_ok=True)
     run_id = datetime.now(timezone.utc).strftime("%Y%m%d-%H%M%S.%f")
-    ir = compiler.Compiler().compile(create_pipeline(config))
-    runtime_parameter_utils.substitute_runtime_parameter(ir, {constants.PIPELINE_RUN_ID_PARAMETER_NAME: run_id})
+    ir = Compiler().compile(create_pipeline(config))
+    substitute_runtime_parameter(ir, {PIPELINE_RUN_ID_PARAMETER_NAME: run_id})
     names = [node.pipeline_node.node_info.id for node in ir.nodes]
     report({"event": "plan", "components": names, "run_id": run_id})
     start = time.monotonic()
@@ -96,7 +94,7 @@ def _write_report(config: PipelineConfig, run_id: str, evaluation: EvaluationRes
         return None
 
 
-def _only(ir: pipeline_pb2.Pipeline, position: int) -> pipeline_pb2.Pipeline:
+def _only(ir: PipelineIR, position: int) -> PipelineIR:
     """The same pipeline with every other node marked to be skipped: the runner itself has no hook between nodes."""
     one = copy.deepcopy(ir)
     for index, node in enumerate(one.nodes):

@@ -14,8 +14,8 @@ from typing import Any
 
 import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import TENSORS, EventAccumulator
-from tfx.utils import path_utils
 
+from compat.tfx import path_utils
 from components.evaluation.metrics import image_digest
 from components.evaluation.result import EvaluationResult, read_evaluation
 from models.export.layout import CARD_FILE, MODEL_FILE

@@ -6,17 +6,16 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from google.protobuf import json_format
-from kfp.pipeline_spec import pipeline_spec_pb2
 from tfx.orchestration.data_types import RuntimeParameter
 from tfx.orchestration.kubeflow.v2.kubeflow_v2_dag_runner import KubeflowV2DagRunner, KubeflowV2DagRunnerConfig
 from tfx.orchestration.pipeline import Pipeline
 
+from compat.kfp import ResourceSpec
 from pipeline.config import PipelineConfig
 from pipeline.graph import create_pipeline
 from pipeline.vertex.custom_job import training_job
 from pipeline.vertex.job import JobConfig, VertexError
 
-_ResourceSpec = pipeline_spec_pb2.PipelineDeploymentConfig.PipelineContainerSpec.ResourceSpec
 _TRAINER = "Trainer"
 _NEVER_CACHED = "VersionedPusher"
 """Looks into the push folder itself: a cached push would not restore a version that somebody deleted."""
@@ -87,13 +86,13 @@ def _training_job(job: JobConfig) -> dict[str, Any] | None:
 
 def _resources(job: JobConfig) -> dict[str, Any]:
     resources = {
-        name: _ResourceSpec(cpu_limit=machine.cpus, memory_limit=machine.memory)
+        name: ResourceSpec(cpu_limit=machine.cpus, memory_limit=machine.memory)
         for name, machine in job.machines.items()
     }
     if job.accelerator and not job.cluster:  # (there the machines of the cluster have them)
         kind, count = job.accelerator
-        accelerator = _ResourceSpec.AcceleratorConfig(type=kind, count=count)
-        resources.setdefault(_TRAINER, _ResourceSpec()).accelerator.CopyFrom(accelerator)
+        accelerator = ResourceSpec.AcceleratorConfig(type=kind, count=count)
+        resources.setdefault(_TRAINER, ResourceSpec()).accelerator.CopyFrom(accelerator)
     return resources
 
 

@@ -9,11 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-# As TFX names them (tfx/extensions/google_cloud_ai_platform, constants.py and trainer/executor.py), which takes seconds
-# to load; models/recipe.py knows their prefix.
-ENABLE_VERTEX_KEY = "ai_platform_enable_vertex"
-VERTEX_REGION_KEY = "ai_platform_vertex_region"
-TRAINING_ARGS_KEY = "ai_platform_training_args"
+from compat.tfx_vertex import ENABLE_VERTEX_KEY, TRAINING_ARGS_KEY, VERTEX_REGION_KEY
 
 DISPLAY_NAME = "digits-trainer"
 """Of the CustomJob."""

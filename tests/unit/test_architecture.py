@@ -108,6 +108,69 @@ def test_the_lowest_rooms_import_nothing_of_ours():
     assert not violations(modules("compat", "workers"), "components", "models", "pipeline", "serving_bot")
 
 
+# Modules of TFX whose names `tfx.v1` exports; loading `tfx.v1` itself takes half a minute.
+PUBLIC_TFX = (
+    "tfx.components.Evaluator",
+    "tfx.components.ExampleValidator",
+    "tfx.components.SchemaGen",
+    "tfx.components.StatisticsGen",
+    "tfx.components.Trainer",
+    "tfx.components.Transform",
+    "tfx.components.schema_gen.import_schema_gen.component",
+    "tfx.components.trainer.fn_args_utils.FnArgs",
+    "tfx.dsl.component.experimental",
+    "tfx.dsl.components.common.resolver.Resolver",
+    "tfx.dsl.input_resolution.strategies.latest_blessed_model_strategy",
+    "tfx.dsl.io",
+    "tfx.extensions.google_cloud_ai_platform.trainer.component",
+    "tfx.orchestration.data_types.RuntimeParameter",
+    "tfx.orchestration.kubeflow.v2.kubeflow_v2_dag_runner",
+    "tfx.orchestration.local.local_dag_runner",
+    "tfx.orchestration.metadata",
+    "tfx.orchestration.pipeline.Pipeline",
+    "tfx.proto",
+    "tfx.types.Artifact",
+    "tfx.types.BaseChannel",
+    "tfx.types.Channel",
+    "tfx.types.standard_artifacts",
+    "tfx.v1",
+)
+PRIVATE_ATTRIBUTES = {"_symbolic_build", "_maybe_symbolic_build", "_add_argparse_args"}
+PRIVATE_MODULES = (
+    "keras.src",
+    "kfp.pipeline_spec",
+    "tensorflow.python",
+    "tensorflow_model_analysis.metrics",
+    "tensorflow_model_analysis.proto",
+)
+
+
+def test_only_compat_uses_private_names_of_libraries():
+    paths = [*modules(*(package for package in PACKAGES if package != "compat")), *modules("benchmarks")]
+    of_tfx = {
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path in paths
+        for name in imports(path)
+        if within(name, "tfx") and not any(within(name, public) for public in PUBLIC_TFX)
+    }
+    attributes = {
+        f"{path.relative_to(ROOT)} uses {node.attr}"
+        for path in paths
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute) and node.attr in PRIVATE_ATTRIBUTES
+    }
+    hidden = {
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path in paths
+        for name in imports(path)
+        if name.partition(".")[0] not in PACKAGES and "._" in name and not within(name, "__future__")
+    }
+
+    assert not of_tfx | attributes | hidden
+    assert not violations(paths, *PRIVATE_MODULES)
+    assert violations(modules("compat"), *PRIVATE_MODULES), "there is something to find"
+
+
 def test_features_import_nothing():
     assert not list(imports(ROOT / "models" / "features.py"))
 

@@ -4,12 +4,8 @@ import json
 
 import pytest
 from google.cloud.aiplatform_v1.types import AcceleratorType, CustomJob
-from tfx.extensions.google_cloud_ai_platform import constants
-from tfx.extensions.google_cloud_ai_platform.trainer import executor
 from tfx.extensions.google_cloud_ai_platform.training_clients import VertexJobClient
 
-from models.recipe import PLATFORM_PREFIX
-from pipeline.vertex import custom_job as module
 from pipeline.vertex.custom_job import TRAINING_ARGS_KEY, VERTEX_REGION_KEY, place, training_job
 
 
@@ -25,17 +21,6 @@ def sent(monkeypatch):
         return CustomJob(client.create_training_job({}, {}, {}, name, told[TRAINING_ARGS_KEY], None, None))
 
     return sent
-
-
-def test_the_names_are_tfxs():
-    names = {name: getattr(module, name) for name in vars(module) if name.endswith("_KEY")}
-
-    assert names == {
-        "ENABLE_VERTEX_KEY": constants.ENABLE_VERTEX_KEY,
-        "VERTEX_REGION_KEY": constants.VERTEX_REGION_KEY,
-        "TRAINING_ARGS_KEY": executor.TRAINING_ARGS_KEY,
-    }
-    assert all(name.startswith(PLATFORM_PREFIX) for name in names.values())
 
 
 def test_four_machines_with_two_gpus_each(sent):

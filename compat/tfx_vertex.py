@@ -1,0 +1,9 @@
+"""Keys of the Trainer's `custom_config` in tfx.extensions.google_cloud_ai_platform, which takes seconds to load.
+
+`tfx.v1.extensions.google_cloud_ai_platform` exports the first two under these names and replaces this module where its
+load time does not matter; the third is the executor's own.
+"""
+
+ENABLE_VERTEX_KEY = "ai_platform_enable_vertex"
+VERTEX_REGION_KEY = "ai_platform_vertex_region"
+TRAINING_ARGS_KEY = "ai_platform_training_args"
