@@ -10,15 +10,14 @@ import html
 import io
 import json
 import random
-import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 import cv2
 import numpy as np
 import typer
 from bot import ROOT, photo, running
+from chromium import running_chromium
 from PIL import Image
 from tiny_model import picture
 
@@ -32,7 +31,7 @@ body { margin: 0; background: #cfdcea; font: 15px/1.35 'DejaVu Sans', sans-serif
 """
 
 
-def main(model: Path, chromium: str = "chromium", out: Path = ROOT / "docs" / "conversation.png") -> None:
+def main(model: Path, out: Path = ROOT / "docs" / "conversation.png") -> None:
     """Talks to the bot in Russian and draws what was said."""
     chat, who = 1, {"chat": 1, "name": "Анна", "language": "ru"}
     pictures: dict[int, bytes] = {}
@@ -63,15 +62,11 @@ def main(model: Path, chromium: str = "chromium", out: Path = ROOT / "docs" / "c
         api.said(chat, 5)
         messages = [api.messages[key] for key in sorted(api.messages) if key[0] == chat]
     rows = "".join(_row(message, pictures.get(message["message_id"])) for message in messages)
-    with tempfile.TemporaryDirectory() as folder:
-        page, shot = Path(folder) / "page.html", Path(folder) / "page.png"
-        page.write_text(f"<meta charset=utf-8><style>{STYLE}</style>{rows}", "utf-8")
-        options = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--window-size=488,2400"]
-        subprocess.run([chromium, *options, f"--screenshot={shot}", page.as_uri()], check=True, capture_output=True)
-        image = Image.open(shot).convert("RGB")
-        pixels = np.asarray(image)
-        last = int(np.flatnonzero((pixels != pixels[-1, 0]).any(axis=(1, 2))).max())
-        image.crop((0, 0, image.width, last + 14)).quantize(64).save(out, optimize=True)
+    with running_chromium() as browser:
+        page = browser.new_page()
+        page.set_content(f"<meta charset=utf-8><style>{STYLE}</style>{rows}")
+        shot = page.locator("body").screenshot()
+    Image.open(io.BytesIO(shot)).convert("RGB").quantize(64).save(out, optimize=True)
 
 
 def _row(message: dict, picture_of_it: bytes | None) -> str:
