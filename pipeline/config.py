@@ -44,35 +44,21 @@ class Thresholds:
 
 @dataclass(frozen=True)
 class PipelineConfig:
-    """One run of the pipeline.
+    """One run of the pipeline."""
 
-    Attributes:
-        data: folder of the four IDX files.
-        root: folder of artifacts, local or an address such as gs://bucket/digits.
-        push_dir: folder that blessed models are pushed to.
-        training: what to train and how.
-        thresholds: what to demand; None to measure only: such a run blesses nothing and pushes nothing.
-        baseline: the latest blessed model that is older than this one, or none.
-        eval_size: training images held out for validation.
-        serving_images: test images that ServingCheck sends through the export.
-        schema_file: the reviewed schema, where the components find it.
-        enable_cache: whether finished components are reused.
-        beam_args: Beam pipeline options; in-process by default.
-        command: the command as the user gave it, for the record.
-    """
-
-    data: str
-    root: str
-    push_dir: str
-    training: Training
+    data: str  # folder of the four IDX files
+    root: str  # folder of artifacts, local or an address such as gs://bucket/digits
+    push_dir: str  # folder that blessed models are pushed to
+    training: Training  # what to train and how
+    # what to demand; None to measure only: such a run blesses nothing and pushes nothing
     thresholds: Thresholds | None = field(default_factory=Thresholds)
-    baseline: Literal["latest", "none"] = "latest"
-    eval_size: int = 2000
-    serving_images: int = 500
-    schema_file: str = str(SCHEMA_FILE)
-    enable_cache: bool = True
-    beam_args: tuple[str, ...] = local_beam_args()
-    command: str = ""
+    baseline: Literal["latest", "none"] = "latest"  # the latest blessed model that is older than this one, or none
+    eval_size: int = 2000  # training images held out for validation, as the predecessor did
+    serving_images: int = 500  # test images that ServingCheck sends through the export
+    schema_file: str = str(SCHEMA_FILE)  # the reviewed schema, where the components find it
+    enable_cache: bool = True  # whether finished components are reused
+    beam_args: tuple[str, ...] = local_beam_args()  # Beam pipeline options; in-process by default
+    command: str = ""  # the command as the user gave it, for the record
 
     @property
     def state_folder(self) -> Path:

@@ -55,19 +55,15 @@ class DigitMetrics(tfma.metrics.Metric):  # type: ignore[misc]
 
 @dataclass
 class Totals:
-    """What is counted over examples.
+    """What is counted over examples."""
 
-    Attributes:
-        confusion: int64 [10, 10], examples of each true digit (row) by what was predicted (column).
-        bins: float64 [15, 3], count, sum of confidences and number of right answers in each bin of confidence.
-        loss: sum of the cross-entropies, in nats.
-        misread: digest, label, predicted digit and its probability of each wrong answer, unordered; of very many those
-            with the lowest digests, MOST_MISREAD or more of them.
-    """
-
+    # int64 [10, 10], examples of each true digit (row) by what was predicted (column)
     confusion: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros((NUM_CLASSES, NUM_CLASSES), np.int64))
+    # float64 [15, 3], count, sum of confidences and number of right answers in each bin of confidence
     bins: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros((BINS, 3)))
-    loss: float = 0.0
+    loss: float = 0.0  # sum of the cross-entropies, in nats
+    # digest, label, predicted digit and its probability of each wrong answer, unordered; of very many those with the
+    # lowest digests, MOST_MISREAD or more of them
     misread: list[tuple[str, int, int, float]] = field(default_factory=list)
 
     def add(self, image: bytes, label: int, probabilities: npt.NDArray[np.float32]) -> None:

@@ -23,68 +23,41 @@ _METRICS = {
 
 @dataclass(frozen=True)
 class Failure:
-    """A threshold that was missed.
+    """A threshold that was missed."""
 
-    Attributes:
-        digit: the digit it was missed on, or None for all examples together.
-        value: the accuracy, or for `is_change` its difference to the baseline's; None if there is no example.
-        bound: what was demanded of it.
-        is_change: whether the threshold was on the difference.
-    """
-
-    digit: int | None
+    digit: int | None  # the digit it was missed on, or None for all examples together
+    # the accuracy, or for `is_change` its difference to the baseline's; None if there is no example
     value: float | None
-    bound: float
-    is_change: bool
+    bound: float  # what was demanded of it
+    is_change: bool  # whether the threshold was on the difference
 
 
 @dataclass(frozen=True)
 class Misread:
-    """An example that the model got wrong.
+    """An example that the model got wrong."""
 
-    Attributes:
-        digest: `metrics.image_digest` of its PNG bytes, by which it is found again among the examples.
-        label: the true digit.
-        predicted: what the model said.
-        probability: how sure it was of that, 0 to 1.
-    """
-
-    digest: str
-    label: int
-    predicted: int
-    probability: float
+    digest: str  # `metrics.image_digest` of its PNG bytes, by which it is found again among the examples
+    label: int  # the true digit
+    predicted: int  # what the model said
+    probability: float  # how sure it was of that, 0 to 1
 
 
 @dataclass(frozen=True)
 class EvaluationResult:
-    """An evaluation on the split `test`.
+    """An evaluation on the split `test`."""
 
-    Attributes:
-        accuracy: share of right answers.
-        loss: mean cross-entropy in nats.
-        calibration_error: expected calibration error, a share of 1.
-        examples: how many were evaluated.
-        accuracy_by_digit: the accuracy on each digit that occurs.
-        confusion: ten rows, one for each true digit, of how often each digit was predicted.
-        wrong: how many have a wrong answer.
-        misread: the examples with a wrong answer, by digest; of more than metrics.MOST_MISREAD those with the
-            lowest digests.
-        baseline_accuracy: the baseline's accuracy on the same examples, None without one.
-        blessed: whether there were thresholds and every one was met.
-        failures: the thresholds that were not.
-    """
-
-    accuracy: float
-    loss: float
-    calibration_error: float
-    examples: int
-    accuracy_by_digit: dict[int, float]
-    confusion: tuple[tuple[int, ...], ...]
-    wrong: int
+    accuracy: float  # share of right answers
+    loss: float  # mean cross-entropy in nats
+    calibration_error: float  # expected calibration error, a share of 1
+    examples: int  # how many were evaluated
+    accuracy_by_digit: dict[int, float]  # the accuracy on each digit that occurs
+    confusion: tuple[tuple[int, ...], ...]  # ten rows, one for each true digit, of how often each digit was predicted
+    wrong: int  # how many have a wrong answer
+    # the examples with a wrong answer, by digest; of more than metrics.MOST_MISREAD those with the lowest digests
     misread: tuple[Misread, ...]
-    baseline_accuracy: float | None
-    blessed: bool
-    failures: tuple[Failure, ...]
+    baseline_accuracy: float | None  # the baseline's accuracy on the same examples, None without one
+    blessed: bool  # whether there were thresholds and every one was met
+    failures: tuple[Failure, ...]  # the thresholds that were not
 
     def figures(self) -> dict[str, Any]:
         """All but the misread examples, which of a hopeless model are nearly all, as plain values."""

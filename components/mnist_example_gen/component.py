@@ -6,9 +6,6 @@ from tfx.proto import example_gen_pb2
 from compat.tfx import BeamExecutorSpec, FileBasedExampleGen
 from components.mnist_example_gen import executor
 
-EVAL_SIZE = 2000
-"""How many of the last training images are held out for validation, as the predecessor did."""
-
 
 class MnistExampleGen(FileBasedExampleGen):  # type: ignore[misc]
     """Reads the four canonical IDX files of one folder into the splits `train`, `eval` and `test`.
@@ -27,7 +24,7 @@ class MnistExampleGen(FileBasedExampleGen):  # type: ignore[misc]
 
     EXECUTOR_SPEC = BeamExecutorSpec(executor.Executor)
 
-    def __init__(self, input_base: str, eval_size: int = EVAL_SIZE):
+    def __init__(self, input_base: str, eval_size: int):
         """Makes the component.
 
         Args:

@@ -31,15 +31,10 @@ COMPARED = 0
 
 @dataclass(frozen=True)
 class Combination:
-    """One run of a comparison.
+    """One run of a comparison."""
 
-    Attributes:
-        label: its name for people.
-        config: what to run; it has no thresholds.
-    """
-
-    label: str
-    config: PipelineConfig
+    label: str  # its name for people
+    config: PipelineConfig  # what to run; it has no thresholds
 
 
 def combine(configs: Iterable[PipelineConfig]) -> list[Combination]:

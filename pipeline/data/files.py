@@ -21,17 +21,11 @@ class RemoteFile:
 
 @dataclass(frozen=True)
 class Mirrors:
-    """Servers that hold the four files.
+    """Servers that hold the four files."""
 
-    Attributes:
-        addresses: base addresses, each ending in a slash.
-        files: what every one of them must hold, by name.
-        patience: seconds to wait for an answer; None for 4 s with "auto" and 30 s with "mirror".
-    """
-
-    addresses: Sequence[str]
-    files: Mapping[str, RemoteFile]
-    patience: float | None = None
+    addresses: Sequence[str]  # base addresses, each ending in a slash
+    files: Mapping[str, RemoteFile]  # what every one of them must hold, by name
+    patience: float | None = None  # seconds to wait for an answer; None for 4 s with "auto" and 30 s with "mirror"
 
 
 MNIST = Mirrors(

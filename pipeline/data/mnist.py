@@ -31,17 +31,11 @@ _STAGING = ".fetching"
 
 @dataclass(frozen=True)
 class Source:
-    """Where a data folder's four files came from, as its source.json says.
+    """Where a data folder's four files came from, as its source.json says."""
 
-    Attributes:
-        source: "mirror" (60,000 training images) or "bundled" (55,000).
-        counts: number of examples, {"train": n, "test": n}.
-        sha256: hexadecimal SHA-256 of each of the four files.
-    """
-
-    source: str
-    counts: dict[str, int]
-    sha256: dict[str, str]
+    source: str  # "mirror" (60,000 training images) or "bundled" (55,000)
+    counts: dict[str, int]  # number of examples, {"train": n, "test": n}
+    sha256: dict[str, str]  # hexadecimal SHA-256 of each of the four files
 
 
 def missing_files(dest: Path) -> list[str]:

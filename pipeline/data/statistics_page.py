@@ -34,34 +34,23 @@ _SAMPLES = 12
 
 @dataclass(frozen=True)
 class SplitDescription:
-    """One split.
+    """One split."""
 
-    Attributes:
-        name: train, eval or test.
-        examples: how many there are.
-        counts: examples of each digit, by digit.
-        features: TFDV's statistics: rows of (feature, figure, value), in the order to show them.
-        anomalies: what does not fit the schema: (feature, what, description); the feature is "" for the whole split.
-    """
-
-    name: str
-    examples: int
-    counts: list[int]
+    name: str  # train, eval or test
+    examples: int  # how many there are
+    counts: list[int]  # examples of each digit, by digit
+    # TFDV's statistics: rows of (feature, figure, value), in the order to show them
     features: list[tuple[str, str, str]]
+    # what does not fit the schema: (feature, what, description); the feature is "" for the whole split
     anomalies: list[tuple[str, str, str]]
 
 
 @dataclass(frozen=True)
 class DataDescription:
-    """What TensorFlow's side finds out.
+    """What TensorFlow's side finds out."""
 
-    Attributes:
-        splits: in the order train, eval, test.
-        samples: for each digit the first training pictures, PNG in base64.
-    """
-
-    splits: list[SplitDescription]
-    samples: list[list[str]]
+    splits: list[SplitDescription]  # in the order train, eval, test
+    samples: list[list[str]]  # for each digit the first training pictures, PNG in base64
 
 
 def write_report(folder: Path, page: Path, console: Console, *, shown_as: str | None = None) -> None:

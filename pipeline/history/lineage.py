@@ -11,46 +11,27 @@ from pipeline.history.records import Artifact, HistoryError, Run, Step
 
 @dataclass(frozen=True)
 class Origin:
-    """Where an artifact comes from.
+    """Where an artifact comes from."""
 
-    Attributes:
-        artifact: what was made.
-        run: the run that made it; later runs may have taken it over.
-        step: the component that made it.
-    """
-
-    artifact: Artifact
-    run: Run
-    step: Step
+    artifact: Artifact  # what was made
+    run: Run  # the run that made it; later runs may have taken it over
+    step: Step  # the component that made it
 
 
 @dataclass(frozen=True)
 class Lineage:
-    """Everything a pushed version was made from; None for what ML Metadata does not know.
+    """Everything a pushed version was made from; None for what ML Metadata does not know."""
 
-    Attributes:
-        version: the version number.
-        pushed: the push.
-        model: the export.
-        evaluation: what it was judged by.
-        baseline: the model that it was compared with.
-        transform_graph: what turns raw examples into the network's input.
-        schema: what the data had to be like.
-        statistics: of the data.
-        examples: the data, with the property `input_fingerprint`.
-        card: the version's card: git revision, seed, versions of libraries; empty where it is gone.
-    """
-
-    version: int
-    pushed: Origin
-    model: Origin | None
-    evaluation: Origin | None
-    baseline: Origin | None
-    transform_graph: Origin | None
-    schema: Origin | None
-    statistics: Origin | None
-    examples: Origin | None
-    card: dict[str, Any]
+    version: int  # the version number
+    pushed: Origin  # the push
+    model: Origin | None  # the export
+    evaluation: Origin | None  # what it was judged by
+    baseline: Origin | None  # the model that it was compared with
+    transform_graph: Origin | None  # what turns raw examples into the network's input
+    schema: Origin | None  # what the data had to be like
+    statistics: Origin | None  # of the data
+    examples: Origin | None  # the data, with the property `input_fingerprint`
+    card: dict[str, Any]  # the version's card: git revision, seed, versions of libraries; empty where it is gone
 
 
 def trace(runs: list[Run], version: int, push_dir: str) -> Lineage:

@@ -31,65 +31,40 @@ class HistoryError(Exception):
 
 @dataclass(frozen=True)
 class Artifact:
-    """What a component made.
+    """What a component made."""
 
-    Attributes:
-        id: its number in ML Metadata.
-        type: its kind, such as "Model", "ModelRun", "ModelEvaluation", "Examples" or "PushedModel".
-        uri: its folder.
-        properties: properties and custom properties by name.
-    """
-
-    id: int
-    type: str
-    uri: str
-    properties: dict[str, Value]
+    id: int  # its number in ML Metadata
+    type: str  # its kind, such as "Model", "ModelRun", "ModelEvaluation", "Examples" or "PushedModel"
+    uri: str  # its folder
+    properties: dict[str, Value]  # properties and custom properties by name
 
 
 @dataclass(frozen=True)
 class Step:
-    """A component in a run.
+    """A component in a run."""
 
-    Attributes:
-        name: the component's id in the graph, such as "Trainer".
-        execution: its number in ML Metadata, which is also the last part of its artifacts' folders.
-        state: how it went; a cached one took over what an earlier run had made.
-        started: when, UTC.
-        seconds: how long it took, None while it has not ended.
-        parameters: its execution properties, as ML Metadata keeps them.
-        inputs: the artifacts it read, by input key.
-        outputs: the artifacts it made or took over, by output key.
-        error: why it failed, None where it did not or nobody noted it.
-    """
-
-    name: str
-    execution: int
-    state: StepState
-    started: datetime
-    seconds: float | None
-    parameters: dict[str, Value]
-    inputs: dict[str, tuple[Artifact, ...]]
-    outputs: dict[str, tuple[Artifact, ...]]
-    error: str | None
+    name: str  # the component's id in the graph, such as "Trainer"
+    execution: int  # its number in ML Metadata, which is also the last part of its artifacts' folders
+    state: StepState  # how it went; a cached one took over what an earlier run had made
+    started: datetime  # when, UTC
+    seconds: float | None  # how long it took, None while it has not ended
+    parameters: dict[str, Value]  # its execution properties, as ML Metadata keeps them
+    inputs: dict[str, tuple[Artifact, ...]]  # the artifacts it read, by input key
+    outputs: dict[str, tuple[Artifact, ...]]  # the artifacts it made or took over, by output key
+    error: str | None  # why it failed, None where it did not or nobody noted it
 
 
 @dataclass(frozen=True)
 class Run:
-    """A run of the pipeline.
+    """A run of the pipeline."""
 
-    Attributes:
-        run_id: its name in ML Metadata, the UTC time of its start: YYYYMMDD-HHMMSS.micros.
-        started: when, UTC.
-        state: how it ended. "not blessed" is also said where the bot could not serve the model, "evaluated" where
-            nothing was demanded, as in a comparison.
-        steps: its components in the order they were run.
-        noted: what `digits run` noted of it: NOTED_COMMAND, the thresholds by name, and NOTED_SECONDS.
-    """
-
-    run_id: str
-    started: datetime
+    run_id: str  # its name in ML Metadata, the UTC time of its start: YYYYMMDD-HHMMSS.micros
+    started: datetime  # when, UTC
+    # how it ended. "not blessed" is also said where the bot could not serve the model, "evaluated" where nothing was
+    # demanded, as in a comparison
     state: RunState
-    steps: tuple[Step, ...]
+    steps: tuple[Step, ...]  # its components in the order they were run
+    # what `digits run` noted of it: NOTED_COMMAND, the thresholds by name, and NOTED_SECONDS
     noted: dict[str, Value] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> Step:

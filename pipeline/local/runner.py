@@ -63,17 +63,11 @@ class View(Protocol):
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended.
+    """How a run ended."""
 
-    Attributes:
-        last: its last event, empty where there was none.
-        status: 0, INTERRUPTED, or the status the worker ended with before it had said how the run went.
-        log_path: where the libraries' output is.
-    """
-
-    last: dict[str, Any]
-    status: int
-    log_path: Path
+    last: dict[str, Any]  # its last event, empty where there was none
+    status: int  # 0, INTERRUPTED, or the status the worker ended with before it had said how the run went
+    log_path: Path  # where the libraries' output is
 
     @property
     def summary(self) -> dict[str, Any] | None:

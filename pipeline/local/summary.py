@@ -18,31 +18,18 @@ from pipeline.history.records import ERROR_PROPERTY, FIGURES_PROPERTY, NOTED_COM
 
 @dataclass(frozen=True)
 class Summary:
-    """A finished run.
+    """A finished run."""
 
-    Attributes:
-        run_id: its name in ML Metadata.
-        evaluation: figures and verdict on the split `test`, as EvaluationResult.figures has them.
-        split_sizes: examples in each split.
-        data_source: where the data came from: mirror, bundled or user.
-        servable: whether ServingCheck found that the bot can serve the export.
-        serving_problem: what it found otherwise, or None.
-        version: the pushed version, None where nothing was pushed.
-        path: its folder.
-        seconds: time of each component that ran, by id; a cached one is not in it.
-        report: the page about the run, None where none was written.
-    """
-
-    run_id: str
-    evaluation: dict[str, Any]
-    split_sizes: dict[str, int]
-    data_source: str
-    servable: bool
-    serving_problem: str | None
-    version: str | None
-    path: str | None
-    seconds: dict[str, float]
-    report: str | None = None
+    run_id: str  # its name in ML Metadata
+    evaluation: dict[str, Any]  # figures and verdict on the split `test`, as EvaluationResult.figures has them
+    split_sizes: dict[str, int]  # examples in each split
+    data_source: str  # where the data came from: mirror, bundled or user
+    servable: bool  # whether ServingCheck found that the bot can serve the export
+    serving_problem: str | None  # what it found otherwise, or None
+    version: str | None  # the pushed version, None where nothing was pushed
+    path: str | None  # its folder
+    seconds: dict[str, float]  # time of each component that ran, by id; a cached one is not in it
+    report: str | None = None  # the page about the run, None where none was written
 
 
 def record_error(config: PipelineConfig, run_id: str, node: str, reason: str) -> None:

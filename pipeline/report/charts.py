@@ -14,40 +14,24 @@ SERIES = 8
 
 @dataclass(frozen=True)
 class Interval:
-    """A row of `intervals`.
+    """A row of `intervals`."""
 
-    Attributes:
-        label: what it is about.
-        value: a share of 1.
-        low: lower end of its interval.
-        high: upper end.
-        published: the figure to hold against it, None where there is none.
-        series: number of its colour.
-    """
-
-    label: str
-    value: float
-    low: float
-    high: float
-    published: float | None
-    series: int
+    label: str  # what it is about
+    value: float  # a share of 1
+    low: float  # lower end of its interval
+    high: float  # upper end
+    published: float | None  # the figure to hold against it, None where there is none
+    series: int  # number of its colour
 
 
 @dataclass(frozen=True)
 class Line:
-    """A line of `curves`.
+    """A line of `curves`."""
 
-    Attributes:
-        label: what it is.
-        points: (x, y); y above 0, what is not is drawn at the bottom.
-        series: number of its colour.
-        dashed: whether it is dashed.
-    """
-
-    label: str
-    points: tuple[tuple[int, float], ...]
-    series: int
-    dashed: bool
+    label: str  # what it is
+    points: tuple[tuple[int, float], ...]  # (x, y); y above 0, what is not is drawn at the bottom
+    series: int  # number of its colour
+    dashed: bool  # whether it is dashed
 
 
 def intervals(rows: Sequence[Interval]) -> str:

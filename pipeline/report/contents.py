@@ -10,73 +10,46 @@ from components.evaluation.result import EvaluationResult
 
 @dataclass(frozen=True)
 class Curve:
-    """A figure over the epochs of a training, from TensorBoard's logs.
+    """A figure over the epochs of a training, from TensorBoard's logs."""
 
-    Attributes:
-        split: "training" or "validation".
-        figure: "accuracy" (a share of 1) or "loss" (nats).
-        points: (epoch, value); epochs count from 1. A training that was resumed may begin later.
-    """
-
-    split: str
-    figure: str
+    split: str  # "training" or "validation"
+    figure: str  # "accuracy" (a share of 1) or "loss" (nats)
+    # (epoch, value); epochs count from 1. A training that was resumed may begin later
     points: tuple[tuple[int, float], ...]
 
 
 @dataclass(frozen=True)
 class Photos:
-    """What `digits evaluate-photos --json` said of this model.
+    """What `digits evaluate-photos --json` said of this model."""
 
-    Attributes:
-        file: where that stands.
-        accuracy: share of the pictures that were read surely and rightly.
-        pictures: how many there were.
-    """
-
-    file: str
-    accuracy: float
-    pictures: int
+    file: str  # where that stands
+    accuracy: float  # share of the pictures that were read surely and rightly
+    pictures: int  # how many there were
 
 
 @dataclass(frozen=True)
 class ModelReport:
-    """A trained and evaluated model.
+    """A trained and evaluated model."""
 
-    Attributes:
-        label: its name in this report, told apart from the others'.
-        run_id: the run it was evaluated in.
-        card: what the Trainer noted (models/training/run_fn.py), with parameters, layers, machine and versions.
-        evaluation: TFMA's figures on the split `test`.
-        interval: of the accuracy, 95 % confidence.
-        blessed: whether it met the run's thresholds, None where there were none.
-        version: the version that it was pushed as in that run, None where it was not.
-        curves: how training went.
-        litert_bytes: size of the flatbuffer that the bot loads.
-        saved_model_bytes: size of the SavedModel, weights included.
-        latency_ms: median time of LiteRT for one image, as ServingCheck measured it; None where it could not.
-        data_source: where the data came from: mirror, bundled or user.
-        data_fingerprint: of the data's files.
-        split_sizes: examples in each split.
-        published_accuracy: what the predecessor published for this network and number of epochs, None for others.
-        photos: how it reads people's pictures, where that was measured.
-    """
-
-    label: str
-    run_id: str
+    label: str  # its name in this report, told apart from the others'
+    run_id: str  # the run it was evaluated in
+    # what the Trainer noted (models/training/run_fn.py), with parameters, layers, machine and versions
     card: dict[str, Any]
-    evaluation: EvaluationResult
-    interval: tuple[float, float]
-    blessed: bool | None
-    version: int | None
-    curves: tuple[Curve, ...]
-    litert_bytes: int
-    saved_model_bytes: int
+    evaluation: EvaluationResult  # TFMA's figures on the split `test`
+    interval: tuple[float, float]  # of the accuracy, 95 % confidence
+    blessed: bool | None  # whether it met the run's thresholds, None where there were none
+    version: int | None  # the version that it was pushed as in that run, None where it was not
+    curves: tuple[Curve, ...]  # how training went
+    litert_bytes: int  # size of the flatbuffer that the bot loads
+    saved_model_bytes: int  # size of the SavedModel, weights included
+    # median time of LiteRT for one image, as ServingCheck measured it; None where it could not
     latency_ms: float | None
-    data_source: str
-    data_fingerprint: str
-    split_sizes: dict[str, int]
+    data_source: str  # where the data came from: mirror, bundled or user
+    data_fingerprint: str  # of the data's files
+    split_sizes: dict[str, int]  # examples in each split
+    # what the predecessor published for this network and number of epochs, None for others
     published_accuracy: float | None
-    photos: Photos | None
+    photos: Photos | None  # how it reads people's pictures, where that was measured
 
     @property
     def model(self) -> str:
@@ -96,44 +69,26 @@ class ModelReport:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two models on the same examples; `better` is the one with more right answers (any, where equal).
+    """Two models on the same examples; `better` is the one with more right answers (any, where equal)."""
 
-    Attributes:
-        better: label of the one.
-        worse: label of the other.
-        only_better: examples that only the one reads right.
-        only_worse: examples that only the other reads right.
-        p: p-value of McNemar's exact test.
-        adjusted_p: the same after Holm's adjustment for all comparisons of the report.
-    """
-
-    better: str
-    worse: str
-    only_better: int
-    only_worse: int
-    p: float
-    adjusted_p: float
+    better: str  # label of the one
+    worse: str  # label of the other
+    only_better: int  # examples that only the one reads right
+    only_worse: int  # examples that only the other reads right
+    p: float  # p-value of McNemar's exact test
+    adjusted_p: float  # the same after Holm's adjustment for all comparisons of the report
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """The models of one network and number of epochs, which differ in their seeds.
+    """The models of one network and number of epochs, which differ in their seeds."""
 
-    Attributes:
-        label: the recipe's name.
-        model: the network's name for people.
-        epochs: passes over the training images.
-        models: labels of its models, by rising accuracy.
-        seeds: their seeds, in the same order.
-        accuracies: their accuracies, in the same order.
-    """
-
-    label: str
-    model: str
-    epochs: int
-    models: tuple[str, ...]
-    seeds: tuple[int, ...]
-    accuracies: tuple[float, ...]
+    label: str  # the recipe's name
+    model: str  # the network's name for people
+    epochs: int  # passes over the training images
+    models: tuple[str, ...]  # labels of its models, by rising accuracy
+    seeds: tuple[int, ...]  # their seeds, in the same order
+    accuracies: tuple[float, ...]  # their accuracies, in the same order
 
     @property
     def median(self) -> int:
@@ -143,39 +98,23 @@ class Recipe:
 
 @dataclass(frozen=True)
 class MisreadPicture:
-    """A test image that at least one model misreads.
+    """A test image that at least one model misreads."""
 
-    Attributes:
-        png: its picture in base64.
-        label: the digit it is labelled as.
-        answers: (label of the model, its answer, the probability it gave that), for the models that misread it.
-    """
-
-    png: str
-    label: int
+    png: str  # its picture in base64
+    label: int  # the digit it is labelled as
+    # (label of the model, its answer, the probability it gave that), for the models that misread it
     answers: tuple[tuple[str, int, float], ...]
 
 
 @dataclass(frozen=True)
 class Report:
-    """Models beside each other, or one.
+    """Models beside each other, or one."""
 
-    Attributes:
-        title: what is compared.
-        written_at: when, UTC, ISO 8601.
-        command: the command that wrote it.
-        models: by network and epochs.
-        recipes: the models without their seeds.
-        comparisons: each pair of recipes, by their median models.
-        conclusions: the comparisons in words, a sentence each.
-        misread: the misread images; the ones that most models misread come first.
-    """
-
-    title: str
-    written_at: str
-    command: str
-    models: tuple[ModelReport, ...]
-    recipes: tuple[Recipe, ...]
-    comparisons: tuple[Comparison, ...]
-    conclusions: tuple[str, ...]
-    misread: tuple[MisreadPicture, ...]
+    title: str  # what is compared
+    written_at: str  # when, UTC, ISO 8601
+    command: str  # the command that wrote it
+    models: tuple[ModelReport, ...]  # by network and epochs
+    recipes: tuple[Recipe, ...]  # the models without their seeds
+    comparisons: tuple[Comparison, ...]  # each pair of recipes, by their median models
+    conclusions: tuple[str, ...]  # the comparisons in words, a sentence each
+    misread: tuple[MisreadPicture, ...]  # the misread images; the ones that most models misread come first

@@ -27,17 +27,11 @@ _SPACE = "\N{NO-BREAK SPACE}"
 
 @dataclass(frozen=True)
 class Row:
-    """A row of a table of figures, a cell for each model.
+    """A row of a table of figures, a cell for each model."""
 
-    Attributes:
-        name: what it shows.
-        cells: the figures.
-        best: which cells to mark.
-    """
-
-    name: str
-    cells: tuple[str, ...]
-    best: frozenset[int] = frozenset()
+    name: str  # what it shows
+    cells: tuple[str, ...]  # the figures
+    best: frozenset[int] = frozenset()  # which cells to mark
 
 
 def write_report(report: Report, folder: Path) -> Path:
