@@ -66,6 +66,11 @@ class ModelReport:
         """The seed of weights, order and variation."""
         return int(self.card["seed"])
 
+    @property
+    def is_resumed(self) -> bool:
+        """Whether the training was interrupted and gone on with, so that its log begins later."""
+        return any(curve.points and curve.points[0][0] > 1 for curve in self.curves)
+
 
 @dataclass(frozen=True)
 class Comparison:

@@ -114,7 +114,10 @@ def test_text_can_be_told_from_its_background(visit, page):
         const found = {};
         for (const name of ['wrong', 'right', 's0', 's1', 's2', 's3', 's4', 's5', 's6', 's7'])
           found[name] = ratio(getComputedStyle(document.documentElement).getPropertyValue('--' + name));
-        found.text = ratio('CanvasText');
+        found.text = Math.min(...[...document.querySelectorAll('body, svg text')].map(element => {
+          const style = getComputedStyle(element);
+          return ratio(element.tagName == 'text' ? style.fill : style.color);
+        }));
         probe.remove();
         return found;
       })()

@@ -74,7 +74,7 @@ def test_every_pair_is_compared(html, markdown):
 
 
 def test_there_is_a_drawing_of_all_that_is_drawn(html):
-    names = re.findall(r'<svg [^>]*aria-label="([^"]*)"', html)
+    names = re.findall(r'<(?:svg|table) [^>]*aria-label="([^"]*)"', html)
 
     assert len([name for name in names if name.startswith("Confusion matrix")]) == 4
     assert len([name for name in names if name.startswith("Architecture")]) == 2
@@ -158,8 +158,11 @@ def test_the_seeds_of_a_recipe_share_a_colour(seeds):
         ("s2", "MyModel, 10 epochs, 3 seeds"),
         ("s3", "MyModel, 40 epochs, 3 seeds"),
     ]
-    assert re.findall(r'class="line (s\d)"', text) == [f"s{number // 3}" for number in range(12)] * 2
-    assert re.findall(r'<g class="(s\d)"><title>', text) == [f"s{number // 3}" for number in range(12)]
+    drawn = dict(re.findall(r"<title>(.*)</title>\s*<path [^>]*stroke: var\(--(s\d)\)", text))
+    models = [model.label for model in seeds.models]
+    lines = {drawn[f"{label}, {split}"] + label for label in models for split in ("training", "validation")}
+    bars = {colour + tip.partition(":")[0] for tip, colour in drawn.items() if ":" in tip}
+    assert lines == bars == {f"s{number // 3}{label}" for number, label in enumerate(models)}
 
 
 @pytest.mark.parametrize("name", ["report", "seeds"])
@@ -183,6 +186,22 @@ def test_what_an_older_run_did_not_note_is_left_out():
     assert "Machine" not in text
     assert "Latency</th>" not in text
     assert "does not list its layers" in render_markdown(hand_made_report.report([old])).replace("its card ", "")
+
+
+def test_mistakes_are_coloured_by_how_many_they_are():
+    counts = [[100 if row == column else 0 for column in range(10)] for row in range(10)]
+    counts[4][9], counts[7][2] = 16, 1
+    one = model()
+
+    text = render_html(
+        hand_made_report.report([replace(one, evaluation=replace(one.evaluation, confusion=tuple(map(tuple, counts))))])
+    )
+
+    cells = re.findall(r'<td title="(\d+) of digit (\d) read as (\d)"\s*(class="right"|style="--share: [^"]*")', text)
+    shares = {cell[:3]: float(cell[3][:-1].partition(": ")[2]) for cell in cells if "share" in cell[3]}
+    assert shares["16", "4", "9"] > shares["1", "7", "2"] > shares["0", "4", "5"] == 0
+    assert [cell[1:3] for cell in cells if "right" in cell[3]] == [(str(digit), str(digit)) for digit in range(10)]
+    assert len(cells) == 100
 
 
 def test_models_without_a_mistake_have_a_page():
