@@ -70,23 +70,16 @@ class Execution:
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """What to train and how; the Trainer's `custom_config`.
+    """What to train and how; the Trainer's `custom_config`."""
 
-    Attributes:
-        model: a name in ARCHITECTURES.
-        epochs: passes over the training split.
-        seed: of initial weights, order and augmentation.
-        recipe: how the network is trained.
-        execution: how the training is executed.
-        source: fingerprint of the source code, so that TFX's cache sees an edit.
-    """
-
-    model: str
+    model: str  # a name in ARCHITECTURES
+    # passes over the training split
     epochs: int = setting(3, minimum=1, label="Epochs", help="Passes over the training images.")
+    # of initial weights, order and augmentation
     seed: int = setting(1, minimum=0, label="Seed", help="Seed of initial weights, order and augmentation.")
-    recipe: Recipe = field(default_factory=Recipe)
-    execution: Execution = field(default_factory=Execution)
-    source: str = ""
+    recipe: Recipe = field(default_factory=Recipe)  # how the network is trained
+    execution: Execution = field(default_factory=Execution)  # how the training is executed
+    source: str = ""  # fingerprint of the source code, so that TFX's cache sees an edit
 
     @classmethod
     def choose(cls, model: str, settings: Mapping[str, Any], source: str | None = None) -> Training:

@@ -12,15 +12,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Architecture:
-    """A network; models/recipe.py says how it is trained.
+    """A network; models/recipe.py says how it is trained."""
 
-    Attributes:
-        module: dotted module with `build() -> keras.Model`, float32 [N, 32, 32, 1] to logits float32 [N, 10].
-        display_name: the name people see.
-    """
-
-    module: str
-    display_name: str
+    module: str  # dotted module with `build() -> keras.Model`, float32 [N, 32, 32, 1] to logits float32 [N, 10]
+    display_name: str  # the name people see
 
     def build(self) -> keras.Model:
         """Builds the network with fresh weights."""

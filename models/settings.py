@@ -21,31 +21,18 @@ class SettingError(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
-    """What is known of a setting.
+    """What is known of a setting."""
 
-    Attributes:
-        name: of the field, of `--set` and of the card's key.
-        kind: int, float or bool.
-        default: its value if nobody chooses one; None lets the Trainer decide.
-        by_model: defaults of networks (names in models/registry.py) for which it is another.
-        label: its name for people, in history and reports.
-        help: what it does, a sentence for `--help`.
-        minimum: the least value.
-        maximum: the greatest value.
-        option: name of the option, without dashes, where it is not `name`.
-        decided: what `--help` shows as the default where None or the network decides.
-    """
-
-    name: str
-    kind: type
-    default: Any
-    by_model: Mapping[str, Any]
-    label: str
-    help: str
-    minimum: float | None = None
-    maximum: float | None = None
-    option: str
-    decided: str | None = None
+    name: str  # of the field, of `--set` and of the card's key
+    kind: type  # int, float or bool
+    default: Any  # its value if nobody chooses one; None lets the Trainer decide
+    by_model: Mapping[str, Any]  # defaults of networks (names in models/registry.py) for which it is another
+    label: str  # its name for people, in history and reports
+    help: str  # what it does, a sentence for `--help`
+    minimum: float | None = None  # the least value
+    maximum: float | None = None  # the greatest value
+    option: str  # name of the option, without dashes, where it is not `name`
+    decided: str | None = None  # what `--help` shows as the default where None or the network decides
 
     @property
     def variable(self) -> str:

@@ -22,17 +22,11 @@ class ClusterError(RuntimeError):
 
 @dataclass(frozen=True)
 class Distribution:
-    """Where a network is trained.
+    """Where a network is trained."""
 
-    Attributes:
-        strategy: how TensorFlow spreads it.
-        devices: names of all devices, for the card.
-        share: which part of each step this program draws, None where it is the only one.
-    """
-
-    strategy: tf.distribute.Strategy
-    devices: list[str]
-    share: Share | None = None
+    strategy: tf.distribute.Strategy  # how TensorFlow spreads it
+    devices: list[str]  # names of all devices, for the card
+    share: Share | None = None  # which part of each step this program draws, None where it is the only one
 
     @property
     def is_chief(self) -> bool:

@@ -27,15 +27,10 @@ _MOST_DRAWN = 8000  # of each kind: more would take longer to draw than they are
 
 @dataclass(frozen=True)
 class Split:
-    """A split in memory.
+    """A split in memory."""
 
-    Attributes:
-        images: float32 [N, 32, 32, 1] in 0..1, transformed.
-        labels: int64 [N].
-    """
-
-    images: tf.Tensor
-    labels: tf.Tensor
+    images: tf.Tensor  # float32 [N, 32, 32, 1] in 0..1, transformed
+    labels: tf.Tensor  # int64 [N]
 
     @property
     def size(self) -> int:
@@ -45,17 +40,11 @@ class Split:
 
 @dataclass(frozen=True)
 class Share:
-    """Which part of each step's examples a program draws, where several programs train one network.
+    """Which part of each step's examples a program draws, where several programs train one network."""
 
-    Attributes:
-        first: number of the first of its replicas among all.
-        here: how many replicas it has; consecutive batches are for consecutive replicas.
-        total: how many there are in all programs.
-    """
-
-    first: int = 0
-    here: int = 1
-    total: int = 1
+    first: int = 0  # number of the first of its replicas among all
+    here: int = 1  # how many replicas it has; consecutive batches are for consecutive replicas
+    total: int = 1  # how many there are in all programs
 
 
 def load_split(patterns: list[str], transform_output: tft.TFTransformOutput) -> Split:

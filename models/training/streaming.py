@@ -16,18 +16,12 @@ _RECORD_OVERHEAD = 128
 
 @dataclass(frozen=True)
 class Stream:
-    """A split on disk.
+    """A split on disk."""
 
-    Attributes:
-        files: gzipped TFRecord files.
-        size: how many examples they hold.
-        window: how many examples are shuffled together.
-        transform: serialised tf.Examples, string [N], to (float32 [N, 32, 32, 1] in 0..1, int64 [N]).
-    """
-
-    files: tuple[str, ...]
-    size: int
-    window: int
+    files: tuple[str, ...]  # gzipped TFRecord files
+    size: int  # how many examples they hold
+    window: int  # how many examples are shuffled together
+    # serialised tf.Examples, string [N], to (float32 [N, 32, 32, 1] in 0..1, int64 [N])
     transform: Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
 
     def batches(

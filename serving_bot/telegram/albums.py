@@ -17,17 +17,12 @@ REMEMBERED_ALBUMS = 1_000
 
 @dataclass
 class Album:
-    """One album.
+    """One album."""
 
-    Attributes:
-        messages: those taken up for an answer so far.
-        answers: what was said of each picture, by the number of its message.
-        sent: the bot's message with the answers; None before there is one.
-    """
-
-    messages: dict[int, Message] = field(default_factory=dict)
+    messages: dict[int, Message] = field(default_factory=dict)  # those taken up for an answer so far
+    # what was said of each picture, by the number of its message
     answers: dict[int, Answer] = field(default_factory=dict)
-    sent: Message | None = None
+    sent: Message | None = None  # the bot's message with the answers; None before there is one
     arrived: list[Update] = field(default_factory=list)
     task: asyncio.Task[None] | None = None
 

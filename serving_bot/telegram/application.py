@@ -26,39 +26,23 @@ FLOOD_RETRIES = 60
 
 @dataclass(frozen=True)
 class BotSettings:
-    """Everything that can be chosen about the bot.
+    """Everything that can be chosen about the bot."""
 
-    Attributes:
-        token: the bot's token from @BotFather.
-        push_dir: the pushed folder, local or any address fsspec opens.
-        webhook_url: public https address that Telegram is to call; None to poll.
-        webhook_port: where the webhook listens behind that address.
-        metrics_port: where ``/metrics`` and ``/healthz`` listen; None for nowhere.
-        listen: the address both listen on.
-        admin_chat: the chat that is told of broken versions.
-        allowed_chats: the only chats that are answered; empty for all.
-        pictures_per_minute: how many pictures one chat may send.
-        threads: how many pictures are read at a time.
-        api_url: the Bot API server, Telegram's or one's own.
-        log_level: ``DEBUG``, ``INFO``, ``WARNING`` or ``ERROR``.
-        groups: ``answer`` what is meant for the bot in groups, or ``ignore`` them.
-        state_dir: where received pictures are noted until they are answered; None for ``bot_state`` in the current
-            folder, or for memory where that cannot be written.
-    """
-
-    token: str = field(repr=False)
-    push_dir: str
-    webhook_url: str | None = None
-    webhook_port: int = 8080
-    metrics_port: int | None = None
-    listen: str = "127.0.0.1"
-    admin_chat: int | None = None
-    allowed_chats: frozenset[int] = frozenset()
-    pictures_per_minute: int = 30
-    threads: int = 2
-    api_url: str = API_URL
-    log_level: str = "INFO"
-    groups: str = "answer"
+    token: str = field(repr=False)  # the bot's token from @BotFather
+    push_dir: str  # the pushed folder, local or any address fsspec opens
+    webhook_url: str | None = None  # public https address that Telegram is to call; None to poll
+    webhook_port: int = 8080  # where the webhook listens behind that address
+    metrics_port: int | None = None  # where ``/metrics`` and ``/healthz`` listen; None for nowhere
+    listen: str = "127.0.0.1"  # the address both listen on
+    admin_chat: int | None = None  # the chat that is told of broken versions
+    allowed_chats: frozenset[int] = frozenset()  # the only chats that are answered; empty for all
+    pictures_per_minute: int = 30  # how many pictures one chat may send
+    threads: int = 2  # how many pictures are read at a time
+    api_url: str = API_URL  # the Bot API server, Telegram's or one's own
+    log_level: str = "INFO"  # ``DEBUG``, ``INFO``, ``WARNING`` or ``ERROR``
+    groups: str = "answer"  # ``answer`` what is meant for the bot in groups, or ``ignore`` them
+    # where received pictures are noted until they are answered; None for ``bot_state`` in the current folder, or for
+    # memory where that cannot be written
     state_dir: Path | None = None
 
 

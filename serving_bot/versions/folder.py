@@ -118,17 +118,12 @@ def pinned_number(push_dir: str) -> int | None:
 
 @dataclass(frozen=True)
 class Choice:
-    """Which versions a push folder asks to be served.
+    """Which versions a push folder asks to be served."""
 
-    Attributes:
-        pin: the pinned number, None without a pin or with one that cannot be read.
-        problem: why the pin cannot be followed, and what to do; None if all is well.
-        versions: the complete versions, best first, lazily: each costs a request on a remote store. The first of them
-            that can be loaded is live.
-    """
-
-    pin: int | None
-    problem: str | None
+    pin: int | None  # the pinned number, None without a pin or with one that cannot be read
+    problem: str | None  # why the pin cannot be followed, and what to do; None if all is well
+    # the complete versions, best first, lazily: each costs a request on a remote store. The first of them that can be
+    # loaded is live
     versions: Iterator[Version]
 
 

@@ -23,32 +23,21 @@ _NOTED: tuple[Action, ...] = ("promote", "rollback", "unpin")
 
 @dataclass(frozen=True)
 class Event:
-    """Something that decided what the folder asks a bot to serve.
+    """Something that decided what the folder asks a bot to serve."""
 
-    Attributes:
-        at: when, UTC; None where nobody knows.
-        action: "push", or what was done to the pin; "edit" where it was changed in another way than by this module.
-        version: the version pushed or pinned; None where the pin was removed.
-        live: what the folder asked for from then on.
-    """
-
-    at: datetime | None
+    at: datetime | None  # when, UTC; None where nobody knows
+    # "push", or what was done to the pin; "edit" where it was changed in another way than by this module
     action: Action
-    version: int | None
-    live: int | None
+    version: int | None  # the version pushed or pinned; None where the pin was removed
+    live: int | None  # what the folder asked for from then on
 
 
 @dataclass(frozen=True)
 class History:
-    """What was live when.
+    """What was live when."""
 
-    Attributes:
-        events: oldest first.
-        damaged_lines: numbers of the lines of history.jsonl that cannot be read, from 1.
-    """
-
-    events: tuple[Event, ...]
-    damaged_lines: tuple[int, ...]
+    events: tuple[Event, ...]  # oldest first
+    damaged_lines: tuple[int, ...]  # numbers of the lines of history.jsonl that cannot be read, from 1
 
 
 def read_history(registry: Registry) -> History:

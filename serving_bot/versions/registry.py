@@ -33,17 +33,11 @@ _CHECK_TIMEOUT_S = 120.0
 
 @dataclass(frozen=True)
 class PushedVersion:
-    """A version in the push folder.
+    """A version in the push folder."""
 
-    Attributes:
-        version: its number and path.
-        card: what its card says; empty where it cannot be read.
-        problem: why it cannot be served: INCOMPLETE, or how it is damaged; None for a version in order.
-    """
-
-    version: Version
-    card: dict[str, Any]
-    problem: str | None
+    version: Version  # its number and path
+    card: dict[str, Any]  # what its card says; empty where it cannot be read
+    problem: str | None  # why it cannot be served: INCOMPLETE, or how it is damaged; None for a version in order
 
     @property
     def number(self) -> int:
@@ -81,21 +75,14 @@ class PushedVersion:
 
 @dataclass(frozen=True)
 class Registry:
-    """The push folder at one moment.
+    """The push folder at one moment."""
 
-    Attributes:
-        push_dir: where it is.
-        versions: all version folders, greatest first.
-        live: what a bot serves: the pinned version, or the greatest in order; None where it has none.
-        pin: the pinned version number, None without a pin.
-        problem: what is wrong with the pin, None if all is well.
-    """
-
-    push_dir: str
-    versions: tuple[PushedVersion, ...]
+    push_dir: str  # where it is
+    versions: tuple[PushedVersion, ...]  # all version folders, greatest first
+    # what a bot serves: the pinned version, or the greatest in order; None where it has none
     live: PushedVersion | None
-    pin: int | None
-    problem: str | None
+    pin: int | None  # the pinned version number, None without a pin
+    problem: str | None  # what is wrong with the pin, None if all is well
 
     def __getitem__(self, number: int) -> PushedVersion:
         """The version of that number.
