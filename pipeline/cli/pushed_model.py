@@ -9,10 +9,11 @@ from contextlib import contextmanager
 
 import typer
 
+from models.export.layout import MODEL_CHECKSUM
 from pipeline.cli.options import stop
 from serving_bot.reading.classifier import BrokenModelError, Classifier
 from serving_bot.versions.folder import NoPushedModelError, PushFolderError
-from serving_bot.versions.registry import asked_for
+from serving_bot.versions.registry import asked_for, find_problem
 
 
 def load_classifier(push_dir: str) -> tuple[Classifier, str]:
@@ -24,6 +25,10 @@ def load_classifier(push_dir: str) -> tuple[Classifier, str]:
         served, choice = asked_for(push_dir)
         if choice.problem:
             typer.echo(choice.problem, err=True)
+        # One that is as it was exported has been loaded before; any other may end the process that loads it.
+        problem = None if MODEL_CHECKSUM in served.card else find_problem(served)
+        if problem:
+            stop(f"{served.version.path}: {problem}")
         with _native_notes_hidden():
             classifier = Classifier.load(served.version.path)
     except (NoPushedModelError, PushFolderError, BrokenModelError) as error:

@@ -10,8 +10,10 @@ import pytest
 from PIL import Image
 from tiny_model import push
 from typer.testing import CliRunner
+from worker_stand_in import replace_workers
 
 from benchmarks import paper
+from models.export.layout import CARD_FILE, MODEL_CHECKSUM
 from pipeline.cli import app
 
 Images = npt.NDArray[np.uint8]
@@ -67,6 +69,26 @@ def test_predict(runner: CliRunner, pushed: Path, tmp_path: Path, some_test_imag
     assert len(answer["digits"]) == 1
     assert "damaged.jpg: This is not a JPEG" in result.stderr
     assert "absent.png: No such file" in result.stderr
+
+
+@pytest.mark.parametrize("command", ["predict", "evaluate-photos"])
+def test_a_flatbuffer_of_unknown_origin_is_tried_in_a_process_of_its_own(
+    runner: CliRunner, pushed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    (tmp_path / "photos" / "7").mkdir(parents=True)
+    picture = tmp_path / "photos" / "7" / "seven.png"
+    picture.write_bytes(paper.canvas(np.zeros((28, 28), np.uint8)))
+    path = pushed / "1763800000" / CARD_FILE
+    card = json.loads(path.read_text())
+    path.write_text(json.dumps({name: value for name, value in card.items() if name != MODEL_CHECKSUM}))
+    replace_workers(monkeypatch, tmp_path, "os.abort()")
+
+    arguments = [str(picture) if command == "predict" else str(tmp_path / "photos"), "--push-dir", str(pushed)]
+    result = runner.invoke(app, [command, *arguments])
+
+    assert result.exit_code == 1
+    assert "1763800000: loading it failed: its process ended with signal 6 (SIGABRT)" in result.stderr
+    assert len(result.stderr.splitlines()) == 1
 
 
 def test_a_pin_that_cannot_be_followed_is_said(
