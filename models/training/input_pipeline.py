@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 import tensorflow_transform as tft
 
@@ -15,13 +17,16 @@ from models.preprocessing import preprocess_images
 from models.synthesis.augmentation import augment
 from models.synthesis.drawn_digits import make_drawn_digits
 from models.synthesis.outliers import make_outliers
-from models.training.streaming import Stream, open_stream
+from models.training.streaming import Stream, count_examples, open_stream
 
 OUTLIER = -1
 """Label of an image that is no digit."""
 
 _READ_BATCH = 1024
 _IMAGE_BYTES = 4 * INPUT_SIZE**2
+_ALIGNMENT = 64
+"""Bytes; EIGEN_MAX_ALIGN_BYTES of TensorFlow's builds."""
+
 _MOST_DRAWN = 8000  # of each kind: more would take longer to draw than they are worth
 
 
@@ -78,14 +83,26 @@ def _load(patterns: list[str], transform_output: tft.TFTransformOutput, memory: 
         .map(transform, num_parallel_calls=tf.data.AUTOTUNE)
         .prefetch(tf.data.AUTOTUNE)
     )
-    batches: list[tuple[tf.Tensor, tf.Tensor]] = []
-    for batch in dataset:
-        batches.append(batch)
-        if memory is not None and len(batches) * _READ_BATCH * _IMAGE_BYTES > memory:
-            batches.clear()
+    images = _reserve(memory // _IMAGE_BYTES if memory is not None else count_examples(files)[0])
+    labels: list[tf.Tensor] = []
+    size = 0
+    for batch, marks in dataset:
+        start, size = size, size + len(marks)
+        if size > len(images):
             return open_stream(files, transform, memory)
-    images, labels = zip(*batches, strict=True)
-    return Split(tf.concat(images, axis=0), tf.concat(labels, axis=0))
+        images[start:size] = batch
+        labels.append(marks)
+    return Split(tf.experimental.dlpack.from_dlpack(images[:size].__dlpack__()), tf.concat(labels, axis=0))
+
+
+def _reserve(count: int) -> npt.NDArray[np.float32]:
+    """Room for images, float32 [count, 32, 32, 1], that takes memory only as it is filled.
+
+    It begins where TensorFlow wants a tensor to begin, so that a tensor can share it.
+    """
+    room = np.empty(count * _IMAGE_BYTES + _ALIGNMENT, np.uint8)
+    first = -room.ctypes.data % _ALIGNMENT
+    return room[first : first + count * _IMAGE_BYTES].view(np.float32).reshape(count, INPUT_SIZE, INPUT_SIZE, 1)
 
 
 def load_outliers(count: int, seed: int) -> Split:
@@ -171,4 +188,6 @@ def training_batches(
             num_parallel_calls=tf.data.AUTOTUNE,
             deterministic=True,
         )
-    return batches.prefetch(tf.data.AUTOTUNE)
+    options = tf.data.Options()
+    options.experimental_optimization.apply_default_optimizations = False  # they copy the images that `draw` refers to
+    return batches.with_options(options).prefetch(tf.data.AUTOTUNE)

@@ -73,6 +73,13 @@ class Stream:
 
 def open_stream(files: list[str], transform: Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]], memory: int) -> Stream:
     """Counts the examples in gzipped TFRecord files, and chooses the window: what `memory` bytes hold of them."""
+    examples, size = count_examples(files)
+    window = memory // (size // examples + _RECORD_OVERHEAD)
+    return Stream(tuple(files), examples, max(1, min(window, examples)), transform)
+
+
+def count_examples(files: list[str]) -> tuple[int, int]:
+    """How many records gzipped TFRecord files hold, and their bytes."""
 
     def measure(records: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         return tf.size(records, tf.int64), tf.reduce_sum(tf.cast(tf.strings.length(records), tf.int64))
@@ -84,6 +91,4 @@ def open_stream(files: list[str], transform: Callable[[tf.Tensor], tuple[tf.Tens
         .map(measure, num_parallel_calls=tf.data.AUTOTUNE)
         .reduce(nothing, lambda total, more: (total[0] + more[0], total[1] + more[1]))
     )
-    examples = int(count)
-    window = memory // (int(size) // examples + _RECORD_OVERHEAD)
-    return Stream(tuple(files), examples, max(1, min(window, examples)), transform)
+    return int(count), int(size)

@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -55,3 +58,50 @@ def test_outliers_and_drawn_digits_stand_beside_the_digits(split):
         assert images.shape == (15, 32, 32, 1)
         assert images[8:].numpy().max() <= 1
         assert images[8:].numpy().any(axis=(1, 2, 3)).all()
+
+
+def test_images_are_in_memory_once(tmp_path):
+    """While they are read and while batches are drawn, in a process of its own because its peak is measured."""
+    program = """
+import resource, sys
+import numpy as np
+import psutil
+import tensorflow as tf
+from models.training.input_pipeline import load_or_stream, training_batches
+
+class Transform:
+    def raw_feature_spec(self):
+        return {"label": tf.io.FixedLenFeature([], tf.int64)}
+
+    def transform_features_layer(self):
+        return lambda features: {
+            "image": tf.ones([tf.size(features["label"]), 32, 32, 1]), "label": features["label"]
+        }
+
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+
+feature = {"label": tf.train.Feature(int64_list=tf.train.Int64List(value=[3]))}
+record = tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString()
+def write(name, count):
+    with tf.io.TFRecordWriter(name, tf.io.TFRecordOptions(compression_type="GZIP")) as writer:
+        for _ in range(count):
+            writer.write(record)
+
+write(sys.argv[1] + "/few.gz", 4096)
+write(sys.argv[1] + "/many.gz", 51200 + 4096)
+def load(name):
+    split = load_or_stream([sys.argv[1] + name], Transform(), 2**30)
+    next(iter(training_batches(split, 8, epochs=1, seed=1, varied=False)))
+    return split
+
+load("/few.gz")  # what TensorFlow itself takes
+before = psutil.Process().memory_info().rss / 2**20
+split = load("/many.gz")
+print(split.size, np.mean(split.images), peak() - before)
+"""
+    done = subprocess.run([sys.executable, "-c", program, tmp_path], capture_output=True, text=True, check=True)
+    size, mean, mebibytes = done.stdout.split()
+
+    assert (int(size), float(mean)) == (51200 + 4096, 1.0)
+    assert 200 < float(mebibytes) < 280, "216 MiB of images"
