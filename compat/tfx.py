@@ -9,6 +9,7 @@ from __future__ import annotations
 # Bases of our components. TFX's guide to custom components names these modules; `tfx.v1.dsl.components.component` makes
 # a component of a function and replaces them, once such a component may have optional and channel-typed inputs.
 from tfx.components.example_gen.component import FileBasedExampleGen
+from tfx.components.example_gen.driver import FileBasedDriver  # decides by sizes and times what is in the cache
 from tfx.components.pusher.executor import Executor as PusherExecutor
 from tfx.components.util import examples_utils  # payload and file format of Examples: two custom properties
 from tfx.dsl.compiler.compiler import Compiler  # LocalDagRunner().run(pipeline) compiles, but runs all nodes at once
@@ -33,6 +34,7 @@ __all__ = [
     "ComponentSpec",
     "ExecutionParameter",
     "ExecutorClassSpec",
+    "FileBasedDriver",
     "FileBasedExampleGen",
     "PipelineIR",
     "PusherExecutor",

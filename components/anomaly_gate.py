@@ -1,7 +1,15 @@
-"""AnomalyGate: stops the run where ExampleValidator found anomalies, which TFX only records."""
+"""AnomalyGate: stops the run where the data does not fit, which ExampleValidator only records.
 
+Beside what TensorFlow Data Validation compares with the schema, it looks for what a schema cannot express: digits that
+a split lacks, and images that lie on their side or are inverted.
+"""
+
+import os
 from collections.abc import Iterator
 
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
 from tensorflow_metadata.proto.v0 import anomalies_pb2
 from tfx.dsl.component.experimental.annotations import InputArtifact
 from tfx.dsl.component.experimental.decorators import component
@@ -9,33 +17,106 @@ from tfx.dsl.io import fileio
 from tfx.types import Artifact, standard_artifacts
 
 from compat.tfx import artifact_utils, io_utils
+from models.features import CLASS_NAMES, IMAGE_KEY, LABEL_KEY, NUM_CLASSES
+
+LEAST_SHARE = 0.01
+"""A digit that fewer examples of a split show is too rare: a tenth of what ten equally frequent ones would have."""
+
+SAMPLE = 1000
+"""Images of a split that are looked at."""
+
+FEWEST_ONES = 5
+"""Ones in the sample that tell how its images lie."""
+
+_READ_BATCH = 1024
+_FEATURES = {
+    IMAGE_KEY: tf.io.FixedLenFeature([], tf.string),
+    LABEL_KEY: tf.io.FixedLenFeature([], tf.int64),
+}
 
 
 class AnomaliesFoundError(RuntimeError):
-    """The data does not fit the reviewed schema; the message lists what was found, split by split."""
+    """The data does not fit; the message lists what was found, split by split."""
 
 
 @component
-def AnomalyGate(anomalies: InputArtifact[standard_artifacts.ExampleAnomalies]) -> None:  # noqa: N802
+def AnomalyGate(  # noqa: N802
+    anomalies: InputArtifact[standard_artifacts.ExampleAnomalies],
+    examples: InputArtifact[standard_artifacts.Examples],
+) -> None:
     """Raises AnomaliesFoundError unless every split is free of anomalies.
 
     Args:
         anomalies: what ExampleValidator found, a SchemaDiff.pb for each split.
+        examples: the examples themselves.
     """
     check_anomalies(anomalies)
+    check_examples(examples)
 
 
 def check_anomalies(anomalies: Artifact) -> None:
-    """Does what AnomalyGate says, for an ExampleAnomalies artifact."""
+    """Raises AnomaliesFoundError where the artifact of ExampleValidator holds an anomaly."""
     found = [
         f"split {split}, feature {feature or '(dataset)'}: {info.short_description}: {info.description}"
         for split in artifact_utils.decode_split_names(anomalies.split_names)
         for feature, info in _read(anomalies, split)
     ]
-    if found:
-        raise AnomaliesFoundError(
-            "the data does not fit pipeline/schema.pbtxt:\n" + "\n".join(f"  {line}" for line in found)
+    _stop_at("the data does not fit pipeline/schema.pbtxt", found)
+
+
+def check_examples(examples: Artifact) -> None:
+    """Raises AnomaliesFoundError where `find_anomalies` finds one in a split of MnistExampleGen's artifact."""
+    found = []
+    for split in artifact_utils.decode_split_names(examples.split_names):
+        files = tf.io.gfile.glob(os.path.join(artifact_utils.get_split_uri([examples], split), "*"))
+        batches = (
+            tf.data.TFRecordDataset(sorted(files), compression_type="GZIP")
+            .batch(_READ_BATCH)
+            .map(lambda records: tf.io.parse_example(records, _FEATURES))
         )
+        pngs: list[bytes] = []
+        labels = []
+        for batch in batches.as_numpy_iterator():
+            pngs += batch[IMAGE_KEY][: SAMPLE - len(pngs)].tolist()
+            labels.append(batch[LABEL_KEY])
+        images = np.stack([tf.io.decode_png(png, channels=1).numpy()[..., 0] for png in pngs])
+        found += [f"split {split}: {anomaly}" for anomaly in find_anomalies(images, np.concatenate(labels))]
+    _stop_at("the images cannot be right", found)
+
+
+def find_anomalies(images: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64]) -> list[str]:
+    """What is wrong with a split that its schema cannot tell, as sentences that name the likely cause.
+
+    Args:
+        images: uint8 [n, 28, 28], the first of the split; `SAMPLE` are enough.
+        labels: int64 [N] in 0..9, of the whole split, N >= n.
+    """
+    found = []
+    counts = np.bincount(labels, minlength=NUM_CLASSES)
+    for name, count in zip(CLASS_NAMES, counts.tolist(), strict=True):
+        if count == 0:
+            found.append(f"no example shows the digit {name}: the data are incomplete, or their labels are wrong")
+        elif count < LEAST_SHARE * len(labels):
+            share = f"{count} of {len(labels):,} examples, less than {LEAST_SHARE:.0%}"
+            found.append(f"the digit {name} is too rare: {share}")
+    border = np.concatenate([images[:, [0, -1]].ravel(), images[:, :, [0, -1]].ravel()])
+    if np.mean(border) > 127:
+        found.append("the images look inverted: MNIST's digits are light on dark; use 255 - image")
+        return found
+    ones = images[labels[: len(images)] == 1] > 127
+    if len(ones) >= FEWEST_ONES:
+        width, height = (np.median(ones.any(axis=axis).sum(axis=1)) for axis in (1, 2))
+        if width > height:
+            found.append(
+                "the images look transposed, as their ones lie on their side: EMNIST's files are stored that way; "
+                "swap rows and columns"
+            )
+    return found
+
+
+def _stop_at(what: str, found: list[str]) -> None:
+    if found:
+        raise AnomaliesFoundError(f"{what}:\n" + "\n".join(f"  {line}" for line in found))
 
 
 def _read(anomalies: Artifact, split: str) -> Iterator[tuple[str, anomalies_pb2.AnomalyInfo]]:

@@ -75,7 +75,7 @@ def create_pipeline(
     schema_import = ImportSchemaGen(schema_file=parameter("schema_file", config.schema_file))
     schema = schema_import.outputs["schema"]
     example_validator = ExampleValidator(statistics=statistics, schema=schema)
-    anomaly_gate = AnomalyGate(anomalies=example_validator.outputs["anomalies"])
+    anomaly_gate = AnomalyGate(anomalies=example_validator.outputs["anomalies"], examples=examples)
 
     transform = Transform(
         examples=examples,

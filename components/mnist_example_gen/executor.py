@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import itertools
 import json
 import math
@@ -28,6 +29,10 @@ from models.features import IMAGE_KEY, LABEL_KEY, NUM_CLASSES, RAW_SIZE
 _SHARD = 5000  # examples in a file, and in memory at a time
 _LABELS_HEADER = 8  # bytes
 _SOURCE_FILE = "source.json"
+_CHUNK = 2**20  # bytes
+
+FINGERPRINT_PROPERTY = "input_fingerprint"
+"""TFX's name for it."""
 
 MAX_EVAL_SHARE = 6
 """At most one in so many training images is held out: small sets keep most of theirs."""
@@ -76,6 +81,7 @@ class Executor(BaseBeamExecutor):  # type: ignore[misc]
         sizes = {name: part.stop - part.start for name, part in parts.items()}
         examples.set_string_custom_property("split_sizes", json.dumps(sizes))
         examples.set_string_custom_property("source", _source(data))
+        examples.set_string_custom_property(FINGERPRINT_PROPERTY, fingerprint(data))  # on Vertex AI TFX's stood there
 
 
 @beam.ptransform_fn
@@ -165,7 +171,9 @@ def open_pair(images_path: str, labels_path: str) -> Iterator[tuple[IdxReader, I
                 images_path, 8, f"images of {images.shape[0]}×{images.shape[1]} pixels, expected 28×28"
             )
         if images.count != labels.count:
-            raise IdxFormatError(labels_path, 4, f"{labels.count} labels, but {images_path} has {images.count} images")
+            raise IdxFormatError(
+                labels_path, 4, f"the file has labels for {labels.count} images, {images_path} has {images.count}"
+            )
         yield images, labels
 
 
@@ -192,9 +200,8 @@ def find_parts(folder: str, eval_size: int) -> dict[str, Part]:
         test_count = images.count
     held_out = min(eval_size, count // MAX_EVAL_SHARE)
     if held_out < 1 or test_count < 1:
-        raise MissingDataError(
-            f"{folder}: {count} training and {test_count} test images are too few; {MAX_EVAL_SHARE} and 1 are the least"
-        )
+        least = f"{MAX_EVAL_SHARE} and 1 are the least"
+        raise MissingDataError(f"{folder}: too few images, {count} for training and {test_count} for testing; {least}")
     border = count - held_out
     return {
         "train": Part(*train, 0, border),
@@ -212,6 +219,21 @@ def _find_pair(folder: str, prefix: str) -> tuple[str, str]:
             raise MissingDataError(f"no {plain}[.gz]: `digits data --dest {folder}` makes the four MNIST files")
         found.append(path)
     return found[0], found[1]
+
+
+def fingerprint(folder: str) -> str:
+    """SHA-256 over the names and the contents of a data folder's four files, hexadecimal: a copy has the same.
+
+    Raises:
+        MissingDataError: one of them is not there.
+    """
+    digest = hashlib.sha256()
+    for path in (*_find_pair(folder, "train"), *_find_pair(folder, "t10k")):
+        digest.update(os.path.basename(path).encode() + b"\0")
+        with fileio.open(path, "rb") as file:
+            while chunk := file.read(_CHUNK):
+                digest.update(chunk)
+    return digest.hexdigest()
 
 
 def _source(folder: str) -> str:

@@ -81,14 +81,14 @@ def _load(patterns: list[str], transform_output: tft.TFTransformOutput, memory: 
         tf.data.TFRecordDataset(files, compression_type="GZIP", num_parallel_reads=tf.data.AUTOTUNE)
         .batch(_READ_BATCH)
         .map(transform, num_parallel_calls=tf.data.AUTOTUNE)
-        .prefetch(tf.data.AUTOTUNE)
+        .prefetch(2)  # tf.data's own choice can grow to as much as the images take
     )
     images = _reserve(memory // _IMAGE_BYTES if memory is not None else count_examples(files)[0])
     labels: list[tf.Tensor] = []
     size = 0
     for batch, marks in dataset:
         start, size = size, size + len(marks)
-        if size > len(images):
+        if memory is not None and size > len(images):
             return open_stream(files, transform, memory)
         images[start:size] = batch
         labels.append(marks)

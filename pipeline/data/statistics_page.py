@@ -115,19 +115,20 @@ def describe_data(folder: Path, schema_file: Path = SCHEMA_FILE) -> DataDescript
     import pandas as pd  # noqa: PLC0415
     import tensorflow_data_validation as tfdv  # noqa: PLC0415
 
+    from components.anomaly_gate import SAMPLE, find_anomalies  # noqa: PLC0415
     from components.mnist_example_gen.executor import encode_pngs, find_parts, read_batches  # noqa: PLC0415
 
     schema = tfdv.load_schema_text(str(schema_file))
     splits = []
     samples: list[list[str]] = []
     for name, part in find_parts(str(folder), PipelineConfig.eval_size).items():
-        images: list[bytes] = []
-        labels = []
-        for image_batch, label_batch in read_batches(part):
-            images += encode_pngs(image_batch)
-            labels.append(label_batch)
-        frame = pd.DataFrame({IMAGE_KEY: images, LABEL_KEY: np.concatenate(labels).astype(np.int64)})
-        splits.append(_describe_split(name, frame, schema))
+        batches = list(read_batches(part))
+        images = [png for batch, _ in batches for png in encode_pngs(batch)]
+        labels = np.concatenate([batch for _, batch in batches]).astype(np.int64)
+        frame = pd.DataFrame({IMAGE_KEY: images, LABEL_KEY: labels})
+        split = _describe_split(name, frame, schema)
+        split.anomalies.extend(("", "Images", text) for text in find_anomalies(batches[0][0][:SAMPLE], labels))
+        splits.append(split)
         if name == "train":
             samples = [
                 [base64.b64encode(png).decode() for png in frame[IMAGE_KEY][frame[LABEL_KEY] == digit][:_SAMPLES]]

@@ -163,8 +163,7 @@ def describe_lineage(lineage: Lineage) -> RenderableType:
     examples = lineage.examples
     data = _branch(statistics, f"data: {examples.artifact.properties.get('source')}" if examples else "data", examples)
     if examples:
-        for line in str(examples.artifact.properties.get("input_fingerprint", "")).splitlines():
-            data.add(Text(line))
+        data.add(Text(f"SHA-256 {examples.artifact.properties.get('input_fingerprint', 'unknown')}"))
     code = model.add(Text(f"code: revision {lineage.card.get('git_revision') or 'unknown'}"))
     code.add(Text(f"SHA-256 of models/*.py: {pushed.run.parameters.get('source')}"))
     return tree

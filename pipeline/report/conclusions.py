@@ -17,10 +17,9 @@ def told_apart(comparison: Comparison) -> bool:
 def describe(comparison: Comparison) -> str:
     """One comparison as a sentence, with its figures."""
     verb = "beats" if told_apart(comparison) else "cannot be told apart from"
-    return (
-        f"{comparison.better} {verb} {comparison.worse}: {comparison.only_better:,} images are read right only by the "
-        f"former, {comparison.only_worse:,} only by the latter ({describe_p(comparison.adjusted_p)})."
-    )
+    counts = f"only the former reads {comparison.only_better:,} right, only the latter {comparison.only_worse:,}"
+    verdict = f"{comparison.better} {verb} {comparison.worse}"
+    return f"{verdict}: of the test images {counts} ({describe_p(comparison.adjusted_p)})."
 
 
 def describe_p(p: float) -> str:

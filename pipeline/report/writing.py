@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -181,8 +180,7 @@ def _describe_data(models: Sequence[ModelReport]) -> str:
     found: dict[str, list[str]] = {}
     for model in models:
         sizes = ", ".join(f"{size:,} {split}" for split, size in model.split_sizes.items())
-        fingerprint = hashlib.sha256(model.data_fingerprint.encode()).hexdigest()[:12]  # (TFX's is a line a split)
-        text = f"{sizes} images; source: {model.data_source}; fingerprint {fingerprint}"
+        text = f"{sizes} images; source: {model.data_source}; SHA-256 {model.data_fingerprint[:12]}"
         found.setdefault(text, []).append(model.label)
     if len(found) == 1:
         return f"{next(iter(found))}."

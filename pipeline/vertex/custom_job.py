@@ -49,7 +49,7 @@ def training_job(
         ValueError: there are no two machines.
     """
     if machines < 2:
-        raise ValueError(f"{machines} machines are no cluster: two are the least.")
+        raise ValueError(f"Training on several machines takes at least 2, not {machines}.")
     machine: dict[str, Any] = {"machine_type": machine_type}
     if accelerator:
         machine["accelerator_type"], machine["accelerator_count"] = accelerator

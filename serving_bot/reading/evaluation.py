@@ -197,8 +197,9 @@ th:first-child, td:first-child { text-align: left }
 figure { margin: 0; border: 1px solid #ddd; padding: .5rem } img { max-width: 100%; display: block }
 figcaption { overflow-wrap: anywhere }
 </style>
-<h1>{{ "%.2f"|format(100 * summary.accuracy) }} % of {{ summary.pictures }} pictures read right</h1>
-<p>{{ folder }}, read by {{ model }}. {{ summary.wrong }} wrong, {{ summary.abstentions }} not sure or nothing found,
+<h1>{{ "%.2f"|format(100 * summary.accuracy) }} % read right</h1>
+<p>{{ folder }}, read by {{ model }}: pictures {{ summary.pictures }};
+{{ summary.wrong }} wrong, {{ summary.abstentions }} not sure or nothing found,
 {{ summary.unreadable }} unreadable; all of these count against the accuracy.</p>
 {% for title, figures in tables %}
 <table>
@@ -245,7 +246,7 @@ def render_report(folder: Path, outcomes: list[Outcome], model: str) -> str:
 
 def describe(summary: dict[str, Any], model: str) -> str:
     """The figures of `summarise` as lines for a terminal."""
-    lines = [f"{model}: {summary['accuracy']:.2%} of {summary['pictures']} pictures read right"]
+    lines = [f"{model}: {summary['accuracy']:.2%} read right (pictures: {summary['pictures']})"]
     lines.append(
         f"  {summary['wrong']} wrong, {summary['abstentions']} not sure or nothing found, "
         f"{summary['unreadable']} unreadable"

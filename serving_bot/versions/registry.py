@@ -70,7 +70,8 @@ class PushedVersion:
     def name(self) -> str:
         """The network and its epochs, for people."""
         name = self.card.get("display_name") or self.card.get("model") or "unknown"
-        return f"{name}, {self.card['epochs']} epochs" if "epochs" in self.card else str(name)
+        epochs = self.card.get("epochs")
+        return str(name) if epochs is None else f"{name}, {epochs} epoch{'s' if epochs != 1 else ''}"
 
 
 @dataclass(frozen=True)

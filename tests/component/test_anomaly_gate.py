@@ -1,14 +1,17 @@
 """AnomalyGate on what TFDV finds in real statistics, against the schema that is committed."""
 
+import json
 import os
+import re
 
+import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_data_validation as tfdv
 from tfx.types import standard_artifacts
 
-from components.anomaly_gate import AnomaliesFoundError, check_anomalies
-from components.mnist_example_gen.executor import encode_examples
+from components.anomaly_gate import AnomaliesFoundError, check_anomalies, check_examples, find_anomalies
+from components.mnist_example_gen.executor import encode_examples, write_shard
 from pipeline.config import SCHEMA_FILE
 
 
@@ -59,3 +62,59 @@ def test_what_breaks_the_schema_is_listed(validate, change, feature, description
     assert f"split test, feature {feature}: " in str(caught.value)
     assert description.lower() in str(caught.value).lower()
     assert "split train" not in str(caught.value)
+
+
+@pytest.fixture
+def examples_of(tmp_path):
+    """An Examples artifact with the splits that are given, as MnistExampleGen writes them."""
+
+    def examples_of(**splits):
+        artifact = standard_artifacts.Examples()
+        artifact.uri = str(tmp_path)
+        artifact.split_names = json.dumps(list(splits))
+        for name, (images, labels) in splits.items():
+            folder = tmp_path / f"Split-{name}"
+            folder.mkdir()
+            write_shard(str(folder), 0, 1, images, labels)
+        return artifact
+
+    return examples_of
+
+
+def test_mnist_is_in_order(examples_of, some_training_images, some_test_images):
+    check_examples(examples_of(train=some_training_images, test=some_test_images))
+
+
+def test_a_digit_that_is_absent_or_rare_in_a_split_is_named(examples_of, some_training_images, some_test_images):
+    images, labels = some_training_images
+    keep = (labels != 8) | (np.cumsum(labels == 8) == 1)
+    test_images, test_labels = some_test_images
+
+    with pytest.raises(AnomaliesFoundError) as caught:
+        check_examples(
+            examples_of(
+                train=(images[keep], labels[keep]), test=(test_images[test_labels != 3], test_labels[test_labels != 3])
+            )
+        )
+
+    assert f"split train: the digit 8 is too rare: 1 of {keep.sum():,} examples, less than 1%" in str(caught.value)
+    assert "split test: no example shows the digit 3: the data are incomplete" in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 3
+
+
+@pytest.mark.parametrize(
+    ("change", "cause"),
+    [
+        (lambda images: images.swapaxes(1, 2), "look transposed, .* EMNIST"),
+        (lambda images: np.rot90(images, axes=(1, 2)), "look transposed"),
+        (lambda images: 255 - images, "look inverted"),
+        (lambda images: 255 - images.swapaxes(1, 2), "look inverted"),
+    ],
+    ids=["transposed", "turned", "inverted", "both"],
+)
+def test_images_that_lie_or_are_inverted_are_an_anomaly_with_its_likely_cause(some_test_images, change, cause):
+    images, labels = some_test_images
+
+    (found,) = find_anomalies(change(images), labels)
+
+    assert re.search(cause, found)

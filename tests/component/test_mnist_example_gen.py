@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from tfx.types import standard_artifacts
 from tfx.utils import proto_utils
 
 from components.mnist_example_gen import executor
-from components.mnist_example_gen.component import MnistExampleGen
+from components.mnist_example_gen.component import Driver, MnistExampleGen
 from components.mnist_example_gen.executor import Executor, MissingDataError
 from pipeline.config import PipelineConfig
 
@@ -113,7 +114,7 @@ def set_byte(path, offset, value):
     [
         (lambda f: set_byte(f["train-images"], 3, 9), "train-images-idx3-ubyte.gz, offset 0", "magic number 2057"),
         (lambda f: set_byte(f["train-images"], 11, 27), "train-images-idx3-ubyte.gz, offset 8", "27×28"),
-        (lambda f: set_byte(f["train-labels"], 7, 1), "train-labels-idx1-ubyte.gz, offset 4", "1025 labels"),
+        (lambda f: set_byte(f["train-labels"], 7, 1), "train-labels-idx1-ubyte.gz, offset 4", "labels for 1025 images"),
         (lambda f: set_byte(f["train-labels"], 8 + 1100, 12), "train-labels-idx1-ubyte.gz, offset 1108", "label 12"),
         (lambda f: set_byte(f["t10k-labels"], 8, 255), "t10k-labels-idx1-ubyte.gz, offset 8", "label 255"),
         (lambda f: cut(f["t10k-images"], 900), "t10k-images-idx3-ubyte.gz, offset", "cut short"),
@@ -140,5 +141,31 @@ def test_a_missing_file_is_named_with_the_next_step(tmp_path, write_mnist, some_
 def test_too_few_images_are_refused(tmp_path, write_mnist, some_training_images, some_test_images):
     images, labels = some_training_images
     folder = write_mnist(tmp_path / "data", (images[:5], labels[:5]), some_test_images)
-    with pytest.raises(MissingDataError, match="5 training and 300 test images are too few"):
+    with pytest.raises(MissingDataError, match="too few images, 5 for training and 300 for testing"):
         generate(folder, tmp_path / "out")
+
+
+def test_the_fingerprint_is_of_the_content(tmp_path, write_mnist, some_training_images, some_test_images):
+    """A copy has the same; other data with the same sizes and times, which is all that TFX looks at, have another."""
+    folder = write_mnist(tmp_path / "data", some_training_images, some_test_images, compressed=False)
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    for path in copy.iterdir():
+        os.utime(path, (0, 0))
+    other = shutil.copytree(folder, tmp_path / "other")
+    path = other / "train-images-idx3-ubyte"
+    content = bytearray(path.read_bytes())
+    content[5000] ^= 1
+    path.write_bytes(content)
+    for path in other.iterdir():
+        shutil.copystat(folder / path.name, path)
+
+    def resolve(data):
+        """What decides whether TFX takes the examples from its cache."""
+        properties = {
+            key: value if isinstance(value, (int, str)) or value is None else proto_utils.proto_to_json(value)
+            for key, value in MnistExampleGen(str(data)).spec.exec_properties.items()
+        }
+        return Driver(None).resolve_exec_properties(properties, None, None)["input_fingerprint"]
+
+    assert resolve(folder) == resolve(copy) != resolve(other)
+    assert generate(other, tmp_path / "out").get_string_custom_property("input_fingerprint") == resolve(other)

@@ -21,6 +21,8 @@ def test_executors_and_specs_are_classes_to_derive_from():
     assert tfx.BeamExecutorSpec(Executor).class_path == "components.mnist_example_gen.executor.Executor"
     assert tfx.ExecutorClassSpec(tfx.PusherExecutor).class_path == "tfx.components.pusher.executor.Executor"
     assert issubclass(tfx.FileBasedExampleGen, tfx.BaseComponent)
+    assert tfx.FileBasedExampleGen.DRIVER_CLASS is tfx.FileBasedDriver
+    assert callable(tfx.FileBasedDriver.resolve_exec_properties)
     assert callable(tfx.PusherExecutor.CheckBlessing), "VersionedPusher asks it for the blessings"
     assert callable(tfx.ResolverStrategy.resolve_artifacts)
 

@@ -18,7 +18,7 @@ NODES = {
     "SchemaGen": {"StatisticsGen"},
     "ImportSchemaGen": set(),
     "ExampleValidator": {"StatisticsGen", "ImportSchemaGen"},
-    "AnomalyGate": {"ExampleValidator"},
+    "AnomalyGate": {"ExampleValidator", "MnistExampleGen"},
     "Transform": {"MnistExampleGen", "ImportSchemaGen", "AnomalyGate"},
     "Trainer": {"MnistExampleGen", "Transform"},
     "Baseline": {"Trainer"},

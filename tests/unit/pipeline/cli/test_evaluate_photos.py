@@ -48,6 +48,6 @@ def test_evaluate_photos(
     assert summary["pictures"] == 6
     assert summary["accuracy"] == summary["right"] / 6
     assert set(summary["per_kind"]) == {"canvas"}
-    assert "pictures read right" in page.read_text(encoding="utf-8")
+    assert "% read right" in page.read_text(encoding="utf-8")
     result = runner.invoke(app, ["evaluate-photos", str(tmp_path / "photos"), *options])
-    assert "of 6 pictures read right" in result.stdout
+    assert "read right (pictures: 6)" in result.stdout

@@ -84,6 +84,6 @@ def test_a_pair_is_described_with_its_figures(p, said):
     verb = "beats" if p < 0.05 else "cannot be told apart from"
 
     assert describe(compared(M10, L10, p)) == (
-        f"MyModel, 10 epochs {verb} LeNet, 10 epochs: 30 images are read right only by the former, "
-        f"10 only by the latter ({said})."
+        f"MyModel, 10 epochs {verb} LeNet, 10 epochs: of the test images only the former reads 30 right, "
+        f"only the latter 10 ({said})."
     )

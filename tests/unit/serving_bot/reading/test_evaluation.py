@@ -74,4 +74,4 @@ def test_reads_a_folder(nearest_images: Model, photo_folder: Path) -> None:
     wrong = [one for one in outcomes if not one.right and not one.error]
     assert page.count("data:image/jpeg;base64,") == len(wrong)
     assert all(one.annotated and one.annotated[:2] == b"\xff\xd8" for one in wrong)
-    assert "13 pictures read right" in evaluation.describe(summarise(outcomes), "Nearest")
+    assert "read right (pictures: 13)" in evaluation.describe(summarise(outcomes), "Nearest")
