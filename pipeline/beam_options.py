@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
+from workers import UserError
+
 BeamRunner = Literal["direct", "dataflow", "flink", "portable", "spark"]
 
 _ENGINES = {
@@ -20,8 +22,8 @@ _ADDRESSES = {"job_endpoint": "job server", "environment_config": "worker pool"}
 _PROJECT_FOLDER = Path(__file__).parents[1]
 
 
-class BeamOptionsError(ValueError):
-    """The options do not fit together; the message says what to do."""
+class BeamOptionsError(UserError):
+    """The options do not fit together."""
 
 
 # Types are checked where the graph is built, again and again, for a graph that never changes.

@@ -4,6 +4,6 @@ A process of its own is for what may end it (native code that reads damaged file
 libraries whose output belongs in a log. Imports nothing of ours, and no TensorFlow.
 """
 
-from workers.process import Worker, WorkerEndedError, WorkerTimeoutError, ask
+from workers.process import UserError, Worker, WorkerEndedError, WorkerTimeoutError, ask
 
-__all__ = ["Worker", "WorkerEndedError", "WorkerTimeoutError", "ask"]
+__all__ = ["UserError", "Worker", "WorkerEndedError", "WorkerTimeoutError", "ask"]

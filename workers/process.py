@@ -16,6 +16,10 @@ _LAST_BYTES = 4096
 """How much of the end of a worker's output is searched for its last line."""
 
 
+class UserError(Exception):
+    """What a person can put right; the message is one sentence or two, with the next step. A command ends with it."""
+
+
 class WorkerEndedError(Exception):
     """A worker ended before it had said all that was asked of it; the message says how.
 

@@ -78,26 +78,22 @@ def bot(
         stop(f"--log-level is one of DEBUG, INFO, WARNING and ERROR, not {log_level}.")
     from serving_bot.telegram.application import BotSettings
     from serving_bot.telegram.process import run
-    from serving_bot.telegram.receiving import BotError
 
-    try:
-        run(
-            BotSettings(
-                token=token.strip(),
-                push_dir=push_dir,
-                webhook_url=webhook_url,
-                webhook_port=webhook_port,
-                metrics_port=metrics_port,
-                listen=listen,
-                admin_chat=admin_chat,
-                allowed_chats=frozenset(allow_chat or ()),
-                pictures_per_minute=pictures_per_minute,
-                threads=threads,
-                groups=groups.value,
-                state_dir=state_dir,
-                api_url=api_url,
-                log_level=log_level.upper(),
-            )
+    run(
+        BotSettings(
+            token=token.strip(),
+            push_dir=push_dir,
+            webhook_url=webhook_url,
+            webhook_port=webhook_port,
+            metrics_port=metrics_port,
+            listen=listen,
+            admin_chat=admin_chat,
+            allowed_chats=frozenset(allow_chat or ()),
+            pictures_per_minute=pictures_per_minute,
+            threads=threads,
+            groups=groups.value,
+            state_dir=state_dir,
+            api_url=api_url,
+            log_level=log_level.upper(),
         )
-    except BotError as error:
-        stop(str(error))
+    )

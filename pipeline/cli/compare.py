@@ -13,7 +13,7 @@ from models.registry import ARCHITECTURES
 from pipeline.cli import options
 from pipeline.cli.derived import Given, with_settings
 from pipeline.cli.extras import demand
-from pipeline.cli.options import absolute, given_command, stop
+from pipeline.cli.options import absolute, given_command
 
 Photos = Annotated[
     list[Path] | None,
@@ -76,7 +76,6 @@ def compare(
     from pipeline.comparison.matrix import combine, compare_locally
     from pipeline.config import REPORTS_FOLDER, PipelineConfig, state_folder
     from pipeline.data import store
-    from pipeline.data.files import DataError
 
     demand("tfx")
     console = Console(highlight=False)
@@ -93,22 +92,15 @@ def compare(
         )
         for model, number, seed in product(_split(models), _split(epochs), range(1, seeds + 1))
     ]
-
-    def prepare() -> None:
-        store.fetch_if_absent(folder, console)
-
-    try:
-        status = compare_locally(
-            combine(configs),
-            console,
-            output or state_folder(root) / REPORTS_FOLDER / "comparison",
-            photos=photos or [],
-            command=given_command(),
-            prepare=prepare,
-            verbose=verbose,
-        )
-    except DataError as error:
-        stop(str(error))
+    status = compare_locally(
+        combine(configs),
+        console,
+        output or state_folder(root) / REPORTS_FOLDER / "comparison",
+        photos=photos or [],
+        command=given_command(),
+        prepare=lambda: store.fetch_if_absent(folder, console),
+        verbose=verbose,
+    )
     raise typer.Exit(status)
 
 
@@ -132,19 +124,14 @@ def report(
     from rich.console import Console
 
     from pipeline.config import REPORTS_FOLDER, state_folder
-    from pipeline.history.records import HistoryError
-    from pipeline.report import ReportError
     from pipeline.report.selection import select_runs
     from pipeline.report.worker import write_report_in_child
 
     demand("tfx")
     console = Console(highlight=False)
-    try:
-        state = state_folder(root)
-        run_ids = [run.run_id for run in select_runs(state, runs or [])]
-        folder = output or state / REPORTS_FOLDER / (run_ids[0] if len(run_ids) == 1 else "comparison")
-        with console.status("Writing the report ..."):
-            page = write_report_in_child(state, run_ids, folder, photos=photos or [], command=given_command())
-    except (HistoryError, ReportError) as error:
-        stop(str(error))
+    state = state_folder(root)
+    run_ids = [run.run_id for run in select_runs(state, runs or [])]
+    folder = output or state / REPORTS_FOLDER / (run_ids[0] if len(run_ids) == 1 else "comparison")
+    with console.status("Writing the report ..."):
+        page = write_report_in_child(state, run_ids, folder, photos=photos or [], command=given_command())
     console.out(f"{page}: written, {len(run_ids)} run" + "s" * (len(run_ids) > 1) + ". Open it in a browser.")

@@ -8,7 +8,6 @@ from typing import Annotated, Literal
 import typer
 
 from pipeline.cli.extras import demand
-from pipeline.cli.options import stop
 
 
 def data(
@@ -32,20 +31,16 @@ def data(
     from rich.console import Console
 
     from pipeline.data import store
-    from pipeline.data.files import DataError
 
     if report:
         demand("tensorflow_data_validation")
     console = Console()
-    try:
-        if report and source == "auto":
-            store.fetch_if_absent(dest, console)  # a report can be about a user's own files
-        else:
-            store.fetch(dest, source, console)
-        if report:
-            from pipeline.data.statistics_page import write_report
+    if report and source == "auto":
+        store.fetch_if_absent(dest, console)  # a report can be about a user's own files
+    else:
+        store.fetch(dest, source, console)
+    if report:
+        from pipeline.data.statistics_page import write_report
 
-            with store.local_copy(dest) as folder:
-                write_report(folder, report, console, shown_as=dest)
-    except DataError as error:
-        stop(str(error))
+        with store.local_copy(dest) as folder:
+            write_report(folder, report, console, shown_as=dest)

@@ -7,7 +7,8 @@ from typing import Any
 
 from typer.core import TyperGroup
 
-from pipeline.cli.options import stop_without
+from pipeline.cli.options import stop, stop_without
+from workers import UserError
 
 _ONLY_IN = {"gcsfs": "gs", "google.cloud.aiplatform": "vertex", "kfp": "vertex", "pillow_heif": "heic"}
 """Packages that one extra alone brings, whatever the command."""
@@ -19,12 +20,14 @@ _OURS = {"compat", "components", "models", "pipeline", "serving_bot", "workers"}
 
 
 class Commands(TyperGroup):
-    """The commands of `digits`: where a package of an extra is missing, any of them ends with one sentence."""
+    """The commands of `digits`. Any of them ends with a sentence where a package is missing or UserError is raised."""
 
     def invoke(self, ctx: Any) -> Any:
         """Runs a command."""
         try:
             return super().invoke(ctx)
+        except UserError as error:
+            stop(str(error))
         except ModuleNotFoundError as error:
             module = error.name or ""
             if module.partition(".")[0] in _OURS:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
@@ -34,10 +32,9 @@ def list_(push_dir: PushDir = "serving_model", as_json: AsJson = False) -> None:
     """List the versions, newest first, and which one is live."""
     from rich.table import Table
 
-    with _sentences():
-        from serving_bot.versions.registry import read_registry
+    from serving_bot.versions.registry import read_registry
 
-        registry = read_registry(push_dir)
+    registry = read_registry(push_dir)
     if as_json:
         live = registry.live.number if registry.live else None
         versions = [_as_json(version, registry) for version in registry.versions]
@@ -71,15 +68,14 @@ def show(
     from rich.table import Table
     from rich.text import Text
 
-    with _sentences():
-        from serving_bot.versions.registry import find_problem, read_registry
+    from serving_bot.versions.registry import find_problem, read_registry
 
-        registry = read_registry(push_dir)
-        if version is None and registry.live is None:
-            stop(registry.problem or f"No version in {push_dir} can be served. `digits models list` says why.")
-        chosen = registry.live if version is None else registry[version]
-        assert chosen is not None  # stop() does not return
-        chosen = replace(chosen, problem=find_problem(chosen))
+    registry = read_registry(push_dir)
+    if version is None and registry.live is None:
+        stop(registry.problem or f"No version in {push_dir} can be served. `digits models list` says why.")
+    chosen = registry.live if version is None else registry[version]
+    assert chosen is not None  # stop() does not return
+    chosen = replace(chosen, problem=find_problem(chosen))
     if as_json:
         typer.echo(json.dumps({**_as_json(chosen, registry), "card": chosen.card}, indent=2))
         return
@@ -113,31 +109,28 @@ def promote(
     as_json: AsJson = False,
 ) -> None:
     """Serve a version, whatever is pushed later: writes the pin that the bot obeys."""
-    with _sentences():
-        from serving_bot.versions import pinning
+    from serving_bot.versions import pinning
 
-        chosen = pinning.promote(push_dir, version)
+    chosen = pinning.promote(push_dir, version)
     _say_pinned(chosen, push_dir, as_json)
 
 
 @models.command()
 def rollback(push_dir: PushDir = "serving_model", as_json: AsJson = False) -> None:
     """Serve the version before the live one: pins the greatest older one that is in order. Deletes nothing."""
-    with _sentences():
-        from serving_bot.versions import pinning
+    from serving_bot.versions import pinning
 
-        chosen = pinning.rollback(push_dir)
+    chosen = pinning.rollback(push_dir)
     _say_pinned(chosen, push_dir, as_json)
 
 
 @models.command()
 def unpin(push_dir: PushDir = "serving_model", as_json: AsJson = False) -> None:
     """Serve the newest version again: removes the pin."""
-    with _sentences():
-        from serving_bot.versions import pinning, registry
+    from serving_bot.versions import pinning, registry
 
-        was_pinned = pinning.unpin(push_dir)
-        live = registry.read_registry(push_dir).live
+    was_pinned = pinning.unpin(push_dir)
+    live = registry.read_registry(push_dir).live
     if as_json:
         typer.echo(json.dumps({"live": live.number if live else None, "pin": None, "was_pinned": was_pinned}, indent=2))
         return
@@ -150,12 +143,11 @@ def history(push_dir: PushDir = "serving_model", as_json: AsJson = False) -> Non
     """Tell what was live when, oldest first: pushes, promotions, rollbacks."""
     from rich.table import Table
 
-    with _sentences():
-        from serving_bot.versions.history import read_history
-        from serving_bot.versions.registry import read_registry
+    from serving_bot.versions.history import read_history
+    from serving_bot.versions.registry import read_registry
 
-        registry = read_registry(push_dir)
-        told = read_history(registry)
+    registry = read_registry(push_dir)
+    told = read_history(registry)
     if as_json:
         events = [{**asdict(event), "at": event.at.isoformat() if event.at else None} for event in told.events]
         facts = {"push_dir": push_dir, "damaged_lines": told.damaged_lines, "problem": registry.problem}
@@ -179,17 +171,6 @@ def history(push_dir: PushDir = "serving_model", as_json: AsJson = False) -> Non
         lines = ", ".join(map(str, told.damaged_lines))
         typer.echo(f"Left out, because they are damaged: lines {lines} of {push_dir}/history.jsonl.", err=True)
     _warn(registry)
-
-
-@contextmanager
-def _sentences() -> Iterator[None]:
-    """Ends the command with a sentence where the registry has one."""
-    from serving_bot.versions.folder import NoPushedModelError, PushFolderError
-
-    try:
-        yield
-    except (NoPushedModelError, PushFolderError) as error:
-        stop(str(error))
 
 
 def _say_pinned(version: PushedVersion, push_dir: str, as_json: bool) -> None:

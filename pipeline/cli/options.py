@@ -125,10 +125,7 @@ def beam_engine(
     extra: list[str] | None,
 ) -> tuple[str, ...]:
     """The Beam options that the command line asks for; what does not fit together ends the command."""
-    try:
-        return beam_options.beam_args(runner, root, workers=workers, image=image, extra=extra or ())
-    except beam_options.BeamOptionsError as error:
-        stop(str(error))
+    return beam_options.beam_args(runner, root, workers=workers, image=image, extra=extra or ())
 
 
 def given_command() -> str:

@@ -12,8 +12,8 @@ import typer
 from models.export.layout import MODEL_CHECKSUM
 from pipeline.cli.options import stop
 from serving_bot.reading.classifier import BrokenModelError, Classifier
-from serving_bot.versions.folder import NoPushedModelError, PushFolderError
 from serving_bot.versions.registry import asked_for, find_problem
+from workers import UserError
 
 
 def load_classifier(push_dir: str) -> tuple[Classifier, str]:
@@ -28,10 +28,10 @@ def load_classifier(push_dir: str) -> tuple[Classifier, str]:
         # One that is as it was exported has been loaded before; any other may end the process that loads it.
         problem = None if MODEL_CHECKSUM in served.card else find_problem(served)
         if problem:
-            stop(f"{served.version.path}: {problem}")
+            raise BrokenModelError(f"{served.version.path}: {problem}")
         with _native_notes_hidden():
             classifier = Classifier.load(served.version.path)
-    except (NoPushedModelError, PushFolderError, BrokenModelError) as error:
+    except (UserError, BrokenModelError) as error:
         stop(str(error))
     except Exception as error:
         if "://" not in push_dir:

@@ -8,7 +8,7 @@ from models.recipe import Execution, Recipe, Training
 from pipeline.cli import options
 from pipeline.cli.derived import Given, with_settings
 from pipeline.cli.extras import demand
-from pipeline.cli.options import absolute, beam_engine, given_command, stop
+from pipeline.cli.options import absolute, beam_engine, given_command
 from pipeline.config import PipelineConfig, Thresholds
 
 
@@ -34,7 +34,6 @@ def run(
     from rich.console import Console
 
     from pipeline.data import store
-    from pipeline.data.files import DataError
     from pipeline.local.runner import run_locally
 
     demand("tfx")
@@ -53,11 +52,6 @@ def run(
         command=given_command(),
     )
 
-    def prepare() -> None:
-        store.fetch_if_absent(folder, console)
-
-    try:
-        status = run_locally(config, console, prepare=prepare, verbose=verbose)
-    except DataError as error:
-        stop(str(error))
-    raise typer.Exit(status)
+    raise typer.Exit(
+        run_locally(config, console, prepare=lambda: store.fetch_if_absent(folder, console), verbose=verbose)
+    )

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from pipeline.cli.options import AsJson, PushDir, Root, absolute, output, stop
+from pipeline.cli.options import AsJson, PushDir, Root, absolute, output
 
 runs = typer.Typer(no_args_is_help=True, help="What was run: parameters, times, artifacts, verdicts.")
 
@@ -20,10 +18,9 @@ RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run's id or its b
 @runs.command("list")
 def list_(root: Root = Path("runs"), as_json: AsJson = False) -> None:
     """List all runs, newest first."""
-    with _sentences():
-        from pipeline.history import reading, view
+    from pipeline.history import reading, view
 
-        found = reading.read_runs(root)
+    found = reading.read_runs(root)
     if as_json:
         typer.echo(json.dumps([view.run_as_json(run) for run in found], indent=2))
     else:
@@ -33,11 +30,10 @@ def list_(root: Root = Path("runs"), as_json: AsJson = False) -> None:
 @runs.command()
 def show(run: RunName = "latest", root: Root = Path("runs"), as_json: AsJson = False) -> None:
     """Show a run: parameters, data, figures, verdict and why, times and artifacts of its components."""
-    with _sentences():
-        from pipeline.history import reading, view
+    from pipeline.history import reading, view
 
-        found = reading.read_runs(root)
-        chosen = reading.find_run(found, run)
+    found = reading.read_runs(root)
+    chosen = reading.find_run(found, run)
     if as_json:
         typer.echo(json.dumps(view.run_as_json(chosen), indent=2))
     else:
@@ -47,11 +43,10 @@ def show(run: RunName = "latest", root: Root = Path("runs"), as_json: AsJson = F
 @runs.command()
 def diff(first: RunName, second: RunName = "latest", root: Root = Path("runs"), as_json: AsJson = False) -> None:
     """Show what two runs differ in: parameters, data, code, figures, times."""
-    with _sentences():
-        from pipeline.history import reading, view
+    from pipeline.history import reading, view
 
-        found = reading.read_runs(root)
-        one, other = reading.find_run(found, first), reading.find_run(found, second)
+    found = reading.read_runs(root)
+    one, other = reading.find_run(found, first), reading.find_run(found, second)
     if as_json:
         typer.echo(json.dumps(view.diff_as_json(one, other), indent=2))
     else:
@@ -65,23 +60,11 @@ def lineage(
     as_json: AsJson = False,
 ) -> None:
     """Trace a pushed version back: model, evaluation, transform graph, statistics, data, code."""
-    with _sentences():
-        from pipeline.history import lineage as tracing
-        from pipeline.history import reading, view
+    from pipeline.history import lineage as tracing
+    from pipeline.history import reading, view
 
-        traced = tracing.trace(reading.read_runs(root), version, absolute(push_dir))
+    traced = tracing.trace(reading.read_runs(root), version, absolute(push_dir))
     if as_json:
         typer.echo(json.dumps(view.lineage_as_json(traced), indent=2))
     else:
         output().print(view.describe_lineage(traced))
-
-
-@contextmanager
-def _sentences() -> Iterator[None]:
-    """Ends the command with a sentence where the history has one."""
-    from pipeline.history.records import HistoryError
-
-    try:
-        yield
-    except HistoryError as error:
-        stop(str(error))

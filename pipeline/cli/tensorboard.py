@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli.options import Root, stop
+from pipeline.cli.options import Root
 
 
 def tensorboard(
@@ -16,15 +16,12 @@ def tensorboard(
     host: Annotated[str, typer.Option(help="Address to listen at.")] = "127.0.0.1",
 ) -> None:
     """Open the training curves of all runs, named by model, epochs and run id. Ctrl+C ends it."""
-    from pipeline.history.records import HistoryError
-    from pipeline.history.tensorboard import TensorBoardError, serve
+    from pipeline.history.tensorboard import serve
 
     def announce(url: str, trainings: int) -> None:
         typer.echo(f"TensorBoard shows {trainings} training{'s' if trainings != 1 else ''} at {url} (Ctrl+C ends it)")
 
     try:
         serve(root, host, port, announce)
-    except (HistoryError, TensorBoardError) as error:
-        stop(str(error))
     except KeyboardInterrupt:
         typer.echo("")

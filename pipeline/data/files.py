@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from workers import UserError
+
 TRAIN_IMAGES = "train-images-idx3-ubyte.gz"
 TRAIN_LABELS = "train-labels-idx1-ubyte.gz"
 TEST_IMAGES = "t10k-images-idx3-ubyte.gz"
@@ -43,5 +45,5 @@ MNIST = Mirrors(
 """The four files as their authors published them."""
 
 
-class DataError(Exception):
-    """The data set could not be had; the message says why and what to do."""
+class DataError(UserError):
+    """The data set could not be had."""

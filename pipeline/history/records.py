@@ -10,6 +10,7 @@ from typing import Any, Literal
 from models.settings import settings_of
 from pipeline.config import Thresholds
 from pipeline.thresholds import read_thresholds
+from workers import UserError
 
 ERROR_PROPERTY = "error_message"
 """Custom property of a failed execution: why it failed."""
@@ -25,8 +26,8 @@ RunState = Literal["pushed", "not blessed", "evaluated", "failed", "running", "i
 Value = str | int | float
 
 
-class HistoryError(Exception):
-    """The history cannot be read or has not what is asked for; the message is one sentence with the next step."""
+class HistoryError(UserError):
+    """The history cannot be read or has not what is asked for."""
 
 
 @dataclass(frozen=True)

@@ -12,13 +12,14 @@ from pathlib import Path
 
 from pipeline.history.reading import read_runs
 from pipeline.history.records import HistoryError, Run
+from workers import UserError
 
 REFRESH_S = 5.0
 """How often runs that began since are looked for."""
 
 
-class TensorBoardError(Exception):
-    """TensorBoard cannot be started; the message is one sentence with the next step."""
+class TensorBoardError(UserError):
+    """TensorBoard cannot be started."""
 
 
 def name_logs(run: Run) -> str:

@@ -15,6 +15,7 @@ from serving_bot.telegram.application import API_URL, BotSettings, TelegramAppli
 from serving_bot.telegram.intake import Intake
 from serving_bot.telegram.network import NoBotApiError, RefusedTokenError
 from serving_bot.telegram.webhook import serve_webhook
+from workers import UserError
 
 log = logging.getLogger(__name__)
 
@@ -33,8 +34,8 @@ REFUSED = (
 CONFLICT = "Another program is already receiving this bot's messages. Stop it, or get a token of its own for this one."
 
 
-class BotError(Exception):
-    """The bot cannot start or go on; the message is one sentence for the person who started it."""
+class BotError(UserError):
+    """The bot cannot start or go on."""
 
 
 class Receiver:

@@ -22,6 +22,7 @@ import fsspec
 from filelock import FileLock, Timeout
 
 from models.export.layout import CARD_FILE
+from workers import UserError
 
 COMPLETE_MARK = "saved_model.pb"
 PIN_FILE = "pin"
@@ -30,16 +31,16 @@ LOCK_TIMEOUT_S = 60.0
 """A push holds the lock while it copies, which takes seconds."""
 
 
-class NoPushedModelError(Exception):
-    """The push folder holds no complete version; the message says what to do."""
+class NoPushedModelError(UserError):
+    """The push folder holds no complete version."""
 
 
 class InvalidPinError(Exception):
     """The pin does not hold one version number."""
 
 
-class PushFolderError(Exception):
-    """The push folder cannot be read or changed as asked; the message is one sentence with the next step."""
+class PushFolderError(UserError):
+    """The push folder cannot be read or changed as asked."""
 
 
 @dataclass(frozen=True, order=True)
