@@ -8,8 +8,7 @@ its order, it pushes nothing, and it blesses nothing that a later run would be m
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,41 +16,32 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from models.recipe import Training
 from models.registry import name_training
 from pipeline.comparison.view import ComparisonView
 from pipeline.config import PipelineConfig
 from pipeline.history.reading import read_runs
 from pipeline.history.records import HistoryError, Run
 from pipeline.local.runner import FAILED, INTERRUPTED, explain, follow
-from pipeline.report import ReportError
 from pipeline.report.worker import write_report_in_child
 
 COMPARED = 0
 
 
-@dataclass(frozen=True)
-class Combination:
-    """One run of a comparison."""
-
-    label: str  # its name for people
-    config: PipelineConfig  # what to run; it has no thresholds
-
-
-def combine(configs: Iterable[PipelineConfig]) -> list[Combination]:
-    """Names each run of a comparison; the seed is named where there are several."""
+def combine(configs: Iterable[PipelineConfig]) -> dict[str, PipelineConfig]:
+    """The runs of a comparison, which have no thresholds, by name; it has the seed where there are several."""
     configs = list(configs)
     seeds = {config.training.seed for config in configs}
 
-    def label(config: PipelineConfig) -> str:
-        training = config.training
+    def label(training: Training) -> str:
         name = name_training(training.model, training.epochs)
         return f"{name}, seed {training.seed}" if len(seeds) > 1 else name
 
-    return [Combination(label(config), config) for config in configs]
+    return {label(config.training): config for config in configs}
 
 
 def compare_locally(
-    combinations: Sequence[Combination],
+    configs: Mapping[str, PipelineConfig],
     console: Console,
     output: Path,
     *,
@@ -66,7 +56,7 @@ def compare_locally(
     would fail there too. The report is about those that did not fail.
 
     Args:
-        combinations: what to run, in one root.
+        configs: what to run, in one root, by label.
         console: where to show it: live on a terminal, as plain lines elsewhere.
         output: folder for the report.
         photos: files with the output of `digits evaluate-photos --json`.
@@ -75,38 +65,35 @@ def compare_locally(
         verbose: also copies what the libraries print to standard error.
 
     Returns:
-        The exit code: 0 compared, 1 where a run or the report failed, 130 interrupted.
+        The exit code: 0 compared, 1 where a run failed, 130 interrupted.
+
+    Raises:
+        UserError: a run cannot start, or the report cannot be written.
     """
-    root = combinations[0].config.state_folder
+    root = next(iter(configs.values())).state_folder
     run_ids: list[str] = []
     status = COMPARED
     with ComparisonView(
         console,
-        {combination.label: combination.config.training for combination in combinations},
+        {label: config.training for label, config in configs.items()},
         seconds_per_epoch=seconds_per_epoch(_history(root)),
-        trained=[combination.label for combination in combinations if is_trained(combination.config, _history(root))],
+        trained=[label for label, config in configs.items() if is_trained(config, _history(root))],
     ) as view:
-        for number, combination in enumerate(combinations):
-            run_view = view.begin(combination.label)
-            outcome = follow(
-                combination.config,
-                console,
-                run_view,
-                prepare=prepare if number == 0 else lambda: None,
-                verbose=verbose,
-            )
-            summary = outcome.summary if outcome else None
-            interrupted = outcome is not None and outcome.status == INTERRUPTED
-            view.end(combination.label, summary, interrupted=interrupted)
-            if summary:
-                run_ids.append(summary["run_id"])
+        for number, (label, config) in enumerate(configs.items()):
+            run_view = view.begin(label)
+            before = prepare if number == 0 else lambda: None
+            outcome = follow(config, run_view, prepare=before, verbose=verbose)
+            interrupted = outcome.status == INTERRUPTED
+            view.end(label, outcome.summary, interrupted=interrupted)
+            if outcome.summary:
+                run_ids.append(outcome.summary["run_id"])
                 continue
             ends = interrupted or not run_view.trainer_started
             if ends:
                 view.close()
             elif console.is_terminal:
-                console.out(f"{combination.label}:", highlight=False)
-            status = explain(outcome, console) if outcome else FAILED
+                console.out(f"{label}:", highlight=False)
+            status = explain(outcome, console)
             if ends:
                 return status
     if not run_ids:
@@ -114,9 +101,6 @@ def compare_locally(
     try:
         with console.status("Writing the report ..."):
             page = write_report_in_child(root, run_ids, output, photos=photos, command=command)
-    except ReportError as error:
-        console.out(f"Error: {error}", style="red", highlight=False)
-        return FAILED
     except KeyboardInterrupt:
         console.out("Interrupted. The same command writes the report: the models are kept.", highlight=False)
         return INTERRUPTED

@@ -87,6 +87,8 @@ class ComparisonView:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Leaves the last state on the screen."""
+        if self._at_work:  # it could not start
+            self._states[self._at_work[0]] = "failed"
         self.close()
 
     def close(self) -> None:

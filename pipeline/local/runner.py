@@ -13,14 +13,13 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Generator, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Generator
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryFile
-from types import TracebackType
-from typing import IO, Any, Protocol
+from typing import IO, Any
 
 from filelock import FileLock, Timeout
 from rich.console import Console
@@ -29,9 +28,8 @@ from rich.text import Text
 from pipeline.beam_options import find_unreachable
 from pipeline.config import LOCK_FILE, PipelineConfig, child_environment, tf_config
 from pipeline.history.reading import check_database
-from pipeline.history.records import HistoryError
 from pipeline.local.view import RunView, describe_summary
-from workers import Worker, WorkerEndedError
+from workers import UserError, Worker, WorkerEndedError
 
 PUSHED, FAILED, NOT_BLESSED, INTERRUPTED = 0, 1, 3, 130
 
@@ -43,22 +41,8 @@ _LOCK_S = 1.0
 """How long to try for the lock: whoever only looks at it (pipeline/history/reading.py) holds it for a moment."""
 
 
-class View(Protocol):
-    """What shows a run's events; entered when the pipeline starts and left when it ends."""
-
-    def __enter__(self) -> object:
-        """Begins to show."""
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Leaves the last state on the screen."""
-
-    def show_log(self, path: Path) -> None:
-        """Takes where the libraries' output is; before it is entered."""
-
-    def show(self, event: dict[str, Any]) -> None:
-        """Takes one event."""
+class RunError(UserError):
+    """A run cannot start."""
 
 
 @dataclass(frozen=True)
@@ -82,89 +66,77 @@ def run_locally(
     prepare: Callable[[], object] = lambda: None,
     verbose: bool = False,
 ) -> int:
-    """Runs the pipeline and shows how it goes.
-
-    Args:
-        config: what to run.
-        console: where to show it: live on a terminal, as plain lines elsewhere.
-        prepare: is called before the pipeline starts, while its process loads TensorFlow; what it raises ends the run.
-        verbose: also copies what the libraries print to standard error.
+    """Runs the pipeline and shows how it goes: live on a terminal, as plain lines elsewhere.
 
     Returns:
         The exit code: 0 pushed, 1 failed, 3 not blessed, 130 interrupted.
+
+    Raises:
+        UserError: as `follow` raises it.
     """
-    outcome = follow(config, console, RunView(console), prepare=prepare, verbose=verbose)
-    if outcome is None:
-        return FAILED
+    outcome = follow(config, RunView(console), prepare=prepare, verbose=verbose)
     if outcome.summary is None:
         return explain(outcome, console)
     console.print(describe_summary(outcome.summary, config))
     return PUSHED if outcome.summary["version"] else NOT_BLESSED
 
 
-def follow(
-    config: PipelineConfig,
-    console: Console,
-    view: View,
-    *,
-    prepare: Callable[[], object] = lambda: None,
-    verbose: bool = False,
-) -> Outcome | None:
+def follow(config: PipelineConfig, view: RunView, *, prepare: Callable[[], object], verbose: bool = False) -> Outcome:
     """Runs the pipeline in its process and passes the events on to a view.
 
     Args:
         config: what to run.
-        console: where to say what keeps the run from starting.
         view: what shows the events.
-        prepare: as run_locally takes it.
-        verbose: as run_locally takes it.
+        prepare: is called before the pipeline starts, while its process loads TensorFlow; what it raises ends the run.
+        verbose: also copies what the libraries print to standard error.
 
-    Returns:
-        How it ended; None where it could not start, which was said.
+    Raises:
+        UserError: it cannot start.
     """
     obstacle = _cluster_obstacle() or find_unreachable(config.beam_args)
     if obstacle:
-        console.out(obstacle, style="red", highlight=False)
-        return None
+        raise RunError(obstacle)
     log_path = config.state_folder / "logs" / f"{datetime.now():%Y%m%d-%H%M%S}.log"
+    _make_folders(config, log_path.parent)
+    try:  # TFX's SQLite database and checkpoints are for one at a time
+        alone = FileLock(config.state_folder / LOCK_FILE).acquire(timeout=_LOCK_S)
+    except Timeout:
+        way_out = "Wait for it to end, or give this one another --root."
+        raise RunError(f"Another run is using {config.root}. {way_out}") from None
+    last: dict[str, Any] = {}
+    status = 0
+    with alone, closing(_events(config, log_path, verbose)) as events:
+        view.show_log(log_path)
+        try:
+            next(events)
+            check_database(config.state_folder)
+            prepare()
+            with view:
+                for event in events:
+                    last = event
+                    view.show(event)
+        except KeyboardInterrupt:
+            status = INTERRUPTED
+        except WorkerEndedError as ended:
+            status = ended.status
+    return Outcome(last, status, log_path)
+
+
+def _make_folders(config: PipelineConfig, logs: Path) -> None:
+    """Makes root and push folder, and a file in each: a run that takes minutes should not end at a read-only folder."""
     option, folder = "--root", str(config.state_folder)
     try:
-        log_path.parent.mkdir(parents=True, exist_ok=True)
+        logs.mkdir(parents=True, exist_ok=True)
         (config.state_folder / LOCK_FILE).touch()
         TemporaryFile(dir=folder).close()
         option, folder = "--push-dir", config.push_dir
         if config.thresholds and "://" not in folder:
             Path(folder).mkdir(parents=True, exist_ok=True)
-            TemporaryFile(dir=folder).close()  # a run that takes minutes should not end at a read-only folder
+            TemporaryFile(dir=folder).close()
     except OSError as error:
-        problem = f"{folder} cannot be used ({error.strerror}). Put that right, or choose another {option}."
-        console.out(problem, style="red", highlight=False)
-        return None
-    with _only_run_in(config.state_folder) as alone:
-        if not alone:
-            way_out = " Wait for it to end, or give this one another --root."
-            console.print(Text.assemble((f"Another run is using {config.root}.", "red"), way_out), soft_wrap=True)
-            return None
-        view.show_log(log_path)
-        last: dict[str, Any] = {}
-        status = 0
-        with closing(_events(config, log_path, verbose)) as events:
-            try:
-                next(events)
-                check_database(config.state_folder)
-                prepare()
-                with view:
-                    for event in events:
-                        last = event
-                        view.show(event)
-            except KeyboardInterrupt:
-                status = INTERRUPTED
-            except HistoryError as error:
-                console.out(str(error), style="red", highlight=False)
-                return None
-            except WorkerEndedError as ended:
-                status = ended.status
-        return Outcome(last, status, log_path)
+        raise RunError(
+            f"{folder} cannot be used ({error.strerror}). Put that right, or choose another {option}."
+        ) from error
 
 
 def _cluster_obstacle() -> str | None:
@@ -234,18 +206,3 @@ def _copy(source: IO[bytes] | None, log: IO[bytes]) -> None:
         log.write(line)
         sys.stderr.buffer.write(line)
         sys.stderr.flush()
-
-
-@contextmanager
-def _only_run_in(folder: Path) -> Iterator[bool]:
-    """Whether no other run uses this folder: TFX's SQLite database and checkpoints are for one at a time."""
-    lock = FileLock(folder / LOCK_FILE)
-    try:
-        lock.acquire(timeout=_LOCK_S)
-    except Timeout:
-        yield False
-        return
-    try:
-        yield True
-    finally:
-        lock.release()

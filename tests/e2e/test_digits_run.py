@@ -143,7 +143,7 @@ def test_two_runs_do_not_share_a_root(tiny_run, command):
     with FileLock(Path(tiny_run.config.root) / ".lock"):
         done = run(command())
     assert done.returncode == 1
-    assert "Another run is using" in done.stdout
+    assert "Another run is using" in done.stderr
 
 
 def test_a_trainer_that_was_killed_goes_on_from_its_last_epoch(command, tmp_path):

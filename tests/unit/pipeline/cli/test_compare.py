@@ -33,7 +33,7 @@ def compared(monkeypatch):
 
     def compare_locally(combinations, console, output, *, photos, command, prepare, verbose):
         prepare()
-        calls.append(([combination.config for combination in combinations], output, photos))
+        calls.append((list(combinations.values()), output, photos))
         return 0
 
     monkeypatch.setattr("pipeline.comparison.matrix.compare_locally", compare_locally)

@@ -187,9 +187,9 @@ def test_no_push_folder_is_made(run, configs, tmp_path):
 
 
 def test_labels_name_the_seed_where_there_are_several(configs):
-    assert [combination.label for combination in combine(configs)][1] == "LeNet, 40 epochs"
+    assert list(combine(configs))[1] == "LeNet, 40 epochs"
     seeds = [replace(configs[0], training=parameters(epochs=1, seed=seed)) for seed in (1, 2)]
-    assert [combination.label for combination in combine(seeds)] == ["LeNet, 1 epoch, seed 1", "LeNet, 1 epoch, seed 2"]
+    assert list(combine(seeds)) == ["LeNet, 1 epoch, seed 1", "LeNet, 1 epoch, seed 2"]
 
 
 def test_the_last_table_has_the_figures(capsys):

@@ -18,6 +18,7 @@ from worker_stand_in import replace_workers
 
 from pipeline.config import PipelineConfig
 from pipeline.local.runner import run_locally
+from workers import UserError
 
 SUMMARY = {
     "event": "summary",
@@ -58,7 +59,11 @@ def run(tmp_path, config, monkeypatch):
         head = "config = connection.recv()\n" if reads else ""
         replace_workers(monkeypatch, tmp_path, f"{head}tell = connection.send\n{textwrap.dedent(program)}")
         with (tmp_path / "screen").open("w") as screen:
-            status = run_locally(config, Console(file=screen, width=40), verbose=verbose)
+            try:
+                status = run_locally(config, Console(file=screen, width=40), verbose=verbose)
+            except UserError as error:  # as the command does
+                print(error, file=screen)
+                status = 1
         return status, (tmp_path / "screen").read_text()
 
     return run
