@@ -4,8 +4,7 @@
 #     make image TARGET=cuda                # digits:<revision>-cuda, for the Trainer on GPUs
 #     make image TARGET=beam                # digits:<revision>-beam, for the workers of Dataflow, Flink and Spark
 #
-# `make test-image` tries these steps without a container engine and runs a compiled job with what they made. It reads
-# FROM, ARG, ENV, WORKDIR, COPY, RUN and USER in the plain forms used here.
+# `make test-image` builds the target `digits` with buildah and runs a compiled job in it.
 
 # Debian 13: TFX 1.21 needs glibc 2.39 or newer.
 ARG PYTHON_IMAGE=python:3.12-slim-trixie

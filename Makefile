@@ -88,8 +88,8 @@ image: ## Build the image of the components (IMAGE=registry/path/digits TARGET=c
 	$(ENGINE) build --target $(TARGET) --build-arg REVISION=$(REVISION) \
 	  --tag $(IMAGE):$(REVISION)$(patsubst %,-%,$(filter-out digits,$(TARGET))) .
 
-test-image: ## Try the Dockerfile without a container engine and run a job with it (as root; needs debootstrap).
-	python3 tests/image.py
+test-image: ## Build the image on a Debian 13 base and run a job in it (as root; needs buildah, debootstrap).
+	tests/image.sh
 
 test-trixie: ## Run the tests on the newer stack in a Debian 13 root (as root; needs debootstrap).
 	tests/trixie.sh
