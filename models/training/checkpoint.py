@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import os
 import tempfile
 import time
@@ -18,23 +17,28 @@ from tfx.dsl.io import fileio
 from compat.tfx import io_utils
 from models.training.distribution import Distribution
 
-_SECONDS_FILE = "seconds.json"
+_WEIGHTS = ".weights.h5"
 
 
-class Stopwatch(keras.callbacks.Callback):  # type: ignore[misc]
-    """Measures how long a training takes, over all processes that resumed it.
+class Checkpoint(keras.callbacks.Callback):  # type: ignore[misc]
+    """Keeps the state of a training after each epoch, whole or not at all, and restores the latest at the start.
+
+    Keras' BackupAndRestore overwrites the weights in place: a kill while it writes leaves a training that can neither
+    resume nor start. Here the weights (with the optimizer's variables) of epoch N appear as `N.weights.h5` when they
+    are complete, beside `N.json`, the seconds of all processes up to there.
 
     Args:
-        state: folder of the state, where it notes the time after each epoch.
+        state: folder of the state.
     """
 
     def __init__(self, state: str):
         super().__init__()
-        self._path = os.path.join(state, _SECONDS_FILE)
+        self._folder = state
+        self.epochs_done = epochs_done(state)
         self._before = 0.0
-        if fileio.exists(self._path):
-            with fileio.open(self._path, "r") as file:
-                self._before = float(json.loads(file.read()))
+        if self.epochs_done:
+            with fileio.open(self._path(self.epochs_done, ".json"), "r") as file:
+                self._before = float(file.read())
         self._start = time.monotonic()
 
     @property
@@ -42,16 +46,39 @@ class Stopwatch(keras.callbacks.Callback):  # type: ignore[misc]
         """Seconds of this process and of those before it, up to the last epoch that each completed."""
         return self._before + time.monotonic() - self._start
 
+    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
+        """Restores the latest state, if there is one."""
+        if not self.epochs_done:
+            return
+        self.model.optimizer.build(self.model.trainable_variables)
+        with tempfile.TemporaryDirectory() as local:
+            copy = os.path.join(local, _WEIGHTS)
+            io_utils.copy_file(self._path(self.epochs_done, _WEIGHTS), copy)
+            self.model.load_weights(copy)
+
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        """Notes the time."""
-        io_utils.write_string_file(self._path, json.dumps(self.seconds))
+        """Writes the state and removes the one before it."""
+        fileio.makedirs(self._folder)
+        before, self.epochs_done = self.epochs_done, epoch + 1
+        io_utils.write_string_file(self._path(self.epochs_done, ".json"), str(self.seconds))
+        part = os.path.join(self._folder, "part")
+        with tempfile.TemporaryDirectory() as local:
+            copy = os.path.join(local, _WEIGHTS)
+            self.model.save_weights(copy)
+            io_utils.copy_file(copy, part, overwrite=True)
+        fileio.rename(part, self._path(self.epochs_done, _WEIGHTS), overwrite=True)
+        if before:
+            fileio.remove(self._path(before, _WEIGHTS))
+            fileio.remove(self._path(before, ".json"))
+
+    def _path(self, epochs: int, suffix: str) -> str:
+        return os.path.join(self._folder, f"{epochs}{suffix}")
 
 
 @contextmanager
 def open_state(checkpoint: str, distribution: Distribution) -> Iterator[str]:
     """The folder this program keeps its state in: the chief's is `checkpoint`, the others start from copies of it."""
     if distribution.is_chief:
-        epochs_done(checkpoint)  # removes what cannot be read
         distribution.wait_for_all()
         yield checkpoint
         return
@@ -71,15 +98,8 @@ def state_folder(fn_args: FnArgs) -> str:
     return os.path.join(os.path.dirname(os.path.dirname(fn_args.model_run_dir)), "checkpoints", key)
 
 
-def epochs_done(checkpoint: str) -> int:
-    """How many epochs the state in the folder has behind it; a folder without a readable state is removed."""
-    path = os.path.join(checkpoint, "training_metadata.json")
-    if fileio.exists(path):
-        try:
-            with fileio.open(path, "r") as file:
-                return int(json.loads(file.read())["epoch"])
-        except ValueError:
-            logging.getLogger(__name__).warning("%s is cut short: training starts anew", path)
-    if fileio.exists(checkpoint):
-        fileio.rmtree(checkpoint)
-    return 0
+def epochs_done(state: str) -> int:
+    """How many epochs the latest complete state in the folder has behind it; 0 where there is none."""
+    names = fileio.listdir(state) if fileio.exists(state) else []
+    epochs = [name.removesuffix(_WEIGHTS) for name in names if name.endswith(_WEIGHTS)]
+    return max((int(name) for name in epochs if name.isdigit()), default=0)

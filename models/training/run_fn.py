@@ -22,7 +22,7 @@ from models.export.litert import LitertConverter
 from models.export.saved_model import export_model
 from models.recipe import Training
 from models.registry import ARCHITECTURES
-from models.training.checkpoint import Stopwatch, epochs_done, open_state, state_folder
+from models.training.checkpoint import Checkpoint, open_state, state_folder
 from models.training.distribution import Distribution, join_devices
 from models.training.input_pipeline import Split, load_or_stream, load_split, training_batches
 from models.training.loss import DigitAccuracy, OutlierExposureLoss
@@ -114,7 +114,8 @@ def train_model(
         _compile(model, training, steps, distribution)
     distribution.prepare(model, evaluation.images[:1], evaluation.labels[:1])
     progress = Progress(training.epochs, steps, (batch_size + outliers + drawn_digits) * parts)
-    with open_state(checkpoint, distribution) as state:
+    with open_state(checkpoint, distribution) as folder:
+        state = Checkpoint(folder)
         batches = functools.partial(
             training_batches,
             train,
@@ -124,26 +125,25 @@ def train_model(
             varied=recipe.augment,
             outliers=outliers,
             drawn_digits=drawn_digits,
-            first_epoch=epochs_done(state),
+            first_epoch=state.epochs_done,
         )
-        stopwatch = Stopwatch(state)
         model.fit(
             distribution.distribute(lambda share: batches(share=share)),
             epochs=training.epochs,
+            initial_epoch=state.epochs_done,
             steps_per_epoch=steps,
             validation_data=tf.data.Dataset.from_tensor_slices((evaluation.images, evaluation.labels)).batch(
                 _EVAL_BATCH
             ),
             callbacks=[
-                keras.callbacks.BackupAndRestore(state, delete_checkpoint=False),
+                state,
                 *([keras.callbacks.TensorBoard(log_dir, write_graph=False)] if distribution.is_chief else []),
                 StopAtNaN(recipe.learning_rate),
-                stopwatch,
                 progress,
             ],
             verbose=0,
         )
-        seconds = stopwatch.seconds
+        seconds = state.seconds
     plain = architecture.build()
     plain.set_weights(model.get_weights())
     facts = {

@@ -1,7 +1,9 @@
+import pkgutil
 import re
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -11,6 +13,7 @@ from factories import make_training
 
 from models.preprocessing import preprocess_images
 from models.registry import ARCHITECTURES
+from models.training.checkpoint import epochs_done
 from models.training.input_pipeline import Split
 from models.training.progress import DivergedError
 from models.training.run_fn import train_model
@@ -62,13 +65,27 @@ def test_an_interrupted_training_ends_as_an_uninterrupted_one(splits, tmp_path, 
         np.testing.assert_array_equal(one, two)
 
 
-def test_a_checkpoint_cut_short_by_a_kill_does_not_stop_the_next_training(splits, tmp_path):
-    checkpoint = tmp_path / "checkpoint"
-    checkpoint.mkdir()
-    (checkpoint / "latest.weights.h5").write_bytes(b"\x89HDF half a file")
-    (checkpoint / "training_metadata.json").write_text('{"epo')
-    _, facts = train(splits, tmp_path)
-    assert facts["images_per_second"] > 0
+@pytest.mark.parametrize("call", ["compat.tfx.io_utils.copy_file", "tfx.dsl.io.fileio.rename"])
+def test_a_kill_while_the_state_is_written_loses_the_last_epoch_only(splits, tmp_path, monkeypatch, call):
+    whole, _ = train(splits, tmp_path / "whole", epochs=3)
+    function, calls = pkgutil.resolve_name(call), []
+
+    def killed(source, destination, *arguments, **options):
+        calls.append(source)
+        if len(calls) == 2:
+            Path(destination).write_bytes(b"\x89HDF half a file") if "copy" in call else None
+            raise KeyboardInterrupt
+        return function(source, destination, *arguments, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(call, killed)
+        with pytest.raises(KeyboardInterrupt):
+            train(splits, tmp_path / "cut", epochs=3)
+    assert epochs_done(str(tmp_path / "cut" / "checkpoint")) == 1
+    resumed, _ = train(splits, tmp_path / "cut", epochs=3)
+
+    for one, two in zip(whole, resumed, strict=True):
+        np.testing.assert_array_equal(one, two)
 
 
 def test_weights_that_nothing_is_learnt_from_decay(splits, tmp_path):
@@ -91,7 +108,7 @@ def test_a_resumed_training_reports_the_seconds_of_all_processes(splits, tmp_pat
         patch.setattr("models.training.progress.Progress.on_epoch_begin", interrupt)
         with pytest.raises(KeyboardInterrupt):
             train(splits, tmp_path)
-    seconds = tmp_path / "checkpoint" / "seconds.json"
+    seconds = tmp_path / "checkpoint" / "1.json"
     assert float(seconds.read_text()) > 0
     seconds.write_text("1000")
 
