@@ -114,8 +114,8 @@ def find_version(push_dir: str, export: str) -> tuple[int | None, int | None]:
             card = _read_card(folder)
             if card.get("export_id") != export_id:
                 continue
-        except (ValueError, AttributeError):
-            logging.warning("%s has a damaged card; it is passed over.", folder)
+        except ValueError as error:
+            logging.warning("A damaged card is passed over: %s.", error)
             continue
         if _is_whole(folder, card, export):
             return version, damaged
@@ -180,7 +180,13 @@ def _read(path: str) -> bytes:
 
 
 def _read_card(folder: str) -> dict[str, Any]:
-    card: dict[str, Any] = json.loads(_read(os.path.join(folder, CARD_FILE)))
+    path = os.path.join(folder, CARD_FILE)
+    try:
+        card = json.loads(_read(path))
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    if not isinstance(card, dict):
+        raise ValueError(f"{path}: not a JSON object")
     return card
 
 

@@ -42,6 +42,10 @@ class MissingDataError(FileNotFoundError):
     """The data folder lacks one of the four files."""
 
 
+class SourceFileError(ValueError):
+    """The data folder's note of where its files came from cannot be read."""
+
+
 @dataclass(frozen=True)
 class Part:
     """A range of the images of one pair of files."""
@@ -241,5 +245,11 @@ def _source(folder: str) -> str:
     path = os.path.join(folder, _SOURCE_FILE)
     if not fileio.exists(path):
         return "user"
-    with fileio.open(path, "r") as file:
-        return str(json.loads(file.read())["source"])
+    try:
+        with fileio.open(path, "rb") as file:
+            return str(json.loads(file.read())["source"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise SourceFileError(
+            f"{path} is not what `digits data` writes ({error}): remove it, and the data counts as your own, or let "
+            f"`digits data --dest {folder}` write it anew"
+        ) from error

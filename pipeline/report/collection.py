@@ -155,9 +155,15 @@ def _latency(run: Run) -> float | None:
     return latency
 
 
-def _read_json(path: str) -> Any:
-    with tf.io.gfile.GFile(path) as file:
-        return json.loads(file.read())
+def _read_json(path: str) -> dict[str, Any]:
+    with tf.io.gfile.GFile(path, "rb") as file:
+        try:
+            content = json.loads(file.read())
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"{path}: not a JSON object")
+    return content
 
 
 def _read_curves(logs: str) -> Iterable[Curve]:

@@ -14,7 +14,7 @@ from tfx.utils import proto_utils
 
 from components.mnist_example_gen import executor
 from components.mnist_example_gen.component import Driver, MnistExampleGen
-from components.mnist_example_gen.executor import Executor, MissingDataError
+from components.mnist_example_gen.executor import Executor, MissingDataError, SourceFileError
 from pipeline.config import PipelineConfig
 
 
@@ -138,6 +138,17 @@ def test_a_missing_file_is_named_with_the_next_step(tmp_path, write_mnist, some_
         generate(folder, tmp_path / "out")
 
 
+@pytest.mark.parametrize("content", [b"\xe8\x00 no text", b"[]", b'{"counts": {}}', b"{"])
+def test_a_note_of_the_source_that_cannot_be_read_is_named(
+    tmp_path, write_mnist, some_training_images, some_test_images, content
+):
+    folder = write_mnist(tmp_path / "data", some_training_images, some_test_images)
+    (folder / "source.json").write_bytes(content)
+
+    with pytest.raises(SourceFileError, match=r"source\.json is not what `digits data` writes .*: remove it"):
+        generate(folder, tmp_path / "out")
+
+
 def test_too_few_images_are_refused(tmp_path, write_mnist, some_training_images, some_test_images):
     images, labels = some_training_images
     folder = write_mnist(tmp_path / "data", (images[:5], labels[:5]), some_test_images)
@@ -163,7 +174,7 @@ def test_the_fingerprint_is_of_the_content(tmp_path, write_mnist, some_training_
         """What decides whether TFX takes the examples from its cache."""
         properties = {
             key: value if isinstance(value, (int, str)) or value is None else proto_utils.proto_to_json(value)
-            for key, value in MnistExampleGen(str(data)).spec.exec_properties.items()
+            for key, value in MnistExampleGen(str(data), 200).spec.exec_properties.items()
         }
         return Driver(None).resolve_exec_properties(properties, None, None)["input_fingerprint"]
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from components.evaluation.metrics import image_digest
+from models.export.layout import CARD_FILE
 from models.registry import ARCHITECTURES
 from pipeline.history.reading import find_run, read_runs
 from pipeline.report import ReportError
@@ -145,3 +146,15 @@ def test_runs_are_chosen_by_the_beginning_of_their_id(tiny_run):
     root, run_id = Path(tiny_run.config.root), tiny_run.summary.run_id
 
     assert [run.run_id for run in select_runs(root, [run_id])] == [run_id]
+
+
+@pytest.mark.parametrize("content", [b"\xe8\x00", b"[]", b'{"mod'])
+def test_a_damaged_card_is_named(run, content):
+    card = Path(run.model.uri) / "Format-Serving" / CARD_FILE
+    before = card.read_bytes()
+    card.write_bytes(content)
+    try:
+        with pytest.raises(ReportError, match=r"cannot be read \(.*Format-Serving/assets\.extra/card\.json: "):
+            collect([run], [], "")
+    finally:
+        card.write_bytes(before)
