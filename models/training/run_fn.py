@@ -25,12 +25,11 @@ from models.registry import ARCHITECTURES
 from models.training.checkpoint import Checkpoint, open_state, state_folder
 from models.training.distribution import Distribution, join_devices
 from models.training.input_pipeline import Split, load_or_stream, load_split, training_batches
-from models.training.loss import DigitAccuracy, OutlierExposureLoss
+from models.training.objective import compile_model
 from models.training.progress import Progress, StopAtNaN
 from models.training.streaming import Stream
 
 _EVAL_BATCH = 500
-_WARM_UP = 0.2  # of all steps
 
 
 def run_fn(fn_args: FnArgs) -> None:
@@ -82,7 +81,7 @@ def train_model(
 ) -> tuple[keras.Model, dict[str, Any]]:
     """Trains a network.
 
-    The loss is taken from logits (models/training/loss.py); the learning rate warms up over the first fifth of the
+    The loss is taken from logits (models/training/objective.py); the learning rate warms up over the first fifth of the
     steps and then falls as a cosine to zero (Goyal et al., 2017; Loshchilov and Hutter, SGDR, 2017).
 
     Args:
@@ -111,7 +110,7 @@ def train_model(
     architecture = ARCHITECTURES[training.model]
     with _precision_for(distribution, training.execution.mixed_precision), distribution.strategy.scope():
         model = architecture.build()
-        _compile(model, training, steps, distribution)
+        compile_model(model, training, steps, distribution)
     distribution.prepare(model, evaluation.images[:1], evaluation.labels[:1])
     progress = Progress(training.epochs, steps, (batch_size + outliers + drawn_digits) * parts)
     with open_state(checkpoint, distribution) as folder:
@@ -163,35 +162,6 @@ def _measure(model: keras.Model, evaluation: Split) -> dict[str, Any]:
     return {"metrics": {"eval_accuracy": accuracy}, "temperature": fit_temperature(logits, labels)}
 
 
-def _compile(model: keras.Model, training: Training, steps: int, distribution: Distribution) -> None:
-    """Gives a network its loss, metric, schedule (over `steps` an epoch) and optimizer.
-
-    Adam with decoupled weight decay (Loshchilov and Hutter, 2019), except for biases.
-    """
-    recipe, total = training.recipe, steps * training.epochs
-    warm_up = int(_WARM_UP * total)
-    schedule = keras.optimizers.schedules.CosineDecay(
-        initial_learning_rate=0.0,
-        warmup_target=recipe.learning_rate,
-        warmup_steps=warm_up,
-        decay_steps=total - warm_up,
-    )
-    optimizer = keras.optimizers.AdamW(schedule, weight_decay=recipe.weight_decay)
-    optimizer.exclude_from_weight_decay(var_names=["bias"])
-    model.compile(
-        optimizer=optimizer,
-        loss=OutlierExposureLoss(),
-        metrics=[DigitAccuracy()],
-        steps_per_execution=_steps_per_execution(steps) if distribution.replicas < 2 else 1,
-        jit_compile=_compiles(distribution, training.execution.xla),
-    )
-
-
-def _steps_per_execution(steps: int) -> int:
-    """Steps that TensorFlow runs without coming back to Python: the greatest divisor up to 16 ends an epoch whole."""
-    return max(number for number in range(1, 17) if steps % number == 0)
-
-
 @contextmanager
 def _precision_for(distribution: Distribution, wanted: bool | None) -> Iterator[None]:
     """Mixed precision while a network is built (Micikevicius et al., 2018), by default for GPUs; float32 elsewhere.
@@ -205,8 +175,3 @@ def _precision_for(distribution: Distribution, wanted: bool | None) -> Iterator[
         yield
     finally:
         keras.config.set_dtype_policy(before)
-
-
-def _compiles(distribution: Distribution, wanted: bool | None) -> bool:
-    """Whether XLA compiles the training step. On a CPU its convolutions are slower than oneDNN's."""
-    return distribution.has_gpu and distribution.replicas == 1 if wanted is None else wanted

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from models.training.input_pipeline import OUTLIER
-from models.training.loss import DigitAccuracy, OutlierExposureLoss
+from models.training.objective import DigitAccuracy, OutlierExposureLoss
 
 
 @pytest.fixture
