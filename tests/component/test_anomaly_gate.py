@@ -3,14 +3,16 @@
 import json
 import os
 import re
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_data_validation as tfdv
 from tfx.types import standard_artifacts
+from tfx.types.channel_utils import as_channel
 
-from components.anomaly_gate import AnomaliesFoundError, check_anomalies, check_examples, find_anomalies
+from components.anomaly_gate import AnomaliesFoundError, AnomalyGate, check_anomalies, check_examples, find_anomalies
 from components.mnist_example_gen.executor import encode_examples, write_shard
 from pipeline.config import SCHEMA_FILE
 
@@ -41,8 +43,16 @@ def validate(tmp_path, some_test_images):
     return validate
 
 
-def test_real_examples_pass(validate):
-    check_anomalies(validate())
+@pytest.mark.parametrize("inverted", [False, True])
+def test_the_executor_lets_mnist_pass_and_stops_at_inverted_images(validate, examples_of, some_test_images, inverted):
+    images, labels = some_test_images
+    examples = examples_of(test=(255 - images if inverted else images, labels))
+    anomalies = validate()
+    component = AnomalyGate(anomalies=as_channel([anomalies]), examples=as_channel([examples]))
+    executor = component.executor_spec.executor_class()
+
+    with pytest.raises(AnomaliesFoundError, match=r"split test: .*inverted") if inverted else nullcontext():
+        executor.Do({"anomalies": [anomalies], "examples": [examples]}, {}, component.exec_properties)
 
 
 @pytest.mark.parametrize(

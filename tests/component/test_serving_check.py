@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 import tensorflow as tf
 from tfx.types import standard_artifacts as artifacts
+from tfx.types.channel_utils import as_channel
 
 from components.mnist_example_gen.executor import encode_examples
-from components.serving_check import check_export
+from components.serving_check import ServingCheck, check_export
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +31,27 @@ def test_a_whole_export_is_fine(export, serialised):
     assert report["images"] == 40
     assert report["largest_difference"] < 1e-3
     assert 0 < report["litert_latency_ms"] < 1000
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_the_executor_blesses_a_whole_export_only_and_says_why(tiny_run, export, tmp_path, whole):
+    model, blessing = artifacts.Model(), artifacts.InfraBlessing()
+    model.uri, blessing.uri = str(tmp_path), str(tmp_path / "blessing")
+    export.rename(tmp_path / "Format-Serving")
+    if not whole:
+        (tmp_path / "Format-Serving" / "assets.extra" / "model.tflite").write_bytes(b"TFL3" * 100)
+    examples = tiny_run.artifact("MnistExampleGen", "examples", artifacts.Examples)
+    component = ServingCheck(model=as_channel([model]), examples=as_channel([examples]), images=40)
+
+    component.executor_spec.executor_class().Do(
+        {"model": [model], "examples": [examples]}, {"blessing": [blessing]}, component.exec_properties
+    )
+
+    assert blessing.get_int_custom_property("blessed") == whole
+    assert (tmp_path / "blessing" / ("INFRA_BLESSED" if whole else "INFRA_NOT_BLESSED")).is_file()
+    report = json.loads((tmp_path / "blessing" / "report.json").read_text())
+    assert report["images"] == 40
+    assert (report["problem"] is None) == whole
 
 
 @pytest.mark.parametrize(
