@@ -1,27 +1,18 @@
-"""Vertex AI as a service: a job is submitted, its state and its logs are read."""
+"""Google Cloud as `digits vertex` meets it: where a job runs, the login, and what its APIs refuse, as sentences."""
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from pipeline.config import PIPELINE_NAME
-from pipeline.vertex.custom_job import DISPLAY_NAME, place
-from pipeline.vertex.job import FOLDERS, VertexError, load_job, quiet_clients
+from pipeline.vertex.job import VertexError, quiet_clients
 
 if TYPE_CHECKING:
     from google.auth.credentials import Credentials
-    from google.cloud.aiplatform import PipelineJob
-
-LOGGING_API = "https://logging.googleapis.com"
 
 _SCOPE = "https://www.googleapis.com/auth/cloud-platform"
-_LOG_PAGE = 1000
 _LOGIN = "Log in with `gcloud auth application-default login`"
 
 
@@ -42,236 +33,12 @@ class Target:
     encryption_key: str | None = None
 
 
-@dataclass(frozen=True)
-class Task:
-    """A component of a submitted job.
-
-    Attributes:
-        name: of the task.
-        state: in lower case, such as running, succeeded, skipped (from the cache) or failed.
-        seconds: how long it ran, None where it did not start or goes on.
-        error: what it failed with, "" where it did not.
-        log_id: id of the custom job that ran its container, "" where there was none.
-    """
-
-    name: str
-    state: str
-    seconds: float | None
-    error: str
-    log_id: str
-
-
-@dataclass(frozen=True)
-class Status:
-    """A submitted job.
-
-    Attributes:
-        job_id: its id.
-        state: in lower case, such as running, succeeded or failed.
-        console: its page in the Google Cloud console.
-        created: when it was made, ISO 8601 in UTC.
-        error: what it failed with, "" where it did not.
-        tasks: in the order of their start.
-    """
-
-    job_id: str
-    state: str
-    console: str
-    created: str
-    error: str
-    tasks: tuple[Task, ...]
-
-
-@dataclass(frozen=True)
-class LogEntry:
-    """A line of a component's log.
-
-    Attributes:
-        time: ISO 8601 in UTC.
-        task: the component.
-        severity: as Cloud Logging names it, such as INFO or ERROR.
-        message: the text.
-    """
-
-    time: str
-    task: str
-    severity: str
-    message: str
-
-
-def submit(
-    path: Path,
-    target: Target,
-    parameters: Mapping[str, str],
-    *,
-    enable_caching: bool | None = None,
-    dry_run: bool = False,
-) -> dict[str, Any]:
-    """Submits a compiled job.
-
-    Args:
-        path: the job file.
-        target: where it runs.
-        parameters: values of its runtime parameters. Where several machines train, they go to the same target.
-        enable_caching: for all components, or as compiled where None.
-        dry_run: only make the request: no login, no network.
-
-    Returns:
-        The PipelineJob resource as Vertex AI's API takes it, as JSON values.
-
-    Raises:
-        VertexError: a folder is not in a bucket, there are no credentials, a bucket is missing, or Vertex AI refuses.
-    """
-    from google.auth.credentials import AnonymousCredentials  # noqa: PLC0415
-
-    job = load_job(path)
-    root = job["runtimeConfig"]["gcsOutputDirectory"]
-    folders = {"root": root, **{name: parameters[name] for name in FOLDERS}}
-    for name, folder in folders.items():
-        if not re.match("gs://[^/]", folder):
-            option = "--root of `digits vertex compile`" if name == "root" else f"--set {name}="
-            raise VertexError(
-                f"Vertex AI cannot see {folder}: give a folder in a bucket, gs://BUCKET/FOLDER, with {option}."
-            )
-    _check_region(target.region)
-    training = place(
-        json.loads(parameters["training"]),
-        target.project,
-        target.region,
-        service_account=target.service_account,
-        kms_key=target.encryption_key,
-    )
-    credentials = AnonymousCredentials() if dry_run else find_credentials()
-    with _refusals(), quiet_clients():
-        from google.cloud.aiplatform import PipelineJob  # noqa: PLC0415 (takes seconds)
-
-        if not dry_run:
-            _check_buckets({folder.split("/")[2] for folder in folders.values()}, target, credentials)
-        pipeline_job = PipelineJob(
-            display_name=job["displayName"],
-            template_path=str(path),
-            pipeline_root=root,
-            parameter_values={**parameters, "training": json.dumps(training)},
-            enable_caching=enable_caching,
-            encryption_spec_key_name=target.encryption_key,
-            labels=job.get("labels"),
-            credentials=credentials,
-            project=target.project,
-            location=target.region,
-        )
-        request: dict[str, Any] = pipeline_job.to_dict()
-        if not dry_run:
-            pipeline_job.submit(service_account=target.service_account)
-    # (the client adds these to the request itself)
-    return {**request, "jobId": pipeline_job.job_id, "serviceAccount": target.service_account}
-
-
 def console_page(target: Target, job_id: str) -> str:
     """The job's page in the Google Cloud console."""
     return (
         f"https://console.cloud.google.com/vertex-ai/locations/{target.region}/pipelines/runs/{job_id}"
         f"?project={target.project}"
     )
-
-
-def status(target: Target, job_id: str | None = None) -> Status:
-    """The state of a job, by default of the newest.
-
-    Raises:
-        VertexError: there is no such job, there are no credentials, or Vertex AI refuses.
-    """
-    from google.api_core.exceptions import NotFound  # noqa: PLC0415
-
-    _check_region(target.region)
-    credentials = find_credentials()
-    with _refusals(), quiet_clients():
-        from google.cloud.aiplatform import PipelineJob  # noqa: PLC0415 (takes seconds)
-
-        where: dict[str, Any] = {"project": target.project, "location": target.region, "credentials": credentials}
-        if job_id is not None:
-            try:
-                job = PipelineJob.get(job_id, **where)
-            except NotFound as error:
-                raise VertexError(
-                    f"There is no job {job_id} in project {target.project}, region {target.region}: "
-                    "`digits vertex status` without a job shows the newest."
-                ) from error
-        else:
-            jobs = PipelineJob.list(filter=f'display_name="{PIPELINE_NAME}"', order_by="create_time desc", **where)
-            if not jobs:
-                raise VertexError(
-                    f"No job yet in project {target.project}, region {target.region}: `digits vertex submit` makes one."
-                )
-            job = jobs[0]
-        return _describe(job, target)
-
-
-def logs(target: Target, found: Status, component: str | None = None, address: str = LOGGING_API) -> Iterator[LogEntry]:
-    """What the containers of a job wrote, oldest first, from Cloud Logging (entries.list of its REST API, v2).
-
-    Of the Trainer also what its machines wrote, where several train.
-
-    Args:
-        target: where the job runs.
-        found: its state.
-        component: only this component's.
-        address: of the API.
-
-    Raises:
-        VertexError: no such component ran a container, there are no credentials, or Cloud Logging refuses.
-    """
-    from google.auth.transport.requests import AuthorizedSession  # noqa: PLC0415
-    from requests import RequestException  # noqa: PLC0415
-
-    tasks = {task.log_id: task.name for task in found.tasks if task.log_id and component in (None, task.name)}
-    names = {task.name for task in found.tasks}
-    if component and names and component not in names:
-        raise VertexError(f"Job {found.job_id} has no component {component} yet; it has {', '.join(sorted(names))}.")
-    if not tasks:
-        which = f"{component} of job {found.job_id}" if component else f"Job {found.job_id}"
-        raise VertexError(f"{which} has run no container yet. Its page: {found.console}")
-    credentials = find_credentials()
-    if "Trainer" in tasks.values():
-        tasks |= dict.fromkeys(_training_jobs(target, found, credentials), "Trainer")
-    ids = " OR ".join(f'"{log_id}"' for log_id in tasks)
-    request: dict[str, Any] = {
-        "resourceNames": [f"projects/{target.project}"],
-        # Without a time Cloud Logging would look at the last day only.
-        "filter": f'resource.type="ml_job" resource.labels.job_id=({ids}) timestamp>="{found.created}"',
-        "orderBy": "timestamp asc",
-        "pageSize": _LOG_PAGE,
-    }
-    with _refusals(), AuthorizedSession(credentials) as session:
-        while True:
-            try:
-                response = session.post(f"{address}/v2/entries:list", json=request, timeout=60)
-                answer = response.json()
-            except RequestException as error:
-                raise VertexError(
-                    f"Cloud Logging cannot be reached: {error}. The job's page: {found.console}"
-                ) from error
-            if not response.ok:
-                reason = answer.get("error", {}).get("message", response.reason)
-                raise VertexError(f"Cloud Logging refuses: {reason} The job's page: {found.console}")
-            yield from (_log_entry(entry, tasks) for entry in answer.get("entries", ()))
-            if not answer.get("nextPageToken"):
-                return
-            request["pageToken"] = answer["nextPageToken"]
-
-
-def _training_jobs(target: Target, found: Status, credentials: Credentials) -> list[str]:
-    """Ids of the CustomJobs that the job's Trainer sent; what they make lies in a folder that is named by the job."""
-    with _refusals(), quiet_clients():
-        from google.cloud.aiplatform import CustomJob  # noqa: PLC0415 (takes seconds)
-
-        sent = CustomJob.list(
-            filter=f'display_name="{DISPLAY_NAME}" AND create_time>="{found.created}"',
-            project=target.project,
-            location=target.region,
-            credentials=credentials,
-        )
-        chiefs = {job.name: job.gca_resource.job_spec.worker_pool_specs[0].container_spec for job in sent}
-    return [name for name, chief in chiefs.items() if any(f"/{found.job_id}/" in text for text in chief.args)]
 
 
 def find_credentials() -> Credentials:
@@ -294,7 +61,7 @@ def find_credentials() -> Credentials:
 
 
 @contextmanager
-def _refusals() -> Iterator[None]:
+def refusals() -> Iterator[None]:
     """Turns an error of Google's APIs into a sentence."""
     from google.api_core.exceptions import (  # noqa: PLC0415
         Forbidden,
@@ -326,58 +93,10 @@ def _reason(error: Exception) -> str:
     return str(getattr(error, "message", None) or (error.args or [error])[0]).strip().rstrip(".")
 
 
-def _check_region(region: str) -> None:
+def check_region(region: str) -> None:
+    """Raises VertexError for a region that Vertex AI has not."""
     with quiet_clients():
         from google.cloud.aiplatform.constants.base import SUPPORTED_REGIONS  # noqa: PLC0415 (takes seconds)
 
     if region not in SUPPORTED_REGIONS:
         raise VertexError(f"Vertex AI has no region {region!r}; it has {', '.join(sorted(SUPPORTED_REGIONS))}.")
-
-
-def _check_buckets(names: set[str], target: Target, credentials: Credentials) -> None:
-    from google.cloud import storage  # noqa: PLC0415
-
-    client = storage.Client(project=target.project, credentials=credentials)
-    for name in sorted(names):
-        if not client.bucket(name).exists():
-            raise VertexError(
-                f"There is no bucket gs://{name}. Make it with `gcloud storage buckets create gs://{name} "
-                f"--project={target.project} --location={target.region}`."
-            )
-
-
-def _describe(job: PipelineJob, target: Target) -> Status:
-    resource = job.gca_resource
-    tasks = sorted(resource.job_detail.task_details, key=lambda task: (task.start_time is None, task.start_time))
-    return Status(
-        job_id=job.name,
-        state=_lower(resource.state.name, "PIPELINE_STATE_"),
-        console=console_page(target, job.name),
-        created=resource.create_time.isoformat() if resource.create_time else "",
-        error=resource.error.message,
-        tasks=tuple(map(_task, tasks)),
-    )
-
-
-def _task(detail: Any) -> Task:
-    ended = detail.end_time and detail.start_time
-    return Task(
-        name=detail.task_name,
-        state=_lower(detail.state.name, "STATE_"),
-        seconds=(detail.end_time - detail.start_time).total_seconds() if ended else None,
-        error=detail.error.message,
-        log_id=detail.executor_detail.container_detail.main_job.rpartition("/")[2],
-    )
-
-
-def _log_entry(entry: dict[str, Any], tasks: Mapping[str, str]) -> LogEntry:
-    return LogEntry(
-        time=entry["timestamp"],
-        task=tasks[entry["resource"]["labels"]["job_id"]],
-        severity=entry.get("severity", "DEFAULT"),
-        message=(entry.get("textPayload") or entry.get("jsonPayload", {}).get("message", "")).rstrip(),
-    )
-
-
-def _lower(state: str, prefix: str) -> str:
-    return state.removeprefix(prefix).replace("_", " ").lower()

@@ -7,9 +7,10 @@ import yaml
 from typer.testing import CliRunner
 
 from pipeline.cli import app
-from pipeline.vertex import job, service
+from pipeline.vertex import following, job, submission
+from pipeline.vertex.following import LogEntry, Status, Task
 from pipeline.vertex.job import IMAGE_SCHEMA_FILE, Cluster, Machine, VertexError
-from pipeline.vertex.service import LogEntry, Status, Target, Task
+from pipeline.vertex.service import Target
 
 PLACE = ["--project", "proj", "--region", "europe-west4"]
 IMAGE = ["--image", "place/digits:1", "--root", "gs://bucket/digits/"]
@@ -153,7 +154,7 @@ def test_submit_passes_on_what_it_is_told(here, monkeypatch):
         calls.append((path.name, target, parameters, options))
         return {"jobId": "digits-1"}
 
-    monkeypatch.setattr(service, "submit", submit)
+    monkeypatch.setattr(submission, "submit", submit)
 
     done = call("submit", *PLACE, "--set", "epochs=9", "--service-account", "me@p", "--encryption-key", "k")
     assert done.exit_code == 0, done.output
@@ -180,9 +181,9 @@ STATUS = Status(
 
 
 def test_status_and_logs_are_shown(monkeypatch):
-    monkeypatch.setattr(service, "status", lambda target, job: STATUS)
+    monkeypatch.setattr(following, "status", lambda target, job: STATUS)
     monkeypatch.setattr(
-        service, "logs", lambda target, found, component: iter([LogEntry("12:00", "Trainer", "INFO", "hello")])
+        following, "logs", lambda target, found, component: iter([LogEntry("12:00", "Trainer", "INFO", "hello")])
     )
 
     shown = call("status", *PLACE).stdout
