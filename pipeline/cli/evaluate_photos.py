@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli.options import PushDir
+from pipeline.cli.options import PushDir, stop
 
 
 def evaluate_photos(
@@ -32,8 +32,7 @@ def evaluate_photos(
     try:
         pictures = evaluation.collect(folder)
     except evaluation.NoPicturesError as error:
-        typer.echo(f"Error: {error}", err=True)
-        raise typer.Exit(1) from error
+        stop(str(error))
     classifier, model = load_classifier(push_dir)
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("Reading", total=len(pictures))
@@ -44,8 +43,7 @@ def evaluate_photos(
         try:
             report.write_text(evaluation.render_report(folder, outcomes, model), encoding="utf-8")
         except OSError as error:
-            typer.echo(f"Error: {report}: {error.strerror}", err=True)
-            raise typer.Exit(1) from error
+            stop(f"{report}: {error.strerror}")
     summary = evaluation.summarise(outcomes)
     typer.echo(
         json.dumps({"model": model, "export_id": classifier.card.get("export_id"), **summary}, indent=2)

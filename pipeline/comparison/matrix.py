@@ -110,11 +110,7 @@ def compare_locally(
 
 
 def describe_report(report: dict[str, Any]) -> RenderableType:
-    """The table at the end of a comparison, and its conclusions.
-
-    Args:
-        report: what report.json holds.
-    """
+    """The table at the end of a comparison, and its conclusions, from what report.json holds."""
     table = Table(box=None, pad_edge=False)
     for name in ("Model", "Accuracy", "95 % interval", "Predecessor's", "Worst digit"):
         table.add_column(name, justify="left" if name == "Model" else "right", no_wrap=True)

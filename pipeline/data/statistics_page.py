@@ -7,7 +7,6 @@ loaded in a worker, whose output is kept off the screen.
 from __future__ import annotations
 
 import base64
-import hashlib
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from importlib.metadata import version
@@ -21,7 +20,7 @@ from rich.console import Console
 from models.features import CLASS_NAMES, IMAGE_KEY, LABEL_KEY
 from pipeline.config import SCHEMA_FILE, PipelineConfig, child_environment
 from pipeline.data.files import MNIST, DataError
-from pipeline.data.mnist import read_source
+from pipeline.data.mnist import file_sha256, read_source
 from workers import ask
 
 if TYPE_CHECKING:
@@ -68,7 +67,13 @@ def write_report(folder: Path, page: Path, console: Console, *, shown_as: str | 
     with console.status("Computing statistics with TensorFlow Data Validation ..."):
         if not console.is_terminal:
             console.out("Computing statistics with TensorFlow Data Validation ...", highlight=False)
-        description = _describe_in_child(folder)
+        description: DataDescription = ask(
+            "pipeline.data.statistics_page:work",
+            folder,
+            error=DataError,
+            failure="The statistics could not be computed",
+            environment=child_environment(),
+        )
         html = render(folder, description, shown_as)
     try:
         page.parent.mkdir(parents=True, exist_ok=True)
@@ -94,7 +99,7 @@ def render(folder: Path, description: DataDescription, shown_as: str | None = No
     return environment.get_template("statistics_page.html.j2").render(
         folder=shown_as or folder,
         source=source.source if source else "user",
-        checksums={path.name: _sha256(path) for path in files if path.exists()},
+        checksums={path.name: file_sha256(path) for path in files if path.exists()},
         splits=description.splits,
         samples=dict(zip(CLASS_NAMES, description.samples, strict=True)),
         schema=SCHEMA_FILE.read_text(encoding="utf-8"),
@@ -161,21 +166,6 @@ def _describe_split(name: str, frame: pd.DataFrame, schema: schema_pb2.Schema) -
         anomalies.insert(0, ("", found.dataset_anomaly_info.short_description, found.dataset_anomaly_info.description))
     counts = [int((frame[LABEL_KEY] == digit).sum()) for digit in range(len(CLASS_NAMES))]
     return SplitDescription(name, int(statistics.datasets[0].num_examples), counts, features, anomalies)
-
-
-def _describe_in_child(folder: Path) -> DataDescription:
-    description: DataDescription = ask(
-        "pipeline.data.statistics_page:work",
-        folder,
-        error=DataError,
-        failure="The statistics could not be computed",
-        environment=child_environment(),
-    )
-    return description
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def work(connection: Connection) -> None:

@@ -43,10 +43,7 @@ def fetch(dest: str, source: SourceName, console: Console, mirrors: Mirrors = MN
         except OSError as error:
             raise DataError(f"{dest} cannot be used ({error}). Put that right, or choose another address.") from error
     what = "uploaded" if changed else "complete and verified"
-    console.out(
-        f"{dest}: {what}, {made.counts['train']:,} training and {made.counts['test']:,} test images ({made.source}).",
-        highlight=False,
-    )
+    console.out(f"{dest}: {what}, {mnist.describe(made)}.", highlight=False)
 
 
 def fetch_if_absent(dest: str, console: Console, mirrors: Mirrors = MNIST) -> None:

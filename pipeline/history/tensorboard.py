@@ -18,10 +18,6 @@ REFRESH_S = 5.0
 """How often runs that began since are looked for."""
 
 
-class TensorBoardError(UserError):
-    """TensorBoard cannot be started."""
-
-
 def name_logs(run: Run) -> str:
     """The name of a training: model, epochs, run id, as in "lenet-10-epochs-20261122-144733.173206"."""
     return f"{run.parameters['model']}-{run.parameters['epochs']}-epochs-{run.run_id}"
@@ -61,7 +57,7 @@ def serve(root: Path, host: str, port: int, announce: Callable[[str, int], None]
 
     Raises:
         HistoryError: there are no runs, or none was trained.
-        TensorBoardError: the port cannot be used.
+        UserError: the port cannot be used.
     """
     with tempfile.TemporaryDirectory(prefix="digits-tensorboard-") as folder:
         trainings = link_logs(root, Path(folder))
@@ -85,5 +81,5 @@ def _launch(folder: str, host: str, port: int) -> str:
         try:
             url: str = board.launch()
         except program.TensorBoardServerException as error:
-            raise TensorBoardError(f"{error.msg.rstrip('.')}. Choose another --port.") from error
+            raise UserError(f"{error.msg.rstrip('.')}. Choose another --port.") from error
     return url

@@ -41,10 +41,6 @@ _LOCK_S = 1.0
 """How long to try for the lock: whoever only looks at it (pipeline/history/reading.py) holds it for a moment."""
 
 
-class RunError(UserError):
-    """A run cannot start."""
-
-
 @dataclass(frozen=True)
 class Outcome:
     """How a run ended."""
@@ -95,14 +91,14 @@ def follow(config: PipelineConfig, view: RunView, *, prepare: Callable[[], objec
     """
     obstacle = _cluster_obstacle() or find_unreachable(config.beam_args)
     if obstacle:
-        raise RunError(obstacle)
+        raise UserError(obstacle)
     log_path = config.state_folder / "logs" / f"{datetime.now():%Y%m%d-%H%M%S}.log"
     _make_folders(config, log_path.parent)
     try:  # TFX's SQLite database and checkpoints are for one at a time
         alone = FileLock(config.state_folder / LOCK_FILE).acquire(timeout=_LOCK_S)
     except Timeout:
         way_out = "Wait for it to end, or give this one another --root."
-        raise RunError(f"Another run is using {config.root}. {way_out}") from None
+        raise UserError(f"Another run is using {config.root}. {way_out}") from None
     last: dict[str, Any] = {}
     status = 0
     with alone, closing(_events(config, log_path, verbose)) as events:
@@ -134,7 +130,7 @@ def _make_folders(config: PipelineConfig, logs: Path) -> None:
             Path(folder).mkdir(parents=True, exist_ok=True)
             TemporaryFile(dir=folder).close()
     except OSError as error:
-        raise RunError(
+        raise UserError(
             f"{folder} cannot be used ({error.strerror}). Put that right, or choose another {option}."
         ) from error
 

@@ -6,7 +6,7 @@ import base64
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from types import MappingProxyType
@@ -23,26 +23,12 @@ from models.features import IMAGE_KEY
 from pipeline.history.records import Run
 from pipeline.report import ReportError
 from pipeline.report.conclusions import conclude
-from pipeline.report.contents import (
-    Curve,
-    MisreadPicture,
-    ModelReport,
-    Photos,
-    Report,
-)
+from pipeline.report.contents import Curve, MisreadPicture, ModelReport, Photos, Report
 from pipeline.report.recipes import PUBLISHED, compare, entitle, group_recipes, label_models
 from pipeline.report.statistics import wilson_interval
 
 _CURVES = {"epoch_accuracy": "accuracy", "epoch_loss": "loss"}  # Keras' tags
 _SPLITS = {"train": "training", "validation": "validation"}  # and its folders
-
-
-@dataclass(frozen=True)
-class _Source:
-    """A run with what was read of it."""
-
-    run: Run
-    report: ModelReport
 
 
 def collect(
@@ -68,10 +54,10 @@ def collect(
         if run.model:
             by_model.setdefault(run.model.id, run)
     taken = read_photos(photos)
-    sources = [_Source(run, _read_model(run, taken, evaluations.get(run.run_id))) for run in by_model.values()]
-    sources.sort(key=lambda source: (source.report.model, source.report.epochs, source.report.seed, source.run.run_id))
-    labels = label_models([source.report.card for source in sources], [source.run.run_id for source in sources])
-    models = [replace(source.report, label=label) for source, (_, label) in zip(sources, labels, strict=True)]
+    models = [_read_model(run, taken, evaluations.get(run.run_id)) for run in by_model.values()]
+    models.sort(key=lambda model: (model.model, model.epochs, model.seed, model.run_id))
+    labels = label_models([model.card for model in models], [model.run_id for model in models])
+    models = [replace(model, label=label) for model, (_, label) in zip(models, labels, strict=True)]
     recipes = group_recipes(models, [recipe for recipe, _ in labels])
     comparisons = compare(recipes, models)
     return Report(
@@ -82,7 +68,7 @@ def collect(
         recipes=recipes,
         comparisons=comparisons,
         conclusions=conclude(recipes, comparisons),
-        misread=_misread_pictures(models, _examples(source.run for source in sources)),
+        misread=_misread_pictures(models, _examples(by_model.values())),
     )
 
 
