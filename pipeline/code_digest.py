@@ -14,12 +14,7 @@ _PACKAGES = ("compat", "components", "models", "pipeline", "serving_bot", "worke
 
 
 def digest_code(*modules: str, root: Path = _ROOT) -> str:
-    """SHA-256 over some of our modules, all of ours that they import, and the data files beside those; hexadecimal.
-
-    Args:
-        modules: dotted names.
-        root: folder of our packages.
-    """
+    """Hexadecimal SHA-256 of modules (dotted names), all of ours that they import, and the data files beside those."""
     digest = hashlib.sha256()
     for path in sorted(_closure(modules, root)):
         digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())

@@ -41,12 +41,7 @@ class MnistExampleGen(FileBasedExampleGen):  # type: ignore[misc]
     EXECUTOR_SPEC = BeamExecutorSpec(executor.Executor)
 
     def __init__(self, input_base: str, eval_size: int):
-        """Makes the component.
-
-        Args:
-            input_base: folder of the IDX files.
-            eval_size: number of training images held out.
-        """
+        """Makes the component for a folder of IDX files, of which `eval_size` training images are held out."""
         split = example_gen_pb2.Input.Split
         size = any_pb2.Any()
         size.Pack(wrappers_pb2.Int64Value(value=eval_size))

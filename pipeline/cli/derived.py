@@ -23,12 +23,7 @@ class Given(dict[str, Any]):
 def with_settings(
     *declaring: type, without: Collection[str] = ()
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Adds an option to a command for each setting of some dataclasses; the command gets their values as `given`.
-
-    Args:
-        declaring: the dataclasses; the title of their panel in `--help` is their name.
-        without: names of settings that are left out.
-    """
+    """Adds an option to a command for each setting of some dataclasses; the command gets their values as `given`."""
     options = {
         name: _option(known, one.__name__)
         for one in declaring

@@ -110,13 +110,7 @@ class ComparisonView:
         return view
 
     def end(self, label: str, summary: dict[str, Any] | None, *, interrupted: bool = False) -> None:
-        """A run ended.
-
-        Args:
-            label: whose.
-            summary: pipeline.local.summary.Summary as a dict, None where the run failed.
-            interrupted: whether it did not fail but was interrupted.
-        """
+        """A run ended with a Summary as a dict; without one it was interrupted or failed."""
         self._seconds[label] = time.monotonic() - self._started[label]
         if self._at_work:
             self._learn(self._at_work[1], label, summary)

@@ -31,13 +31,6 @@ def download(
 ) -> dict[str, Path]:
     """Fetches files into a folder; {name: path of the verified file}. What is there already and right is kept.
 
-    Args:
-        staging: an existing folder.
-        wanted: names of the files.
-        mirrors: where they are, and what they must be.
-        console: gets a progress bar if it is a terminal, else a line a file.
-        hurried: whether to give up soon.
-
     Raises:
         DataError: no mirror delivered all of them.
     """

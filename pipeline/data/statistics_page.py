@@ -53,13 +53,7 @@ class DataDescription:
 
 
 def write_report(folder: Path, page: Path, console: Console, *, shown_as: str | None = None) -> None:
-    """Writes the page about `folder`, which holds the four IDX files, and says so.
-
-    Args:
-        folder: a local folder.
-        page: file to write.
-        console: is told what is done.
-        shown_as: the folder's name on the page, if it is a copy.
+    """Writes the page about a local folder with the four IDX files, which is called `shown_as` there if it is a copy.
 
     Raises:
         DataError: the files are damaged or missing, or the page cannot be written.

@@ -31,10 +31,7 @@ _STATES: dict[int, StepState] = {
 
 
 def read_runs(root: str | Path) -> list[Run]:
-    """All runs in a root, newest first.
-
-    Args:
-        root: the folder that `digits run --root` was given.
+    """All runs in a root, the folder that `digits run --root` was given, newest first.
 
     Raises:
         HistoryError: there is no metadata database, it is broken or another program's, or it holds no run.

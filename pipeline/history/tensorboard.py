@@ -47,13 +47,9 @@ def link_logs(root: Path, folder: Path) -> int:
 
 
 def serve(root: Path, host: str, port: int, announce: Callable[[str, int], None]) -> None:
-    """Serves TensorBoard until it is interrupted; runs that begin meanwhile appear.
+    """Serves TensorBoard until it is interrupted, and announces its URL and how many trainings there are.
 
-    Args:
-        root: folder of the runs.
-        host: address to listen at.
-        port: port to listen at, 0 for any that is free.
-        announce: is told the URL and the number of trainings.
+    Runs that begin meanwhile appear. Port 0 is any that is free.
 
     Raises:
         HistoryError: there are no runs, or none was trained.

@@ -6,11 +6,9 @@ from typing import Any
 
 
 def describe_problems(figures: dict[str, Any] | None, serving_problem: str | None) -> list[str]:
-    """Why a model was not blessed, a sentence for each reason.
+    """Why a model was not blessed, a sentence for each reason: missed thresholds, and what ServingCheck found.
 
-    Args:
-        figures: components.evaluation.result.EvaluationResult as a dict, through JSON; None without an evaluation.
-        serving_problem: what ServingCheck found.
+    `figures` is EvaluationResult.figures through JSON, None without an evaluation.
     """
     problems = []
     failures = figures["failures"] if figures else []

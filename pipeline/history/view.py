@@ -49,12 +49,7 @@ def list_runs(runs: list[Run]) -> RenderableType:
 
 
 def describe_run(run: Run, runs: list[Run]) -> RenderableType:
-    """Everything known of a run: parameters, data, figures, verdict, components and their artifacts.
-
-    Args:
-        run: which.
-        runs: all there are: they tell who made what a cached component took over.
-    """
+    """Everything known of a run; all the `runs` there are tell who made what a cached component took over."""
     table = Table.grid(padding=(0, 2))
     table.add_row("Run", run.run_id)
     table.add_row("State", _describe_state(run))

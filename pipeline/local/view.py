@@ -166,12 +166,7 @@ class RunView:
 
 
 def describe_summary(summary: dict[str, Any], config: PipelineConfig) -> RenderableType:
-    """The end of a run: figures, verdict, what was pushed, where the time went.
-
-    Args:
-        summary: pipeline.local.summary.Summary as a dict, through JSON.
-        config: what was run.
-    """
+    """The end of a run: figures, verdict, what was pushed, where the time went; from its Summary as a dict."""
     evaluation, training = summary["evaluation"], config.training
     by_digit = evaluation["accuracy_by_digit"]
     worst = min(by_digit, key=by_digit.__getitem__)

@@ -39,9 +39,7 @@ _WIDTH = 5.0  # inches of 72 CSS pixels
 def intervals(models: Sequence[ModelReport], colours: Mapping[str, int]) -> Markup:
     """Test accuracies with their intervals on one axis, a row each; published figures as hollow diamonds.
 
-    Args:
-        models: at least one.
-        colours: the number of each model's colour, by label.
+    `colours` has the number of each model's colour by its label.
     """
     from matplotlib.ticker import PercentFormatter  # noqa: PLC0415
 
@@ -106,11 +104,7 @@ def curves(models: Sequence[ModelReport], colours: Mapping[str, int], figure: st
 
 
 def network(layers: Sequence[dict[str, Any]]) -> Markup:
-    """The layers from the input down: what each puts out, drawn as a stack of maps or a row of units.
-
-    Args:
-        layers: as models/export/card.py describes them.
-    """
+    """The layers of models/export/card.py from the input down: what each puts out, as stacked maps or a row of units."""
     from matplotlib.patches import Rectangle  # noqa: PLC0415
 
     row, middle, text = 58, 52, 112  # CSS pixels, of which there are 360 in a line

@@ -34,10 +34,6 @@ def conclude(recipes: Sequence[Recipe], comparisons: Iterable[Comparison]) -> tu
     ("At 10 epochs MyModel beats LeNet; at 40 epochs they cannot be told apart.").
 
     Where networks and epochs do not pair up so, there is a sentence for each comparison.
-
-    Args:
-        recipes: what was compared.
-        comparisons: each pair of them, by the recipes' labels.
     """
     comparisons = tuple(comparisons)
     verdicts: dict[tuple[str, str], str | None] = {}  # pair of labels to the better one's, None if not told apart

@@ -22,10 +22,6 @@ _RECIPE = (*(name for name in TRAINING_SETTINGS if name not in ("epochs", "seed"
 def label_models(cards: Sequence[dict[str, Any]], run_ids: Sequence[str]) -> list[tuple[str, str]]:
     """A name for each model's recipe and one for the model, that tell it apart from the others and say no more.
 
-    Args:
-        cards: the models' cards.
-        run_ids: the runs they are from.
-
     Returns:
         For each (the recipe's label, the model's label), such as ("MyModel, 10 epochs", "MyModel, 10 epochs, seed 2").
     """

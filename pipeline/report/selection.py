@@ -12,13 +12,9 @@ from pipeline.report import ReportError
 
 
 def select_runs(root: Path, names: Sequence[str]) -> list[Run]:
-    """The runs with these names, or without any the newest evaluated run of each recipe and seed.
+    """The runs with these ids or beginnings of ids ("latest" is the newest), or without any the newest evaluated run of each recipe and seed.
 
     A recipe is what a training is told, the source code left out: of an edited one only the newest run counts.
-
-    Args:
-        root: the local folder of the runs' metadata.
-        names: beginnings of run ids, or "latest".
 
     Raises:
         HistoryError: the history cannot be read, or has no such run.

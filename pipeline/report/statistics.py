@@ -25,11 +25,9 @@ def wilson_interval(right: int, total: int) -> tuple[float, float]:
 def mcnemar(only_first: int, only_second: int) -> float:
     """The p-value of McNemar's exact test, two-sided: are two models right equally often?
 
-    McNemar (1947); Dietterich, Approximate Statistical Tests (1998), section 3.1.
+    Given how many examples only the one, and only the other, classifies right.
 
-    Args:
-        only_first: examples that only the first model classifies right.
-        only_second: examples that only the second one does.
+    McNemar (1947); Dietterich, Approximate Statistical Tests (1998), section 3.1.
     """
     if not only_first + only_second:
         return 1.0

@@ -15,17 +15,7 @@ from workers import ask
 def write_report_in_child(
     root: Path, run_ids: Sequence[str], output: Path, *, photos: Sequence[Path] = (), command: str
 ) -> Path:
-    """Writes the report on some runs.
-
-    Args:
-        root: the local folder of the runs' metadata.
-        run_ids: evaluated runs.
-        output: folder for report.html, report.md and report.json.
-        photos: files with the output of `digits evaluate-photos --json`.
-        command: the command that the user gave.
-
-    Returns:
-        The page's path.
+    """Writes the report on evaluated runs of a root to a folder; returns the page's path.
 
     Raises:
         ReportError: what is wanted cannot be read, or the report cannot be written.
