@@ -63,7 +63,10 @@ class Execution:
         help="MiB for training images; more are streamed from disk and shuffled within a window of that size.",
     )
     mixed_precision: bool | None = setting(
-        None, decided="on GPUs", label="Mixed precision", help="Train in 16 bits where that is safe."
+        None,
+        decided="on GPUs and CPUs with bfloat16",
+        label="Mixed precision",
+        help="Train in 16 bits where that is safe.",
     )
     xla: bool | None = setting(None, decided="on one GPU", label="XLA", help="Compile the training step with XLA.")
 

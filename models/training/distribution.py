@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import keras
 import tensorflow as tf
@@ -18,6 +19,12 @@ from models.training.input_pipeline import Share
 
 class ClusterError(RuntimeError):
     """The cluster cannot be joined from here."""
+
+
+def computes_bfloat16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
+    """Whether this machine's CPU has instructions for bfloat16 (AVX512_BF16, AMX). Only Linux says; elsewhere False."""
+    flags = cpuinfo.read_text().split() if cpuinfo.exists() else []
+    return bool({"avx512_bf16", "amx_bf16"} & set(flags))
 
 
 @dataclass(frozen=True)
@@ -42,6 +49,11 @@ class Distribution:
     def has_gpu(self) -> bool:
         """Whether GPUs train."""
         return any("GPU" in device for device in self.devices)
+
+    @property
+    def is_fast_in_16_bits(self) -> bool:
+        """Whether 16 bits are computed faster than 32: on GPUs, and on CPUs with instructions for bfloat16."""
+        return self.has_gpu or computes_bfloat16()
 
     def distribute(self, batches: Callable[[Share], tf.data.Dataset]) -> tf.data.Dataset:
         """What to fit on: the whole batches, or for one of several programs the batches of its own replicas."""

@@ -164,12 +164,12 @@ def _measure(model: keras.Model, evaluation: Split) -> dict[str, Any]:
 
 @contextmanager
 def _precision_for(distribution: Distribution, wanted: bool | None) -> Iterator[None]:
-    """Mixed precision while a network is built (Micikevicius et al., 2018), by default for GPUs; float32 elsewhere.
+    """Mixed precision while a network is built (Micikevicius et al., 2018), by default where it is faster.
 
     On a CPU it is bfloat16, whose range needs no loss scaling and which recent CPUs compute.
     """
     before = keras.config.dtype_policy()
-    if distribution.has_gpu if wanted is None else wanted:
+    if distribution.is_fast_in_16_bits if wanted is None else wanted:
         keras.config.set_dtype_policy("mixed_float16" if distribution.has_gpu else "mixed_bfloat16")
     try:
         yield

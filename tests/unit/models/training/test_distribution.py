@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 
 from models.training.checkpoint import epochs_done
-from models.training.distribution import ClusterError, join_devices
+from models.training.distribution import ClusterError, computes_bfloat16, join_devices
 
 PROGRAM = """
     import os, sys
@@ -36,7 +36,8 @@ PROGRAM = """
     images = rng.random((512, 32, 32, 1), np.float32) * 0.2
     images[np.arange(512), 3 * labels] += 0.8
     split = Split(tf.constant(images), tf.constant(labels))
-    training = Training.choose("my_model", {"epochs": 4, "augment": False, "outliers": 8, "drawn_digits": 8}, "")
+    settings = {"epochs": 4, "augment": False, "outliers": 8, "drawn_digits": 8, "mixed_precision": False}
+    training = Training.choose("my_model", settings, "")
     model, facts = run_fn.train_model(
         training, split, split, folder + "/checkpoint", folder + "/logs", distribution=distribution
     )
@@ -109,3 +110,13 @@ def test_a_process_that_used_tensorflow_already_is_told_what_to_do(monkeypatch):
     monkeypatch.setenv("TF_CONFIG", json.dumps(task))
     with pytest.raises(ClusterError, match="unset TF_CONFIG"):
         join_devices()
+
+
+@pytest.mark.parametrize(
+    ("flags", "fast"), [("fpu avx512f avx512_bf16", True), ("fpu amx_bf16 amx_tile", True), ("fpu avx2", False)]
+)
+def test_a_cpu_says_whether_it_computes_bfloat16(tmp_path, flags, fast):
+    (tmp_path / "cpuinfo").write_text(f"model name\t: Some CPU\nflags\t\t: {flags}\n")
+
+    assert computes_bfloat16(tmp_path / "cpuinfo") == fast
+    assert not computes_bfloat16(tmp_path / "no such file")

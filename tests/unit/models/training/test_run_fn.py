@@ -152,7 +152,8 @@ def test_two_devices_train_as_one_does():
         images = rng.random((512, 32, 32, 1), np.float32) * 0.2
         images[np.arange(512), 3 * labels] += 0.8
         split = Split(tf.constant(images), tf.constant(labels))
-        training = Training.choose("my_model", {"epochs": 4, "augment": False, "outliers": 8, "drawn_digits": 8}, "")
+        settings = {"epochs": 4, "augment": False, "outliers": 8, "drawn_digits": 8, "mixed_precision": False}
+        training = Training.choose("my_model", settings, "")
         weights = []
         for devices in (["CPU:0"], ["CPU:0", "CPU:1"]):
             with tempfile.TemporaryDirectory() as folder:
@@ -168,7 +169,7 @@ def test_two_devices_train_as_one_does():
 
 
 def test_in_16_bits_and_compiled_it_learns_as_well(splits, tmp_path):
-    plain, facts = train(splits, tmp_path / "plain", epochs=4, augment=False)
+    plain, facts = train(splits, tmp_path / "plain", epochs=4, augment=False, mixed_precision=False)
     weights, quick = train(splits, tmp_path / "quick", epochs=4, augment=False, xla=True, mixed_precision=True)
 
     assert [weight.dtype for weight in weights] == [weight.dtype for weight in plain] == [np.float32] * len(plain)
