@@ -104,7 +104,7 @@ def curves(models: Sequence[ModelReport], colours: Mapping[str, int], figure: st
 
 
 def network(layers: Sequence[dict[str, Any]]) -> Markup:
-    """The layers of models/export/card.py from the input down: what each puts out, as stacked maps or a row of units."""
+    """The layers of models/export/card.py from the input down: what each puts out, as stacked maps or rows of units."""
     from matplotlib.patches import Rectangle  # noqa: PLC0415
 
     row, middle, text = 58, 52, 112  # CSS pixels, of which there are 360 in a line

@@ -12,7 +12,7 @@ from pipeline.report import ReportError
 
 
 def select_runs(root: Path, names: Sequence[str]) -> list[Run]:
-    """The runs with these ids or beginnings of ids ("latest" is the newest), or without any the newest evaluated run of each recipe and seed.
+    """The runs whose ids begin with these names ("latest": the newest), or without any the newest of each recipe and seed.
 
     A recipe is what a training is told, the source code left out: of an edited one only the newest run counts.
 
