@@ -12,9 +12,10 @@ from pipeline.report import ReportError
 
 
 def select_runs(root: Path, names: Sequence[str]) -> list[Run]:
-    """The runs whose ids begin with these names ("latest": the newest), or without any the newest of each recipe and seed.
+    """The runs with these names, or without any the newest evaluated run of each recipe and seed.
 
-    A recipe is what a training is told, the source code left out: of an edited one only the newest run counts.
+    Names are beginnings of run ids, or "latest". A recipe is what a training is told, the source code left out: of an
+    edited one only the newest run counts.
 
     Raises:
         HistoryError: the history cannot be read, or has no such run.
