@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipeline.cli.options import AsJson, PushDir, output, stop
+from pipeline.cli.options import AsJson, PushDir, present, stop
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -39,7 +38,7 @@ def list_(push_dir: PushDir = "serving_model", as_json: AsJson = False) -> None:
         live = registry.live.number if registry.live else None
         versions = [_as_json(version, registry) for version in registry.versions]
         facts = {"push_dir": push_dir, "live": live, "pin": registry.pin, "problem": registry.problem}
-        typer.echo(json.dumps({**facts, "versions": versions}, indent=2))
+        present({**facts, "versions": versions})
         return
     table = Table("version", "model", "seed", "test accuracy", "pushed (UTC)", "run", "state", box=None, pad_edge=False)
     for version in registry.versions:
@@ -52,7 +51,7 @@ def list_(push_dir: PushDir = "serving_model", as_json: AsJson = False) -> None:
             str(version.card.get("run_id", "")),
             _describe_state(version, registry),
         )
-    output().print(table)
+    present(table)
     _warn(registry)
 
 
@@ -77,7 +76,7 @@ def show(
     assert chosen is not None  # stop() does not return
     chosen = replace(chosen, problem=find_problem(chosen))
     if as_json:
-        typer.echo(json.dumps({**_as_json(chosen, registry), "card": chosen.card}, indent=2))
+        present({**_as_json(chosen, registry), "card": chosen.card})
         return
     card = chosen.card
     rows = {
@@ -98,7 +97,7 @@ def show(
     table = Table.grid(padding=(0, 2))
     for name, value in rows.items():
         table.add_row(name, Text(str(value)))
-    output().print(table)
+    present(table)
     _warn(registry)
 
 
@@ -132,7 +131,7 @@ def unpin(push_dir: PushDir = "serving_model", as_json: AsJson = False) -> None:
     was_pinned = pinning.unpin(push_dir)
     live = registry.read_registry(push_dir).live
     if as_json:
-        typer.echo(json.dumps({"live": live.number if live else None, "pin": None, "was_pinned": was_pinned}, indent=2))
+        present({"live": live.number if live else None, "pin": None, "was_pinned": was_pinned})
         return
     now = f"Version {live.number} ({live.name}) is live." if live else "No version can be served."
     typer.echo(f"{'The pin is removed.' if was_pinned else 'Nothing was pinned.'} {now}")
@@ -151,7 +150,7 @@ def history(push_dir: PushDir = "serving_model", as_json: AsJson = False) -> Non
     if as_json:
         events = [{**asdict(event), "at": event.at.isoformat() if event.at else None} for event in told.events]
         facts = {"push_dir": push_dir, "damaged_lines": told.damaged_lines, "problem": registry.problem}
-        typer.echo(json.dumps({**facts, "events": events}, indent=2))
+        present({**facts, "events": events})
         return
     names = {
         version.number: f"{version.name} ({version.state} now)" if version.problem else version.name
@@ -166,7 +165,7 @@ def history(push_dir: PushDir = "serving_model", as_json: AsJson = False) -> Non
             str(event.live or "none"),
             names.get(event.live or 0, "no longer there"),
         )
-    output().print(table)
+    present(table)
     if told.damaged_lines:
         lines = ", ".join(map(str, told.damaged_lines))
         typer.echo(f"Left out, because they are damaged: lines {lines} of {push_dir}/history.jsonl.", err=True)
@@ -175,7 +174,7 @@ def history(push_dir: PushDir = "serving_model", as_json: AsJson = False) -> Non
 
 def _say_pinned(version: PushedVersion, push_dir: str, as_json: bool) -> None:
     if as_json:
-        typer.echo(json.dumps({"live": version.number, "pin": version.number}, indent=2))
+        present({"live": version.number, "pin": version.number})
         return
     typer.echo(
         f"Version {version.number} ({version.name}) is live now, and stays so whatever is pushed to {push_dir}, "

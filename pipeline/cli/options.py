@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 
@@ -16,7 +17,7 @@ from pipeline import beam_options
 from pipeline.config import state_folder
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, RenderableType
 
 
 def _known_model(name: str) -> str:
@@ -144,6 +145,14 @@ def output() -> Console:
 
     console = Console(highlight=False)
     return console if console.is_terminal else Console(highlight=False, width=200, soft_wrap=True)
+
+
+def present(content: RenderableType | dict[str, Any] | list[Any]) -> None:
+    """Prints JSON values as JSON, anything else as rich shows it."""
+    if isinstance(content, dict | list):
+        typer.echo(json.dumps(content, indent=2))
+    else:
+        output().print(content)
 
 
 def stop(sentence: str) -> NoReturn:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from pipeline.cli.options import AsJson, PushDir, Root, absolute, output
+from pipeline.cli.options import AsJson, PushDir, Root, absolute, present
 
 runs = typer.Typer(no_args_is_help=True, help="What was run: parameters, times, artifacts, verdicts.")
 
@@ -21,10 +20,7 @@ def list_(root: Root = Path("runs"), as_json: AsJson = False) -> None:
     from pipeline.history import reading, view
 
     found = reading.read_runs(root)
-    if as_json:
-        typer.echo(json.dumps([view.run_as_json(run) for run in found], indent=2))
-    else:
-        output().print(view.list_runs(found))
+    present([view.run_as_json(run) for run in found] if as_json else view.list_runs(found))
 
 
 @runs.command()
@@ -34,10 +30,7 @@ def show(run: RunName = "latest", root: Root = Path("runs"), as_json: AsJson = F
 
     found = reading.read_runs(root)
     chosen = reading.find_run(found, run)
-    if as_json:
-        typer.echo(json.dumps(view.run_as_json(chosen), indent=2))
-    else:
-        output().print(view.describe_run(chosen, found))
+    present(view.run_as_json(chosen) if as_json else view.describe_run(chosen, found))
 
 
 @runs.command()
@@ -47,10 +40,7 @@ def diff(first: RunName, second: RunName = "latest", root: Root = Path("runs"), 
 
     found = reading.read_runs(root)
     one, other = reading.find_run(found, first), reading.find_run(found, second)
-    if as_json:
-        typer.echo(json.dumps(view.diff_as_json(one, other), indent=2))
-    else:
-        output().print(view.diff_runs(one, other))
+    present(view.diff_as_json(one, other) if as_json else view.diff_runs(one, other))
 
 
 def lineage(
@@ -64,7 +54,4 @@ def lineage(
     from pipeline.history import reading, view
 
     traced = tracing.trace(reading.read_runs(root), version, absolute(push_dir))
-    if as_json:
-        typer.echo(json.dumps(view.lineage_as_json(traced), indent=2))
-    else:
-        output().print(view.describe_lineage(traced))
+    present(view.lineage_as_json(traced) if as_json else view.describe_lineage(traced))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
 
 from pipeline.report.contents import Comparison, Recipe
@@ -36,22 +36,27 @@ def conclude(recipes: Sequence[Recipe], comparisons: Iterable[Comparison]) -> tu
     Where networks and epochs do not pair up so, there is a sentence for each comparison.
     """
     comparisons = tuple(comparisons)
-    verdicts: dict[tuple[str, str], str | None] = {}  # pair of labels to the better one's, None if not told apart
-    for comparison in comparisons:
-        better = comparison.better if told_apart(comparison) else None
-        verdicts[comparison.better, comparison.worse] = verdicts[comparison.worse, comparison.better] = better
-    sentences = []
-    for first, second in combinations(dict.fromkeys(recipe.model for recipe in recipes), 2):
-        found = _verdicts(
-            verdicts, recipes, lambda recipe: recipe.model, (first, second), lambda recipe: f"at {_epochs(recipe)}"
-        )
-        sentences += _sentence((first, second), ("beats", "beats"), found)
-    for fewer, more in combinations(sorted({recipe.epochs for recipe in recipes}), 2):
-        found = _verdicts(
-            verdicts, recipes, lambda recipe: recipe.epochs, (fewer, more), lambda recipe: f"with {recipe.model}"
-        )
-        names = (f"{fewer} epoch" + "s" * (fewer > 1), f"{more} epochs")
-        sentences += _sentence(names, ("beats" if fewer == 1 else "beat", "beat"), found, f"{fewer} and {more} epochs")
+    by_pair = {frozenset((comparison.better, comparison.worse)): comparison for comparison in comparisons}
+    models = list(dict.fromkeys(recipe.model for recipe in recipes))
+    networks: dict[tuple[str, str], dict[str, list[str]]] = {}  # conditions by what is the case under them, by pair
+    epochs: dict[tuple[int, int], dict[str, list[str]]] = {}
+    for pair in combinations(sorted(recipes, key=lambda recipe: (models.index(recipe.model), recipe.epochs)), 2):
+        one, other = pair
+        comparison = by_pair.get(frozenset((one.label, other.label)))
+        if comparison is None or (one.model != other.model and one.epochs != other.epochs):
+            continue
+        winner, loser = pair if comparison.better == one.label else (other, one)
+        if one.model != other.model:
+            found, condition = networks.setdefault((one.model, other.model), {}), f"at {_epochs(one)}"
+            outcome = f"{winner.model} beats {loser.model}"
+            nobody = f"{one.model} and {other.model}"
+        else:
+            found, condition = epochs.setdefault((one.epochs, other.epochs), {}), f"with {one.model}"
+            outcome = f"{_epochs(winner)} {'beats' if winner.epochs == 1 else 'beat'} {_epochs(loser)}"
+            nobody = f"{one.epochs} and {other.epochs} epochs"
+        outcome = outcome if told_apart(comparison) else f"{nobody} cannot be told apart"
+        found.setdefault(outcome, []).append(condition)
+    sentences = [_sentence(found) for found in (*networks.values(), *(epochs[key] for key in sorted(epochs)))]
     if not sentences or len({(recipe.model, recipe.epochs) for recipe in recipes}) < len(recipes):
         return tuple(_plain(comparison) for comparison in comparisons)
     return tuple(sentences)
@@ -67,39 +72,9 @@ def _epochs(recipe: Recipe) -> str:
     return f"{recipe.epochs} epoch" + "s" * (recipe.epochs > 1)
 
 
-def _verdicts(
-    verdicts: dict[tuple[str, str], str | None],
-    recipes: Sequence[Recipe],
-    side: Callable[[Recipe], object],
-    sides: tuple[object, object],
-    condition: Callable[[Recipe], str],
-) -> dict[str, int | None]:
-    """For each condition under which both sides were compared: which is better, 0 or 1, or None."""
-    found: dict[str, int | None] = {}
-    for one in recipes:
-        for other in recipes:
-            if (side(one), side(other)) == sides and condition(one) == condition(other):
-                pair = one.label, other.label
-                if pair in verdicts:
-                    found[condition(one)] = None if verdicts[pair] is None else pair.index(str(verdicts[pair]))
-    return found
-
-
-def _sentence(
-    names: tuple[str, str], verbs: tuple[str, str], found: dict[str, int | None], both: str = ""
-) -> list[str]:
-    """What was found, under whichever condition, as at most one sentence."""
-    if not found:
-        return []
-    nobody = f"{both or ' and '.join(names)} cannot be told apart"
-
-    def outcome(winner: int | None) -> str:
-        return nobody if winner is None else f"{names[winner]} {verbs[winner]} {names[1 - winner]}"
-
-    by_outcome: dict[str, list[str]] = {}
-    for condition, winner in found.items():
-        by_outcome.setdefault(outcome(winner), []).append(condition)
-    if len(by_outcome) == 1:
-        return [f"{next(iter(by_outcome))}."]
-    parts = [f"{' and '.join(conditions)} {text}" for text, conditions in by_outcome.items()]
-    return [f"{'; '.join(parts)[0].upper()}{'; '.join(parts)[1:]}."]
+def _sentence(conditions: Mapping[str, Sequence[str]]) -> str:
+    """What is the case, and where not everywhere the same, under which conditions."""
+    if len(conditions) == 1:
+        return f"{next(iter(conditions))}."
+    text = "; ".join(f"{' and '.join(where)} {outcome}" for outcome, where in conditions.items())
+    return f"{text[0].upper()}{text[1:]}."
