@@ -1,7 +1,6 @@
 from pathlib import Path
 
 import pytest
-from tfx.components.evaluator import constants
 from tfx.types.standard_artifacts import Model, ModelBlessing
 
 from components.baseline import CURRENT_MODEL_ID, OlderBlessedModelStrategy
@@ -19,7 +18,7 @@ def model(number, uri=HERE):
 def blessing(of, blessed=1):
     artifact = ModelBlessing()
     artifact.id = 1000 + of
-    artifact.set_int_custom_property(constants.ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY, of)
+    artifact.set_int_custom_property(CURRENT_MODEL_ID, of)
     artifact.set_int_custom_property("blessed", blessed)
     return artifact
 
@@ -30,14 +29,6 @@ def resolve(candidates, models, blessings):
     assert found["candidate"] == candidates
     assert len(found["model"]) == len(found["model_blessing"])
     return [(artifact.id, judged.id) for artifact, judged in zip(found["model"], found["model_blessing"], strict=True)]
-
-
-def test_the_evaluators_blessings_carry_the_property():
-    assert constants.ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY == CURRENT_MODEL_ID
-
-
-def test_none_where_there_is_no_other_model():
-    assert resolve([model(5)], [model(5)], [blessing(5)]) == []
 
 
 def test_an_older_blessed_model():
