@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -64,7 +64,7 @@ def beam_args(
     Raises:
         BeamOptionsError: Beam knows no such option, or one is missing that the engine cannot do without.
     """
-    given = _names(extra)
+    given = dict(map(_split, extra))
     check_known(extra)
     produced: list[str] = []
     if runner == "direct":
@@ -82,12 +82,12 @@ def beam_args(
         produced += [f"--runner={_ENGINES[runner]}"]
         produced += _dataflow(root, workers, image, given) if runner == "dataflow" else []
         produced += _containers(runner, workers, image, given) if runner in _MASTERS else []
-        produced += _job_server(workers, image, extra) if runner == "portable" else []
+        produced += _job_server(workers, image, given) if runner == "portable" else []
         produced.append(_UNCHECKED)
-    return tuple(option for option in produced if _name(option) not in given) + tuple(extra)
+    return tuple(option for option in produced if _split(option)[0] not in given) + tuple(extra)
 
 
-def _dataflow(root: str, workers: int | None, image: str | None, given: set[str]) -> list[str]:
+def _dataflow(root: str, workers: int | None, image: str | None, given: Mapping[str, str]) -> list[str]:
     missing = [name for name in ("project", "region") if name not in given]
     if missing:
         asked = " and ".join(f"--beam-arg=--{name}=..." for name in missing)
@@ -105,9 +105,9 @@ def _dataflow(root: str, workers: int | None, image: str | None, given: set[str]
     return [*options, f"--setup_file={setup}"]
 
 
-def _job_server(workers: int | None, image: str | None, extra: Sequence[str]) -> list[str]:
+def _job_server(workers: int | None, image: str | None, given: Mapping[str, str]) -> list[str]:
     """Any engine behind Beam's job API, with a worker pool that is started already, or with containers."""
-    addresses = {name: address for name, address in map(_split, extra) if name in _ADDRESSES}
+    addresses = {name: given[name] for name in _ADDRESSES if name in given}
     if "job_endpoint" not in addresses:
         raise BeamOptionsError("A portable engine needs its job server: add --beam-arg=--job_endpoint=HOST:PORT.")
     if image is None and "environment_config" not in addresses:
@@ -127,7 +127,7 @@ def _docker(image: str) -> list[str]:
     return ["--environment_type=DOCKER", f"--environment_config={image}"]
 
 
-def _containers(runner: str, workers: int | None, image: str | None, given: set[str]) -> list[str]:
+def _containers(runner: str, workers: int | None, image: str | None, given: Mapping[str, str]) -> list[str]:
     """Flink and Spark run Python in containers beside their own workers."""
     master = _MASTERS[runner]
     if master not in given:
@@ -185,15 +185,7 @@ def check_known(extra: Sequence[str]) -> None:
     except ValueError as error:
         raise BeamOptionsError(f"--beam-arg: Beam says: {error}.") from None
     if unknown:
-        raise BeamOptionsError(f"Beam has no option --{_name(unknown[0])}; --beam-arg passes on Beam's own.")
-
-
-def _names(options: Sequence[str]) -> set[str]:
-    return {_name(option) for option in options}
-
-
-def _name(option: str) -> str:
-    return _split(option)[0]
+        raise BeamOptionsError(f"Beam has no option --{_split(unknown[0])[0]}; --beam-arg passes on Beam's own.")
 
 
 def _split(option: str) -> tuple[str, str]:

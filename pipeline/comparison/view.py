@@ -6,7 +6,6 @@ import time
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from statistics import mean
-from types import TracebackType
 from typing import Any
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
@@ -83,9 +82,7 @@ class ComparisonView:
             self._live.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Leaves the last state on the screen."""
         if self._at_work:  # it could not start
             self._states[self._at_work[0]] = "failed"
