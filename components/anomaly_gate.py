@@ -22,12 +22,8 @@ from models.features import CLASS_NAMES, IMAGE_KEY, LABEL_KEY, NUM_CLASSES
 LEAST_SHARE = 0.01
 """A digit that fewer examples of a split show is too rare: a tenth of what ten equally frequent ones would have."""
 
-SAMPLE = 1000
-"""Images of a split that are looked at."""
-
-FEWEST_ONES = 5
-"""Ones in the sample that tell how its images lie."""
-
+SAMPLE = 1000  # images of a split that are looked at
+FEWEST_ONES = 5  # ones in the sample that tell how its images lie
 _READ_BATCH = 1024
 _FEATURES = {
     IMAGE_KEY: tf.io.FixedLenFeature([], tf.string),

@@ -9,8 +9,7 @@ from tfx.dsl.io import fileio
 
 from compat.tfx import ResolverStrategy
 
-CURRENT_MODEL_ID = "current_model_id"
-"""Property of a ModelBlessing: the id of the Model that was judged."""
+CURRENT_MODEL_ID = "current_model_id"  # property of a ModelBlessing: the id of the Model that was judged
 
 
 class OlderBlessedModelStrategy(ResolverStrategy):  # type: ignore[misc]

@@ -19,8 +19,7 @@ from serving_bot.reading.classifier import BrokenModelError, Classifier
 from serving_bot.versions.folder import Version
 from serving_bot.versions.hot_swap import check_version
 
-TOLERANCE = 1e-3
-"""How far LiteRT's probabilities may lie from the SavedModel's."""
+TOLERANCE = 1e-3  # how far LiteRT's probabilities may lie from the SavedModel's
 
 
 @component

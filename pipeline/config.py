@@ -15,15 +15,9 @@ from pipeline.beam_options import local_beam_args
 PIPELINE_NAME = "digits"
 """One name for all models: runs share their data components, and a baseline may be of another architecture."""
 
-METADATA_FILE = "metadata.sqlite"
-"""The ML Metadata database in a root."""
-
-REPORTS_FOLDER = "reports"
-"""The reports in a root, a folder each."""
-
-LOCK_FILE = ".lock"
-"""A file in a root; whoever runs there holds a lock on it."""
-
+METADATA_FILE = "metadata.sqlite"  # the ML Metadata database in a root
+REPORTS_FOLDER = "reports"  # the reports in a root, a folder each
+LOCK_FILE = ".lock"  # a file in a root; whoever runs there holds a lock on it
 SCHEMA_FILE = Path(__file__).with_name("schema.pbtxt")
 
 

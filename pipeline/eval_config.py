@@ -14,8 +14,7 @@ from models.features import CLASS_NAMES, LABEL_KEY
 from pipeline.config import Thresholds
 from pipeline.thresholds import ROUNDING
 
-MAX_BATCH_SIZE = 128
-"""The most examples that a model is given at once."""
+MAX_BATCH_SIZE = 128  # the most examples that a model is given at once
 
 
 def create_eval_config(thresholds: Thresholds | None) -> tfma.EvalConfig:

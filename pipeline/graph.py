@@ -34,9 +34,7 @@ from pipeline import eval_config as eval_config_module
 from pipeline.code_digest import digest_code
 from pipeline.config import PIPELINE_NAME, PipelineConfig
 
-CODE_PROPERTY = "code"
-"""Execution property of each component whose code is ours: a digest of it."""
-
+CODE_PROPERTY = "code"  # execution property of each component whose code is ours: a digest of it
 JOB_NAME = "{{$.pipeline_job_name}}"
 """Kubeflow Pipelines' placeholder (dsl.PIPELINE_JOB_NAME_PLACEHOLDER) for the name of the running job."""
 

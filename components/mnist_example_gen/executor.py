@@ -31,11 +31,8 @@ _LABELS_HEADER = 8  # bytes
 _SOURCE_FILE = "source.json"
 _CHUNK = 2**20  # bytes
 
-FINGERPRINT_PROPERTY = "input_fingerprint"
-"""TFX's name for it."""
-
-MAX_EVAL_SHARE = 6
-"""At most one in so many training images is held out: small sets keep most of theirs."""
+FINGERPRINT_PROPERTY = "input_fingerprint"  # TFX's name for it
+MAX_EVAL_SHARE = 6  # at most one in so many training images is held out: small sets keep most of theirs
 
 
 class MissingDataError(FileNotFoundError):

@@ -53,16 +53,13 @@ def compare_locally(
     """Runs the combinations one after the other and writes the report on them.
 
     A combination that fails does not keep the others from being run, unless it fails before its training: the others
-    would fail there too. The report is about those that did not fail.
+    would fail there too. The report is about those that did not fail. It is shown live on a terminal.
 
     Args:
         configs: what to run, in one root, by label.
-        console: where to show it: live on a terminal, as plain lines elsewhere.
         output: folder for the report.
         photos: files with the output of `digits evaluate-photos --json`.
-        command: the command that the user gave.
         prepare: is called before the first run; what it raises ends the comparison.
-        verbose: also copies what the libraries print to standard error.
 
     Returns:
         The exit code: 0 compared, 1 where a run failed, 130 interrupted.

@@ -55,13 +55,10 @@ class ComparisonView:
         seconds_per_epoch: Mapping[str, float],
         trained: Collection[str],
     ):
-        """Makes the view.
+        """Makes the view of combinations, by label and in the order of the runs.
 
-        Args:
-            console: where to show it.
-            combinations: what is trained, by label, in the order of the runs.
-            seconds_per_epoch: how long an epoch takes, for the networks of which that is known.
-            trained: labels of those that need no training any more.
+        `seconds_per_epoch` has how long an epoch takes, by network where that is known; `trained` the labels of those
+        that need no training any more.
         """
         self._console = console
         self._combinations = combinations

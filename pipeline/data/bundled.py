@@ -26,8 +26,7 @@ _WHEEL_SHA256 = {
     _WHEEL_IMAGES: "498b7f6789ef0dd5606d77d7fc7f4502f4af73d71bf5aa68c095babe137a7491",
     _WHEEL_LABELS: "54dbbc2cab00508c5ade36a807f48bc83d0ee3285bbeb8ae25377aaa12b2250c",
 }
-_WHEEL_TRAIN = 55_000
-"""The first rows of the wheel are training images, the rest is the test set."""
+_WHEEL_TRAIN = 55_000  # the first rows of the wheel are training images, the rest is the test set
 
 
 def unpack(folder: Path) -> dict[str, Path]:

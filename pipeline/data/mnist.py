@@ -25,8 +25,7 @@ SourceName = Literal["auto", "mirror", "bundled"]
 
 SOURCE_FILE = "source.json"
 
-_STAGING = ".fetching"
-"""Folder for what is not yet known to be right; files that are survive an interruption."""
+_STAGING = ".fetching"  # folder for what is not yet known to be right; files that are survive an interruption
 
 
 @dataclass(frozen=True)

@@ -27,8 +27,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from tensorflow_metadata.proto.v0 import schema_pb2
 
-_SAMPLES = 12
-"""Pictures of each digit."""
+_SAMPLES = 12  # pictures of each digit
 
 
 @dataclass(frozen=True)

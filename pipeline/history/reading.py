@@ -17,12 +17,8 @@ from ml_metadata.metadata_store import MetadataStore
 from pipeline.config import LOCK_FILE, METADATA_FILE, PIPELINE_NAME
 from pipeline.history.records import ERROR_PROPERTY, Artifact, HistoryError, Run, Step, StepState, Value
 
-_PROBE_S = 0.2
-"""How long to try for the lock of a run that may be at work; another who looks holds it for a moment."""
-
-_NAMED = 5
-"""Runs that are named where the beginning of an id is that of several."""
-
+_PROBE_S = 0.2  # how long to try for the lock of a run that may be at work; another who looks holds it for a moment
+_NAMED = 5  # runs that are named where the beginning of an id is that of several
 _STATES: dict[int, StepState] = {
     proto.Execution.COMPLETE: "done",
     proto.Execution.CACHED: "cached",

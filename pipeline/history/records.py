@@ -12,9 +12,7 @@ from pipeline.config import Thresholds
 from pipeline.thresholds import read_thresholds
 from workers import UserError
 
-ERROR_PROPERTY = "error_message"
-"""Custom property of a failed execution: why it failed."""
-
+ERROR_PROPERTY = "error_message"  # custom property of a failed execution: why it failed
 FIGURES_PROPERTY = "figures"
 """Custom property of a ModelEvaluation artifact: its figures as JSON, for whoever must not load TensorFlow."""
 

@@ -14,8 +14,7 @@ from pipeline.history.reading import read_runs
 from pipeline.history.records import HistoryError, Run
 from workers import UserError
 
-REFRESH_S = 5.0
-"""How often runs that began since are looked for."""
+REFRESH_S = 5.0  # how often runs that began since are looked for
 
 
 def name_logs(run: Run) -> str:

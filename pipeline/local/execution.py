@@ -45,13 +45,9 @@ class ComponentError(RuntimeError):
 
 
 def run(config: PipelineConfig, report: Report = lambda event: None) -> Summary:
-    """Runs every component, one after the other, and says how it went.
+    """Runs every component, one after the other, and reports when each starts and ends and how far training is.
 
     TFX caches what is finished, so the same call after an interruption goes on behind the last finished component.
-
-    Args:
-        config: what to run.
-        report: is told when a component starts and ends, and how far training is.
 
     Raises:
         ComponentError: a component failed; the ones before it keep their results.

@@ -34,9 +34,7 @@ from workers import UserError, Worker, WorkerEndedError
 PUSHED, FAILED, NOT_BLESSED, INTERRUPTED = 0, 1, 3, 130
 
 _LAST_EVENTS = ("summary", "error")
-_STOP_S = 10.0
-"""How long an interrupted worker may take to close its files."""
-
+_STOP_S = 10.0  # how long an interrupted worker may take to close its files
 _LOCK_S = 1.0
 """How long to try for the lock: whoever only looks at it (pipeline/history/reading.py) holds it for a moment."""
 
@@ -81,8 +79,6 @@ def follow(config: PipelineConfig, view: RunView, *, prepare: Callable[[], objec
     """Runs the pipeline in its process and passes the events on to a view.
 
     Args:
-        config: what to run.
-        view: what shows the events.
         prepare: is called before the pipeline starts, while its process loads TensorFlow; what it raises ends the run.
         verbose: also copies what the libraries print to standard error.
 

@@ -27,8 +27,7 @@ SIGNS = {
     "interrupted": ("–", "yellow"),
 }
 
-_WIDE = 110
-"""Columns in which a line of the live table has room for all that is known of a training."""
+_WIDE = 110  # columns in which a line of the live table has room for all that is known of a training
 
 
 class RunView:

@@ -16,9 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-SERIES = 8
-"""How many colours the style sheet has for recipes, --s0 to --s7; after that they begin anew."""
-
+SERIES = 8  # how many colours the style sheet has for recipes, --s0 to --s7; after that they begin anew
 _INK, _PAPER, *_SERIES = ("#010101", "#020202", *(f"#0001{number:02}" for number in range(SERIES)))
 _CSS = {_INK: "currentColor", _PAPER: "Canvas", **{colour: f"var(--s{n})" for n, colour in enumerate(_SERIES)}}
 """The colours that matplotlib draws with, and what the page makes of them in its light or dark theme."""

@@ -41,9 +41,7 @@ def collect(
 
     Args:
         runs: runs with an evaluation (pipeline/report/selection.py); of several with the same model the first is taken.
-        photos: files with the output of `digits evaluate-photos --json`; what they say is shown with the models they
-            are about.
-        command: the command that the user gave.
+        photos: files with the output of `digits evaluate-photos --json`, each about one of the models.
         evaluations: those that were read already, by run id.
 
     Raises:

@@ -9,8 +9,7 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
 CONFIDENCE = 0.95
-SIGNIFICANCE = 0.05
-"""Two models differ significantly if the adjusted p-value is below this."""
+SIGNIFICANCE = 0.05  # two models differ significantly if the adjusted p-value is below this
 
 
 def wilson_interval(right: int, total: int) -> tuple[float, float]:

@@ -19,9 +19,7 @@ from pipeline.report.statistics import SIGNIFICANCE
 
 PAGE, MARKDOWN, DATA = "report.html", "report.md", "report.json"
 
-_SHOWN = 48
-"""Misread pictures that are seen at once; the others are behind a click."""
-
+_SHOWN = 48  # misread pictures that are seen at once; the others are behind a click
 _SPACE = "\N{NO-BREAK SPACE}"
 
 
