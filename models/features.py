@@ -1,17 +1,9 @@
 """What one example is: feature keys, shapes and class names. Imports nothing."""
 
-IMAGE_KEY = "image"
-"""PNG bytes of one 28×28 8-bit greyscale image, white ink on black."""
-
-LABEL_KEY = "label"
-"""int64 class in 0..9."""
-
-RAW_SIZE = 28
-"""Side of a raw image in pixels, as MNIST has it."""
-
-INPUT_SIZE = 32
-"""Side of the networks' input in pixels: the raw image padded by 2 on each side (LeCun et al., 1998)."""
-
+IMAGE_KEY = "image"  # PNG bytes of one 28×28 8-bit greyscale image, white ink on black
+LABEL_KEY = "label"  # int64 class in 0..9
+RAW_SIZE = 28  # side of a raw image in pixels, as MNIST has it
+INPUT_SIZE = 32  # side of the networks' input in pixels: the raw image padded by 2 on each side (LeCun et al., 1998)
 NUM_CLASSES = 10
 
 CLASS_NAMES = tuple(str(digit) for digit in range(NUM_CLASSES))

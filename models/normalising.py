@@ -7,9 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 SIDE = 28
-BOX = 20
-"""The longer side of the digit, in pixels."""
-
+BOX = 20  # the longer side of the digit, in pixels
 STROKE_WIDTHS = (1.0, 3.0)
 """Least widths of a stroke, in pixels of the 28×28, at which a digit is looked at. A hairline would all but
 vanish when it is reduced; a wide stroke is closer to MNIST's mean but may close a small loop, hence both."""

@@ -12,8 +12,7 @@ from collections.abc import Iterator, Mapping
 from multiprocessing import Pipe
 from typing import IO, Any
 
-_LAST_BYTES = 4096
-"""How much of the end of a worker's output is searched for its last line."""
+_LAST_BYTES = 4096  # how much of the end of a worker's output is searched for its last line
 
 
 class UserError(Exception):

@@ -19,14 +19,10 @@ from models.synthesis.drawn_digits import make_drawn_digits
 from models.synthesis.outliers import make_outliers
 from models.training.streaming import Stream, count_examples, open_stream
 
-OUTLIER = -1
-"""Label of an image that is no digit."""
-
+OUTLIER = -1  # label of an image that is no digit
 _READ_BATCH = 1024
 _IMAGE_BYTES = 4 * INPUT_SIZE**2
-_ALIGNMENT = 64
-"""Bytes; EIGEN_MAX_ALIGN_BYTES of TensorFlow's builds."""
-
+_ALIGNMENT = 64  # bytes; EIGEN_MAX_ALIGN_BYTES of TensorFlow's builds
 _MOST_DRAWN = 8000  # of each kind: more would take longer to draw than they are worth
 
 

@@ -9,8 +9,7 @@ import time
 
 import keras
 
-PROGRESS_LOGGER = "digits.progress"
-"""Records of this logger carry a dict `progress`; the local runner shows them live."""
+PROGRESS_LOGGER = "digits.progress"  # records of this logger carry a dict `progress`; the local runner shows them live
 
 
 class Progress(keras.callbacks.Callback):  # type: ignore[misc]

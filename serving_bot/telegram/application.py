@@ -17,11 +17,8 @@ from serving_bot.telegram.network import Contact, PatientRequest, PollingRequest
 
 API_URL = "https://api.telegram.org"
 UPDATES_AT_A_TIME = 64
-CONNECTIONS = 24
-"""More cost time with every request, as the HTTP client looks through the idle ones."""
-
-FLOOD_RETRIES = 60
-"""How often one request obeys a ``retry_after`` before it is given up."""
+CONNECTIONS = 24  # more cost time with every request, as the HTTP client looks through the idle ones
+FLOOD_RETRIES = 60  # how often one request obeys a ``retry_after`` before it is given up
 
 
 @dataclass(frozen=True)

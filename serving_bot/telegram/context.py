@@ -21,8 +21,7 @@ from serving_bot.versions.hot_swap import ModelServer
 
 REMEMBERED_CHATS = 10_000
 REMEMBERED_ANSWERS = 10_000
-SMALL_FILE = 2**19
-"""Bytes. Telegram's usual photo, 1280 pixels wide, is smaller than this."""
+SMALL_FILE = 2**19  # bytes. Telegram's usual photo, 1280 pixels wide, is smaller than this
 
 
 class PictureLimit:

@@ -20,8 +20,7 @@ from serving_bot.telegram.wording import Answer, tell
 
 log = logging.getLogger(__name__)
 
-SHOW = "saw:"
-"""Callback data of the button, followed by the version that answered."""
+SHOW = "saw:"  # callback data of the button, followed by the version that answered
 
 
 async def on_picture(update: Update, context: BotContext) -> None:

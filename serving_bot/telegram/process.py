@@ -32,14 +32,9 @@ log = logging.getLogger(__name__)
 
 ADMIN_LANGUAGE = "en"
 
-STOP_S = 25.0
-"""How long a stop waits for answers; container engines and systemd kill later than this."""
-
-SILENCE_S = 90.0
-"""Polling answers at least every ten seconds; after so long without any the health check fails."""
-
-LONGEST_WAIT_S = 120.0
-"""After so long a picture without an answer makes the health check fail."""
+STOP_S = 25.0  # how long a stop waits for answers; container engines and systemd kill later than this
+SILENCE_S = 90.0  # polling answers at least every ten seconds; after so long without any the health check fails
+LONGEST_WAIT_S = 120.0  # after so long a picture without an answer makes the health check fail
 
 
 def _journal(settings: BotSettings) -> Journal:

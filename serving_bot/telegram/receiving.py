@@ -19,12 +19,8 @@ from workers import UserError
 
 log = logging.getLogger(__name__)
 
-POLL_INTERVAL_S = 0.1
-"""Under load updates then come several at a time; a lone photo waits this long at most."""
-
-YIELD_S = 30.0
-"""A bot that meets another poller this soon after its start gives way; later the newcomer is expected to."""
-
+POLL_INTERVAL_S = 0.1  # under load updates then come several at a time; a lone photo waits this long at most
+YIELD_S = 30.0  # a bot that meets another poller this soon after its start gives way; later the newcomer is expected to
 UPDATE_KINDS = ["message", "callback_query"]
 
 REFUSED = (

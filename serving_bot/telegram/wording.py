@@ -13,8 +13,7 @@ from serving_bot.reading.reader import Digit, Reading
 from serving_bot.telegram.texts import Texts
 from serving_bot.versions.hot_swap import ServedModel
 
-MOST_CONFIDENT = 0.999
-"""The greatest probability that is shown: nobody is 100 % sure."""
+MOST_CONFIDENT = 0.999  # the greatest probability that is shown: nobody is 100 % sure
 
 
 @dataclass(frozen=True)

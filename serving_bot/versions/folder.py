@@ -27,8 +27,7 @@ from workers import UserError
 COMPLETE_MARK = "saved_model.pb"
 PIN_FILE = "pin"
 LOCK_FILE = ".lock"
-LOCK_TIMEOUT_S = 60.0
-"""A push holds the lock while it copies, which takes seconds."""
+LOCK_TIMEOUT_S = 60.0  # a push holds the lock while it copies, which takes seconds
 
 
 class NoPushedModelError(UserError):

@@ -27,8 +27,7 @@ from workers import Worker, WorkerEndedError, WorkerTimeoutError
 
 INCOMPLETE = "saved_model.pb is missing: it is still being copied, or its copy was cut short"
 
-_CHECK_TIMEOUT_S = 120.0
-"""For all versions of a folder together."""
+_CHECK_TIMEOUT_S = 120.0  # for all versions of a folder together
 
 
 @dataclass(frozen=True)
