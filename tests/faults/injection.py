@@ -1,0 +1,115 @@
+"""Errors and kills at every write of an operation, injected by strace into a forked child.
+
+An operation is first traced: which system calls change files below a folder, and which time of its kind each is. Then
+it is run anew for each of them, with that very call failing (ENOSPC, EIO) or the process killed as it makes it. What C++
+writes (TensorFlow's file access, HDF5, SQLite) is seen like Python's own. Calls of other threads than the one that runs
+the operation are seen in the trace and left out.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import traceback
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+CALLS = (
+    "write,pwrite64,writev,fsync,fdatasync,rename,renameat,renameat2,mkdir,mkdirat,unlink,unlinkat,rmdir,link,linkat,"
+    "ftruncate,fallocate,openat,sendfile,copy_file_range"
+)
+OPENS_TO_WRITE = re.compile(r"O_(WRONLY|RDWR|CREAT)")
+SENTENCE, SUCCESS, CRASHED = 3, 0, 4
+"""Exit statuses of an operation's child."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """One call: its name, the how many-th of its kind it is, and what it touches."""
+
+    call: str
+    ordinal: int
+    path: str
+
+    def __str__(self) -> str:
+        return f"{self.call}#{self.ordinal} {self.path}"
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a child ended: its exit status or minus the signal, and what it said."""
+
+    status: int
+    said: str
+
+
+def trace(operation: Callable[[], None], below: Path, expected: type[Exception]) -> list[Point]:
+    """The calls of an operation that change what is below a folder, in order; it has to succeed."""
+    log = below.parent / "trace.log"
+    ended = _run(operation, expected, ["-y", "-e", f"trace={CALLS}", "-o", str(log)])
+    assert ended.status == SUCCESS, ended.said
+    seen: Counter[str] = Counter()
+    points = []
+    for line in log.read_text(errors="replace").splitlines():
+        match = re.match(r"(\w+)\((.*)", line)
+        if match is None:
+            continue
+        call, arguments = match.groups()
+        seen[call] += 1
+        if str(below) not in arguments or (call == "openat" and not OPENS_TO_WRITE.search(arguments)):
+            continue
+        paths = re.findall(re.escape(str(below)) + r'[^">]*', arguments)
+        points.append(Point(call, seen[call], paths[-1].removeprefix(str(below))))
+    assert points, "nothing was written"
+    return points
+
+
+def inject(operation: Callable[[], None], point: Point, fault: str, log: Path, expected: type[Exception]) -> Ended:
+    """Runs the operation with a fault at a point: "ENOSPC", "EIO" or "KILL"."""
+    what = "signal=KILL" if fault == "KILL" else f"error={fault}"
+    options = ["-e", f"trace={point.call}", "-e", f"inject={point.call}:{what}:when={point.ordinal}", "-o", str(log)]
+    return _run(operation, expected, options)
+
+
+def _run(operation: Callable[[], None], expected: type[Exception], options: list[str]) -> Ended:
+    """Runs an operation in a forked child under strace.
+
+    It exits with SENTENCE where it raises the expected error, and with CRASHED where another one.
+    """
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(reading)
+        status = CRASHED
+        try:
+            os.kill(os.getpid(), signal.SIGSTOP)  # until strace is there
+            operation()
+            status = SUCCESS
+        except expected as error:
+            os.write(writing, str(error).encode())
+            status = SENTENCE
+        except BaseException:  # the test shows it
+            os.write(writing, traceback.format_exc().encode()[-4000:])
+        finally:
+            sys.stdout.flush()
+            os._exit(status)
+    os.close(writing)
+    os.waitpid(child, os.WUNTRACED)
+    tracer = subprocess.Popen(["strace", "-qq", "-p", str(child), *options], stderr=subprocess.PIPE)
+    deadline = time.monotonic() + 20
+    while f"TracerPid:\t{tracer.pid}" not in Path(f"/proc/{child}/status").read_text():
+        assert tracer.poll() is None, f"strace: {tracer.stderr.read().decode()}"  # type: ignore[union-attr]
+        assert time.monotonic() < deadline, "strace did not attach"
+        time.sleep(0.002)
+    os.kill(child, signal.SIGCONT)
+    _, code = os.waitpid(child, 0)
+    with os.fdopen(reading, "rb") as pipe:
+        said = pipe.read().decode("utf-8", "replace")
+    tracer.wait(20)
+    return Ended(os.waitstatus_to_exitcode(code), said)
