@@ -9,7 +9,7 @@ PYTEST_ARGS :=
 UPGRADE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-browser test-job test-portable test-fuzz image test-image check format results bench test-trixie lock clean
+.PHONY: help install run test test-browser test-faults test-job test-portable test-fuzz image test-image check format results bench test-trixie lock clean
 
 help: ## Show this list.
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +59,10 @@ test-job: $(INSTALLED) ## Execute a compiled Vertex AI job, container by contain
 
 test-portable: $(INSTALLED) ## Run the pipeline on Beam's job API: a job server and a worker pool (some minutes).
 	$(BIN)/python -m pytest -m portable tests/e2e/test_portable_beam.py $(PYTEST_ARGS)
+
+test-faults: $(INSTALLED) ## Make every write of a push, a pin, a fetch and a training fail or be the last (strace; some minutes).
+	@command -v strace >/dev/null || { echo "strace is not here: install it (Debian: apt-get install strace)."; exit 1; }
+	$(BIN)/python -m pytest -m faults tests/faults $(PYTEST_ARGS)
 
 # In an environment of its own: the bot's lock and atheris. In slices of a minute with one corpus, because atheris 2.3
 # keeps what it compares (0.3 MB a picture). An input that fails stays in build/fuzz/HARNESS/failures.

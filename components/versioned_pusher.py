@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timezone
 from typing import Any
 
@@ -56,23 +58,17 @@ class Executor(PusherExecutor):  # type: ignore[misc]
         export = self.GetModelPath(input_dict)
         push_dir = exec_properties["push_dir"]
         run_id = exec_properties.get("run_id") or self._context.pipeline_run_id
-        try:
+        with _explained(f"Nothing was pushed to {push_dir}", push_dir):
             fileio.makedirs(push_dir)
             with locked(push_dir):
                 version, damaged = find_version(push_dir, export)
                 if version is None:
                     facts = {"run_id": run_id, **({"replaces": damaged} if damaged else {})}
                     version = _copy(export, push_dir, {**self._card_facts(export, input_dict), **facts})
-        except PushFolderError as error:  # ("from None": of a chain of errors a run shows the first)
-            raise PushError(f"Nothing was pushed. {error}") from None
-        except tf.errors.OpError as error:  # what TFX's file access raises
-            raise PushError(f"Nothing was pushed to {push_dir}: {error.message}.") from None
-        except OSError as error:
-            where = error.filename or push_dir
-            raise PushError(f"Nothing was pushed to {push_dir}: {error.strerror or error} ({where}).") from None
         self._MarkPushed(pushed, os.path.join(push_dir, str(version)), str(version))
         # What was pushed is kept with the run too, whatever becomes of the push folder.
-        io_utils.copy_dir(os.path.join(push_dir, str(version)), pushed.uri)
+        with _explained(f"Version {version} was pushed, but the run's copy of it failed", pushed.uri):
+            io_utils.copy_dir(os.path.join(push_dir, str(version)), pushed.uri)
 
     def _card_facts(self, export: str, input_dict: dict[str, list[Any]]) -> dict[str, Any]:
         """The export's card, with what is known only now: data and evaluation."""
@@ -136,6 +132,19 @@ def _is_whole(folder: str, card: dict[str, Any], export: str) -> bool:
     return is_as_exported(card, _read(os.path.join(folder, MODEL_FILE))) is not False
 
 
+@contextmanager
+def _explained(what: str, folder: str) -> Iterator[None]:
+    """Turns what a file system raises into a sentence. ("from None": of a chain of errors a run shows the first)"""
+    try:
+        yield
+    except PushFolderError as error:
+        raise PushError(f"{what}: {error}") from None
+    except tf.errors.OpError as error:  # what TFX's file access raises
+        raise PushError(f"{what}: {error.message}.") from None
+    except OSError as error:
+        raise PushError(f"{what}: {error.strerror or error} ({error.filename or folder}).") from None
+
+
 def _copy(export: str, push_dir: str, card: dict[str, Any]) -> int:
     """Copies an export to a version of its own, which it returns; the mark of completeness comes last."""
     version = claim_version(push_dir)
@@ -143,7 +152,9 @@ def _copy(export: str, push_dir: str, card: dict[str, Any]) -> int:
     io_utils.copy_dir(export, destination, deny_regex_patterns=[r"saved_model\.pb", r"card\.json"])
     text = json.dumps({**card, "version": version}, indent=2, ensure_ascii=False) + "\n"
     io_utils.write_string_file(os.path.join(destination, CARD_FILE), text)
-    io_utils.copy_file(os.path.join(export, COMPLETE_MARK), os.path.join(destination, COMPLETE_MARK))
+    part = os.path.join(destination, f"{COMPLETE_MARK}.part")
+    io_utils.copy_file(os.path.join(export, COMPLETE_MARK), part)
+    fileio.rename(part, os.path.join(destination, COMPLETE_MARK))
     logging.info("Pushed %s to %s.", export, destination)
     return version
 

@@ -57,9 +57,9 @@ class Checkpoint(keras.callbacks.Callback):  # type: ignore[misc]
             self.model.load_weights(copy)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        """Writes the state and removes the one before it."""
+        """Writes the state and removes what was there before it."""
         fileio.makedirs(self._folder)
-        before, self.epochs_done = self.epochs_done, epoch + 1
+        self.epochs_done = epoch + 1
         io_utils.write_string_file(self._path(self.epochs_done, ".json"), str(self.seconds))
         part = os.path.join(self._folder, "part")
         with tempfile.TemporaryDirectory() as local:
@@ -67,9 +67,9 @@ class Checkpoint(keras.callbacks.Callback):  # type: ignore[misc]
             self.model.save_weights(copy)
             io_utils.copy_file(copy, part, overwrite=True)
         fileio.rename(part, self._path(self.epochs_done, _WEIGHTS), overwrite=True)
-        if before:
-            fileio.remove(self._path(before, _WEIGHTS))
-            fileio.remove(self._path(before, ".json"))
+        for name in fileio.listdir(self._folder):
+            if not name.startswith(f"{self.epochs_done}."):
+                fileio.remove(os.path.join(self._folder, name))
 
     def _path(self, epochs: int, suffix: str) -> str:
         return os.path.join(self._folder, f"{epochs}{suffix}")

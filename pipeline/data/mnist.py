@@ -73,6 +73,7 @@ def fetch(dest: Path, source: SourceName, console: Console, mirrors: Mirrors = M
         found = _checksums(dest, mirrors)
         noted = read_source(dest)
         if noted and source in {"auto", noted.source} and found == noted.sha256:
+            shutil.rmtree(dest / _STAGING, ignore_errors=True)  # left by a command that was killed at its end
             console.out(f"{dest}: complete and verified, {describe(noted)}.", highlight=False)
             return noted
         lock = FileLock(dest / ".lock")
@@ -153,7 +154,7 @@ def _fetch(dest: Path, source: SourceName, console: Console, mirrors: Mirrors) -
     if taken == "bundled":
         staged = unpack(staging)
     noted = _commit(dest, taken, mirrors.files, staged)
-    shutil.rmtree(staging)
+    shutil.rmtree(staging, ignore_errors=True)
     console.out(f"{dest}: {describe(noted)}.", highlight=False)
     return noted
 

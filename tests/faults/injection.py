@@ -1,9 +1,9 @@
 """Errors and kills at every write of an operation, injected by strace into a forked child.
 
 An operation is first traced: which system calls change files below a folder, and which time of its kind each is. Then
-it is run anew for each of them, with that very call failing (ENOSPC, EIO) or the process killed as it makes it. What C++
-writes (TensorFlow's file access, HDF5, SQLite) is seen like Python's own. Calls of other threads than the one that runs
-the operation are seen in the trace and left out.
+it is run anew for each of them, with that very call failing (ENOSPC, EIO) or the process killed as it makes it. What
+C++ writes (TensorFlow's file access, HDF5, SQLite) is seen like Python's own. Only the thread that runs the operation
+is traced.
 """
 
 from __future__ import annotations
@@ -113,3 +113,36 @@ def _run(operation: Callable[[], None], expected: type[Exception], options: list
         said = pipe.read().decode("utf-8", "replace")
     tracer.wait(20)
     return Ended(os.waitstatus_to_exitcode(code), said)
+
+
+def trace_command(command: list[str], below: Path, log: Path) -> list[Point]:
+    """As `trace` for a program: the calls of the one of its threads that makes most changes below a folder."""
+    options = ["-f", "--seccomp-bpf", "-qq", "-y", "-e", f"trace={CALLS}", "-o", str(log)]
+    subprocess.run(["strace", *options, *command], check=True, capture_output=True, timeout=500)
+    seen: Counter[tuple[str, str]] = Counter()
+    points: dict[str, list[Point]] = {}
+    for line in log.read_text(errors="replace").splitlines():
+        match = re.match(r"(\d+) +(\w+)\((.*)", line)
+        if match is None:
+            continue
+        thread, call, arguments = match.groups()
+        seen[thread, call] += 1
+        if str(below) in arguments and (call != "openat" or OPENS_TO_WRITE.search(arguments)):
+            paths = re.findall(re.escape(str(below)) + r'[^">]*', arguments)
+            points.setdefault(thread, []).append(Point(call, seen[thread, call], paths[-1].removeprefix(str(below))))
+    return max(points.values(), key=len)
+
+
+def inject_into_command(command: list[str], point: Point, fault: str, log: Path) -> subprocess.CompletedProcess[str]:
+    """Runs a program; the fault meets whichever of its threads makes that call for that time first."""
+    what = "signal=KILL" if fault == "KILL" else f"error={fault}"
+    inject = f"inject={point.call}:{what}:when={point.ordinal}"
+    options = ["-f", "--seccomp-bpf", "-qq", "-e", f"trace={point.call}", "-e", inject, "-o", str(log)]
+    return subprocess.run(
+        ["strace", *options, *command],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=500,
+        stdin=subprocess.DEVNULL,
+    )

@@ -8,13 +8,16 @@ import json
 import re
 import shutil
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 import tiny_model
-from injection import CRASHED, SENTENCE, SUCCESS, Point, inject, trace
+from injection import CRASHED, SENTENCE, SUCCESS, Point, inject, inject_into_command, trace, trace_command
 from rich.console import Console
 from tfx.dsl.components.base.base_executor import BaseExecutor
 from tfx.types import standard_artifacts as artifacts
@@ -102,7 +105,7 @@ def test_a_change_of_the_pin(push_dir, operation, pins):
         history = read_history(registry)
         assert registry.problem is None
         assert registry.pin in (pins[1:] if again else pins)
-        assert not history.damaged
+        assert not history.damaged_lines
         assert loadable(push_dir) == {1763800000, 1763800001}
 
     every_fault(lambda: operation(str(push_dir)), push_dir, PushFolderError, check)
@@ -117,7 +120,7 @@ def test_a_rollback(push_dir):
 
     def check(ended, again):
         assert read_registry(str(push_dir)).pin in ((1763800000,) if again else (1763800000, 1763800001))
-        assert not read_history(read_registry(str(push_dir))).damaged
+        assert not read_history(read_registry(str(push_dir))).damaged_lines
 
     every_fault(operation, push_dir, PushFolderError, check)
 
@@ -213,6 +216,41 @@ def test_the_state_of_a_training(tmp_path):
         state = Checkpoint(str(folder))
         state.set_model(model)
         state.on_train_begin()
-        assert re.fullmatch(r"[\d.]+", (folder / f"{done}.json").read_text())
+        assert float((folder / f"{done}.json").read_text()) > 0
 
-    every_fault(operation, folder, OSError, check)
+    every_fault(operation, folder, (OSError, tf.errors.OpError), check)
+
+
+def test_a_run_of_the_pipeline(tiny_run, tmp_path):
+    """A sample of a run's writes, from its Trainer on: what comes before is in the cache."""
+    work, before = tmp_path / "work", tmp_path / "before"
+    shutil.copytree(Path(tiny_run.config.root).parent, before)
+    config = tiny_run.config
+    command = [
+        *(sys.executable, "-m", "pipeline.cli", "run", "--model", "my_model", "--epochs", "2", "--seed", "7"),
+        *("--min-accuracy", "0", "--min-digit-accuracy", "0", "--max-drop", "1", "--data", config.data),
+        *("--root", str(work / "runs"), "--push-dir", str(work / "serving_model")),
+    ]
+
+    def fresh():
+        shutil.rmtree(work, ignore_errors=True)
+        shutil.copytree(before, work)
+
+    fresh()
+    points = trace_command(command, work, tmp_path / "trace.log")
+    problems = []
+    for point in [points[round(i)] for i in np.linspace(0.05, 0.98, 4) * len(points)]:
+        for fault in ("ENOSPC", "KILL"):
+            fresh()
+            done = inject_into_command(command, point, fault, tmp_path / "injected.log")
+            again = subprocess.run(command, capture_output=True, text=True, check=False, timeout=500)
+            try:
+                assert "Traceback" not in done.stdout + done.stderr
+                assert done.returncode in {0, 1, -9, 137}, "done, failed with a sentence, or killed"
+                said = "No space left|disk is full|The pipeline's process was ended with status 1"  # (its log is full)
+                assert done.returncode == 0 or fault == "KILL" or re.search(said, done.stdout + done.stderr)
+                assert again.returncode == 0, again.stdout[-2000:]
+                assert len(loadable(work / "serving_model")) == 2
+            except AssertionError as error:
+                problems.append(f"{fault} at {point} ({done.returncode}, {done.stdout[-1500:]!r}): {error!r}")
+    assert not problems, "\n".join(problems)
