@@ -100,7 +100,7 @@ test-trixie: ## Run the tests on the newer stack in a Debian 13 root (as root; n
 
 # One lock per stack, one for the bot alone. No lock names an index: it is the installer's choice.
 COMPILE = UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --generate-hashes $(UPGRADE)
-ALL := --extra pipeline --extra bot --extra gs --extra heic --extra vertex --extra dev
+ALL := --extra pipeline --extra bot --extra gs --extra vertex --extra dev
 lock: $(INSTALLED) ## Resolve the dependencies into requirements/*.txt again (UPGRADE=--upgrade for newer versions).
 	$(COMPILE) setup.py $(ALL) --python-version 3.10 --python-platform x86_64-manylinux2014 -o requirements/py310.txt
 	$(COMPILE) setup.py $(ALL) --python-version 3.11 --universal -o requirements/py311plus.txt

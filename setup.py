@@ -16,6 +16,7 @@ READER = [
     "numpy>=1.26",
     "opencv-python-headless>=4.10,<4.12",
     "pillow>=11",
+    "pillow-heif",  # what iPhones send as a file
 ]
 
 BOT = [
@@ -109,7 +110,6 @@ setup(
     extras_require={
         "bot": BOT,
         "gs": ["gcsfs"],  # the bot with a push folder in a bucket
-        "heic": ["pillow-heif"],
         "pipeline": PIPELINE,
         "vertex": VERTEX,
         "dev": DEV,

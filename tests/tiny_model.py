@@ -16,7 +16,8 @@ import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from serving_bot.reading.reader import Reader
+from serving_bot.reading.decoding import decode
+from serving_bot.reading.page import find
 
 CANARY = Path(__file__).parents[1] / "serving_bot" / "versions" / "canary.png"
 TYPES = {
@@ -26,20 +27,16 @@ TYPES = {
 }
 
 
-class Uniform:
-    """Stands where a classifier would while the templates are cut out: every digit is as likely."""
-
-    def __init__(self):
-        self.card = {"temperature": 1.0}
-
-    def predict(self, images):
-        return np.full((len(images), 10), 0.1, np.float32)
-
-
 @cache
 def templates() -> np.ndarray:
     """The canary digits as the reader cuts them out, uint8 [10, 28, 28]."""
-    return np.stack([digit.image for digit in Reader(Uniform()).read(CANARY.read_bytes()).digits])
+    (lattice,) = find(decode(CANARY.read_bytes()).pixels).lattices
+    whole = [
+        index
+        for index, group in enumerate(lattice.groups)
+        if group.torn == 0 and len({piece.component for piece in lattice.pieces[group.first : group.last + 1]}) == 1
+    ]
+    return lattice.images[whole, 0]
 
 
 def picture(digits: str, margin: int = 80, suffix: str = ".jpg") -> bytes:

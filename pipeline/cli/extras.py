@@ -10,7 +10,7 @@ from typer.core import TyperGroup
 from pipeline.cli.options import stop, stop_without
 from workers import UserError
 
-_ONLY_IN = {"gcsfs": "gs", "google.cloud.aiplatform": "vertex", "kfp": "vertex", "pillow_heif": "heic"}
+_ONLY_IN = {"gcsfs": "gs", "google.cloud.aiplatform": "vertex", "kfp": "vertex"}
 """Packages that one extra alone brings, whatever the command."""
 
 _WITHOUT_TRAINING = {"bot", "evaluate-photos", "models", "predict"}

@@ -8,14 +8,10 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 import numpy.typing as npt
+import pillow_heif
 from PIL import Image, UnidentifiedImageError
 
-try:
-    import pillow_heif
-except ImportError:  # the extra `heic` is not installed
-    pillow_heif = None
-else:
-    pillow_heif.register_heif_opener()
+pillow_heif.register_heif_opener()
 
 # Pillow's own limit, which is lower than `MAX_PIXELS_REDUCED`, is replaced by those that `decode` checks on the header.
 Image.MAX_IMAGE_PIXELS = None
@@ -83,11 +79,15 @@ class Picture:
     scale: float
 
 
-def decode(data: bytes) -> Picture:
-    """Decodes JPEG, PNG, WebP, GIF (first frame), BMP and, with the extra `heic`, HEIC.
+def decode(data: bytes, side: int = WORKING_SIDE) -> Picture:
+    """Decodes JPEG, PNG, WebP, GIF (first frame), BMP and HEIC.
 
     EXIF rotation is applied; transparency is laid on a ground that the drawing stands out from; 16 bits, CMYK
-    and palettes become 8-bit RGB; a large picture is reduced to `WORKING_SIDE`.
+    and palettes become 8-bit RGB; a large picture is reduced.
+
+    Args:
+        data: the file.
+        side: the longer side, in pixels, that a large picture is reduced to.
 
     Raises:
         TooLargePictureError: over `MAX_BYTES` or the limits on pixels, which are checked before decoding.
@@ -101,26 +101,24 @@ def decode(data: bytes) -> Picture:
     if not data:
         raise DamagedPictureError("The file is empty.")
     heic = data[4:8] == b"ftyp" and data[8:12] in _HEIC_BRANDS
-    if heic and pillow_heif is None:
-        raise UnknownFormatError(
-            "HEIC pictures need the extra `heic` (in the project's folder: pip install '.[heic]'); send JPEG or PNG."
-        )
     try:
         with Image.open(io.BytesIO(data), formats=(*FORMATS, "HEIF") if heic else FORMATS) as image:
-            return _decode(image)
+            return _decode(image, side)
     except UnreadablePictureError:
         raise
     except UnidentifiedImageError as error:
         if heic:
             raise DamagedPictureError(_DAMAGED) from error
-        raise UnknownFormatError("This is not a JPEG, PNG, WebP, GIF or BMP picture; send one of these.") from error
+        raise UnknownFormatError(
+            "This is not a JPEG, PNG, HEIC, WebP, GIF or BMP picture; send one of these."
+        ) from error
     except MemoryError as error:
         raise TooLargePictureError("The picture does not fit into memory; send a smaller one.") from error
     except Exception as error:  # a damaged file makes Pillow's plugins raise almost anything
         raise DamagedPictureError(_DAMAGED) from error
 
 
-def _decode(image: Image.Image) -> Picture:
+def _decode(image: Image.Image, side: int) -> Picture:
     width, height = image.size
     baseline = image.format in ("JPEG", "MPO") and not image.info.get("progressive")
     limit = MAX_PIXELS_REDUCED if baseline else MAX_PIXELS
@@ -131,8 +129,8 @@ def _decode(image: Image.Image) -> Picture:
     if min(width, height) < MIN_SIDE:
         raise DamagedPictureError(f"The picture is only {width}×{height} pixels; send a larger one.")
     orientation = _orientation(image)
-    image.draft("RGB", (WORKING_SIDE * width // max(width, height), WORKING_SIDE * height // max(width, height)))
-    pixels = _reduce(_to_rgb(image))
+    image.draft("RGB", (side * width // max(width, height), side * height // max(width, height)))
+    pixels = _reduce(_to_rgb(image, side), side)
     mirror, turns = _ORIENTATIONS.get(orientation, (False, 0))
     scale = max(width, height) / max(pixels.shape[:2])
     if mirror:
@@ -147,18 +145,18 @@ def _orientation(image: Image.Image) -> int:
         return 1
 
 
-def _to_rgb(image: Image.Image) -> npt.NDArray[np.uint8]:
+def _to_rgb(image: Image.Image, side: int) -> npt.NDArray[np.uint8]:
     """The loaded image as uint8 [height, width, 3]."""
     if image.mode.startswith("I") or image.mode == "F":
         wide = np.asarray(image, dtype=np.float32)
         grey = np.clip(wide * (255.0 / 65535.0), 0, 255).astype(np.uint8)
         return np.repeat(grey[..., np.newaxis], 3, axis=2)
     if image.has_transparency_data:
-        return _flatten(np.asarray(image.convert("RGBA").convert("RGBa")))
+        return _flatten(np.asarray(image.convert("RGBA").convert("RGBa")), side)
     return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))  # converting copies all the same
 
 
-def _flatten(weighted: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+def _flatten(weighted: npt.NDArray[np.uint8], side: int) -> npt.NDArray[np.uint8]:
     """Lays a picture on one colour: that of the opaque part where it is most of the picture (rounded corners), else
     black under light strokes and white under dark ones (a drawing on nothing).
 
@@ -166,7 +164,7 @@ def _flatten(weighted: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
         weighted: uint8 [height, width, 4], each colour times its opacity, and the opacity: what nothing is coloured
             with does not count when pixels are averaged.
     """
-    reduced = _reduce(weighted)
+    reduced = _reduce(weighted, side)
     colours, share = reduced[..., :3], reduced[..., 3:].astype(np.float32) / 255
     opaque = share[..., 0] > 0.5
     visible = colours[opaque] / share[opaque]
@@ -179,9 +177,9 @@ def _flatten(weighted: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     return np.asarray(np.rint(colours + ground.astype(np.float32) * (1 - share)), np.uint8)
 
 
-def _reduce(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+def _reduce(pixels: npt.NDArray[np.uint8], side: int) -> npt.NDArray[np.uint8]:
     height, width = pixels.shape[:2]
-    factor = WORKING_SIDE / max(height, width)
+    factor = side / max(height, width)
     if factor >= 1:
         return pixels
     size = (max(1, round(width * factor)), max(1, round(height * factor)))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import base64
 import io
+import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,14 @@ import jinja2
 from PIL import Image
 
 from serving_bot.reading.annotation import annotate
+from serving_bot.reading.answer import Reading
 from serving_bot.reading.decoding import UnreadablePictureError
-from serving_bot.reading.reader import Reader, Reading
+from serving_bot.reading.reader import Reader
+
+NO_NUMBER = "none"
+"""The label of a picture without a number."""
+
+_LABEL = re.compile(rf"[0-9]+(_[0-9]+)*|{NO_NUMBER}")
 
 THUMBNAIL = 480
 """Longer side of a mistake's picture in the report, in pixels."""
@@ -31,7 +38,7 @@ class Labelled:
     Attributes:
         path: the file.
         kind: name of the folder above the label's, "" where there is none.
-        label: digits, as the file's folder is named.
+        label: digits, as the file's folder is named: "2026", "2_31" in two lines, "none" of no number.
     """
 
     path: Path
@@ -45,8 +52,9 @@ class Outcome:
 
     Attributes:
         picture: the file and its label.
-        answer: what was read, "" where nothing was found or the file is unreadable.
+        answer: the digits that were read, lines joined by "_"; "" where there are none or the file is unreadable.
         sure: whether the reader stood by its answer.
+        none: whether the answer was that there is no number.
         error: why the file could not be read, "" otherwise.
         annotated: JPEG bytes of the annotated picture of a mistake or abstention, None otherwise.
     """
@@ -56,29 +64,34 @@ class Outcome:
     sure: bool
     error: str
     annotated: bytes | None
+    none: bool = False
 
     @property
     def right(self) -> bool:
         """Whether the answer stands and equals the label."""
+        if self.picture.label == NO_NUMBER:
+            return self.none
         return self.sure and self.answer == self.picture.label
 
     @property
     def abstained(self) -> bool:
-        """Whether the reader answered "not sure" or "nothing found"."""
-        return not self.sure and not self.error
+        """Whether the reader answered "not sure", or "no number" where there is one."""
+        return not self.sure and not self.error and not self.right
 
     @property
     def shown(self) -> str:
         """The answer in a word."""
         if self.error:
             return self.error
-        if not self.answer:
-            return "nothing found"
+        if self.none:
+            return "no number"
         return self.answer if self.sure else f"not sure ({self.answer}?)"
 
 
 def collect(folder: Path) -> list[Labelled]:
-    """The pictures of DIR/<label>/<file> or DIR/<kind>/<label>/<file>, sorted. Labels are digits ("7", "2026").
+    """The pictures of DIR/<label>/<file> or DIR/<kind>/<label>/<file>, sorted.
+
+    Labels are digits ("7", "2026", "2_31" in two lines) or "none".
 
     Raises:
         NoPicturesError: there is no such folder or no such file in it.
@@ -88,7 +101,7 @@ def collect(folder: Path) -> list[Labelled]:
     pictures = []
     for path in sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")):
         parents = path.relative_to(folder).parts[:-1]
-        if 1 <= len(parents) <= 2 and parents[-1].isascii() and parents[-1].isdigit():
+        if 1 <= len(parents) <= 2 and _LABEL.fullmatch(parents[-1]):
             pictures.append(Labelled(path, parents[0] if len(parents) == 2 else "", parents[-1]))
     if not pictures:
         raise NoPicturesError(
@@ -126,8 +139,9 @@ def _read(reader: Reader, picture: Labelled, keep_picture: bool) -> Outcome:
         reading = reader.read(picture.path.read_bytes())
     except (UnreadablePictureError, OSError) as error:
         return Outcome(picture, "", False, str(error), None)
-    wrong = not (reading.sure and reading.text == picture.label)
-    return Outcome(picture, reading.text, reading.sure, "", _thumbnail(reading) if keep_picture and wrong else None)
+    answer = reading.text.replace("\n", "_")
+    outcome = Outcome(picture, answer, reading.sure, "", None, none=reading.outcome == "none")
+    return replace(outcome, annotated=_thumbnail(reading)) if keep_picture and not outcome.right else outcome
 
 
 def _thumbnail(reading: Reading) -> bytes:

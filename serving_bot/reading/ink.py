@@ -25,7 +25,7 @@ Pixels = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.uint8]
 
 
-def measure_contrast(pixels: Pixels, zoom: int) -> Mask:
+def measure_contrast(pixels: Pixels, zoom: int, dark: bool | None = None) -> Mask:
     """How far each pixel differs from its ground towards the ink's colour, as it would in even light: uint8 [height,
     width], 0 on the ground."""
     height, width = pixels.shape[:2]
@@ -35,7 +35,8 @@ def measure_contrast(pixels: Pixels, zoom: int) -> Mask:
         size = (max(1, round(width * scale)), max(1, round(height * scale)))
         half = cv2.resize(pixels, (2 * size[0], 2 * size[1]), interpolation=cv2.INTER_AREA)
         small = cv2.resize(half, size, interpolation=cv2.INTER_AREA)
-    dark = _is_dark_on_light(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY))
+    if dark is None:
+        dark = _is_dark_on_light(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY))
     colour = _flat_ground(small, dark, zoom)
     if colour is not None:
         ground = np.broadcast_to(colour, small.shape).copy()
@@ -95,13 +96,13 @@ def _is_dark_on_light(grey: Mask) -> bool:
     light_border = float(np.mean(border > threshold)) > 0.5
     if quantile(border, 0.9) - quantile(border, 0.1) < 12:
         return light_border
-    around = cv2.stackBlur(grey, (max(grey.shape) // 4 | 1,) * 2)
+    around = cv2.stackBlur(grey, (max(3, min(grey.shape) // 2 | 1),) * 2)
     dark, light = (
         cv2.norm(cv2.subtract(cv2.subtract(one, other), 4.0), cv2.NORM_L2SQR)
         for one, other in ((around, grey), (grey, around))
     )
     # (strokes that fill the picture are too wide for this: they stand out both ways)
-    return dark > light if max(dark, light) > 1.7 * min(dark, light) else light_border
+    return dark > light if max(dark, light) > 1.4 * min(dark, light) else light_border
 
 
 def _flat_ground(small: Pixels, dark: bool, zoom: int) -> npt.NDArray[np.uint8] | None:

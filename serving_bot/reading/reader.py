@@ -8,13 +8,42 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from models.normalising import variants
+from serving_bot.reading.answer import MOST_DIGITS, Digit, Reading, Sign
 from serving_bot.reading.decoding import Picture, decode
-from serving_bot.reading.finding import MAX_DIGITS, Box, TooManyDigitsError, find
+from serving_bot.reading.page import Lattice, Page, TooManyMarksError, find
+from serving_bot.reading.path import find_path
+from serving_bot.reading.strokes import TooManyPiecesError
+from serving_bot.reading.surface import Surface, find_surface
 
 SURE = 0.3
-"""Least calibrated probability at which an answer is given; chosen with benchmarks/reader.py
-(docs/reading-photos.md)."""
+"""Least calibrated probability of a digit that is sure, where the model's card names none."""
+
+SURE_IN_SCENE = 0.46
+"""The same in a picture that is not cut out around its digits: that there is a digit at all is less likely there."""
+
+SURE_IN_NUMBER = 0.8
+"""Least probability of a digit beside others, times the share of the paths that cut it out so."""
+
+LEAST_SHARE = 0.25
+"""The same of a lone digit."""
+
+LEAST_REST = 0.3
+"""A digit is not sure where more than this of its own strokes, in heights of the line, is left out."""
+
+LEAST_HEIGHT = 22
+"""Digits lower than this, in pixels of the working size, are looked at more closely where the picture is larger."""
+
+CLOSE_HEIGHT = 44
+"""How high they are made, if the picture is large enough."""
+
+CLOSEST_SIDE = 2000
+"""The longer side, in pixels, at which a picture is read at most."""
+
+LIKELY = 0.5
+"""Marks are a number where they are digits at this probability, on average."""
+
+LIKE_A_DIGIT = 0.6
+"""A mark of at least this share of its line's height that is no digit nor a known sign makes the line doubtful."""
 
 
 class Model(Protocol):
@@ -27,86 +56,30 @@ class Model(Protocol):
 
 
 @dataclass(frozen=True)
-class Digit:
-    """One digit in a picture.
+class Attempt:
+    """What came of one way of looking at a picture.
 
     Attributes:
-        box: its place in pixels of the upright original.
-        digit: the likeliest class, 0..9.
-        probability: of that class, calibrated, in 0..1.
-        top: the three likeliest classes with their probabilities, the likeliest first.
-        image: uint8 [28, 28], what the network saw.
-        sure: whether this is believed to be a digit, and that one.
+        reading: what was read.
+        gains: by how much each digit is likelier than that its ink is none, in nats.
+        height: of the digits in pixels of the picture that was searched; 0.0 where there are none.
+        unread: how many marks are as large as a digit and were not read.
     """
 
-    box: Box
-    digit: int
-    probability: float
-    top: tuple[tuple[int, float], ...]
-    image: npt.NDArray[np.uint8]
-    sure: bool
-
-
-@dataclass(frozen=True)
-class Reading:
-    """What was read in one picture.
-
-    Attributes:
-        digits: in reading order; empty where nothing was found.
-        picture: what was searched, upright and at working size.
-        too_many: whether nothing was read because there are too many digits, or marks that may be digits.
-    """
-
-    digits: tuple[Digit, ...]
-    picture: Picture
-    too_many: bool = False
+    reading: Reading
+    gains: tuple[float, ...]
+    height: float
+    unread: int
 
     @property
-    def text(self) -> str:
-        """The digits as they read, sure or not: "2026"."""
-        return "".join(str(digit.digit) for digit in self.digits)
+    def gain(self) -> float:
+        """By how much all digits are likelier than that all ink is none, in nats."""
+        return sum(self.gains)
 
     @property
-    def sure(self) -> bool:
-        """Whether something was found and every digit of it is sure."""
-        return bool(self.digits) and all(digit.sure for digit in self.digits)
-
-    @property
-    def problem(self) -> str | None:
-        """Which limit kept the picture from being read, and what to do; None if none did."""
-        if not self.too_many:
-            return None
-        return f"more than {MAX_DIGITS} digits or other marks were found; send a part of the picture"
-
-    def describe(self) -> str:
-        """The answer in one line: "2026 (99.1%)", "not sure: perhaps 5 (48.0%)", "nothing found", or why not."""
-        if not self.digits:
-            return f"nothing read: {self.problem}" if self.problem else "nothing found"
-        weakest = min(digit.probability for digit in self.digits)
-        return f"{self.text} ({weakest:.1%})" if self.sure else f"not sure: perhaps {self.text} ({weakest:.1%})"
-
-    def as_json(self) -> dict[str, Any]:
-        """The answer as JSON-ready values."""
-        return {
-            "text": self.text,
-            "sure": self.sure,
-            "problem": self.problem,
-            "digits": [
-                {
-                    "digit": digit.digit,
-                    "probability": digit.probability,
-                    "sure": digit.sure,
-                    "top": [{"digit": name, "probability": probability} for name, probability in digit.top],
-                    "box": {
-                        "left": digit.box.left,
-                        "top": digit.box.top,
-                        "width": digit.box.width,
-                        "height": digit.box.height,
-                    },
-                }
-                for digit in self.digits
-            ],
-        }
+    def clear(self) -> bool:
+        """Whether another look would hardly find more."""
+        return self.reading.sure and self.unread == 0
 
 
 class Reader:
@@ -120,6 +93,7 @@ class Reader:
     def __init__(self, classifier: Model) -> None:
         self._classifier = classifier
         self._temperature = float(classifier.card.get("temperature", 1.0))
+        self._sure = float(classifier.card.get("sure", SURE))
 
     def read(self, data: bytes) -> Reading:
         """Reads the digits in a picture file.
@@ -129,28 +103,130 @@ class Reader:
             subclasses say why.
         """
         picture = decode(data)
+        best = self._look(picture)
+        if best.height < LEAST_HEIGHT and picture.scale > 1.2 and not best.clear:
+            factor = CLOSE_HEIGHT / best.height if best.height else picture.scale
+            side = min(CLOSEST_SIDE, max(picture.pixels.shape) * min(factor, picture.scale))
+            closer = self._look(decode(data, round(side)))
+            best = closer if closer.gain > best.gain else best
+        return best.reading
+
+    def _look(self, picture: Picture) -> Attempt:
+        """Reads the whole picture and, where it shows a sheet, the sheet alone; keeps what is read better."""
+        surface = find_surface(picture.pixels)
+        whole = self._attempt(picture)
+        if surface is None:
+            return whole
+        sheet = self._attempt(picture, surface)
+        inside = sum(
+            gain
+            for digit, gain in zip(whole.reading.digits, whole.gains, strict=True)
+            if surface.holds(digit.box.scaled(1 / picture.scale))
+        )
+        return (
+            sheet if sheet.gain > inside or (sheet.clear and not whole.clear and sheet.gain > 0.9 * inside) else whole
+        )
+
+    def _attempt(self, picture: Picture, surface: Surface | None = None) -> Attempt:
         try:
-            found = find(picture.pixels)
-        except TooManyDigitsError:
-            return Reading((), picture, too_many=True)
-        if not found:
-            return Reading((), picture)
-        images = np.stack([variants(one.ink) for one in found])
+            page = find(picture.pixels) if surface is None else find(surface.pixels, within=surface.within)
+        except (TooManyPiecesError, TooManyMarksError):
+            return Attempt(Reading((), picture, too_many=True), (), 0.0, 0)
+        probabilities = self._classify(page.lattices)
+        lines: list[tuple[Digit | Sign, ...]] = []
+        read: list[tuple[tuple[Digit | Sign, ...], list[float], int]] = []
+        loose = 0
+        left_out = [box.scaled(picture.scale) for box in page.dropped]
+        gains: list[float] = []
+        unread = 0
+        for lattice, rows in zip(page.lattices, probabilities, strict=True):
+            marks, gained, missing = self._read_line(page, lattice, rows, picture.scale)
+            if any(isinstance(mark, Digit) for mark in marks):
+                read.append((tuple(marks), gained, missing))
+            else:
+                left_out += [mark.box for mark in marks]
+                loose += missing
+        for line, gained, missing in read:
+            if _is_stray(line, [other for other, _, _ in read], picture):
+                left_out += [mark.box for mark in line]
+                continue
+            lines.append(line)
+            gains += gained
+            unread += missing
+        digits = [mark for line in lines for mark in line if isinstance(mark, Digit)]
+        if not digits:
+            unread += loose
+        if len(digits) > MOST_DIGITS:
+            return Attempt(Reading((), picture, too_many=True), (), page.height, 0)
+        trust = sum(digit.probability * digit.share for digit in digits)
+        likely = any(digit.sure for digit in digits) and (
+            len(digits) + unread == 1 or trust >= LIKELY * (len(digits) + unread)
+        )
+        return Attempt(Reading(tuple(lines), picture, tuple(left_out), likely), tuple(gains), page.height, unread)
+
+    def _classify(self, lattices: list[Lattice]) -> list[npt.NDArray[np.float64]]:
+        """Calibrated probabilities, float64 [groups, 10], of each lattice's groups, in one call of the classifier."""
+        counts = [len(lattice.groups) for lattice in lattices]
+        if not sum(counts):
+            return [np.zeros((0, 10)) for _ in counts]
+        images = np.concatenate([lattice.images for lattice in lattices])
         raw = self._classifier.predict(images.reshape(-1, *images.shape[2:])).reshape(*images.shape[:2], -1)
         # The variants are opinions on one digit: their geometric mean is high only where they agree.
         logs = np.log(np.maximum(raw.astype(np.float64), 1e-12)).mean(axis=1) / self._temperature
         shares = np.exp(logs - logs.max(axis=1, keepdims=True))
-        probabilities = shares / shares.sum(axis=1, keepdims=True)
-        return Reading(
-            tuple(
-                _digit(one.box, picture, image, row)
-                for one, image, row in zip(found, images[:, 0], probabilities, strict=True)
-            ),
-            picture,
-        )
+        return np.split(shares / shares.sum(axis=1, keepdims=True), np.cumsum(counts)[:-1])
+
+    def _read_line(
+        self, page: Page, lattice: Lattice, probabilities: npt.NDArray[np.float64], scale: float
+    ) -> tuple[list[Digit | Sign], list[float], int]:
+        """The marks of a line, by how much each digit is likelier than none, and how many marks were not read."""
+        marks: list[Digit | Sign] = []
+        gains, unread = [], 0
+        path = find_path(lattice.pieces, lattice.groups, probabilities, lattice.line.height, lattice.signs)
+        alone = sum(step.group is not None and step.sign is None for step in path) == 1
+        torn = {
+            lattice.pieces[step.piece].component
+            for step in path
+            if step.group is None and lattice.pieces[step.piece].box.side > LEAST_REST * lattice.line.height
+        }
+        for step in path:
+            if step.group is None or step.sign is not None:
+                box = lattice.pieces[step.piece].box if step.group is None else lattice.groups[step.group].box
+                unread += step.sign is None and box.height > LIKE_A_DIGIT * lattice.line.height
+                marks.append(Sign(page.place(lattice, box).scaled(scale), step.sign or " "))
+                continue
+            gains.append(step.gain)
+            row, chosen = probabilities[step.group], lattice.groups[step.group]
+            own = lattice.pieces[chosen.first : chosen.last + 1]
+            top = tuple((int(index), float(row[index])) for index in np.argsort(-row, kind="stable")[:3])
+            least = self._sure if page.zoom > 1 else max(self._sure, SURE_IN_SCENE)
+            sure = top[0][1] >= least and top[0][1] * step.share >= (LEAST_SHARE if alone else SURE_IN_NUMBER)
+            sure &= not torn & {piece.component for piece in own}
+            marks.append(
+                Digit(
+                    page.place(lattice, chosen.box).scaled(scale),
+                    *top[0],
+                    top,
+                    lattice.images[step.group, 0],
+                    sure,
+                    step.share,
+                )
+            )
+        return marks, gains, unread
 
 
-def _digit(box: Box, picture: Picture, image: npt.NDArray[np.uint8], probabilities: npt.NDArray[np.float64]) -> Digit:
-    top = tuple((int(index), float(probabilities[index])) for index in np.argsort(-probabilities, kind="stable")[:3])
-    best, probability = top[0]
-    return Digit(box.scaled(picture.scale), best, probability, top, image, probability >= SURE)
+def _is_stray(line: tuple[Digit | Sign, ...], lines: list[tuple[Digit | Sign, ...]], picture: Picture) -> bool:
+    """Whether a line is a scratch, a fold or the sheet's edge and no 1: it is of another height than the digits, or
+    lies at the picture's edge, where another line holds a number."""
+    digits = [mark for mark in line if isinstance(mark, Digit)]
+    others = [mark for other in lines if other is not line for mark in other if isinstance(mark, Digit) and mark.sure]
+    if len(others) < 2 or all(other.digit == 1 for other in others) or any(digit.digit != 1 for digit in digits):
+        return False
+    height = float(np.median([other.box.height for other in others]))
+    rows, columns = (picture.scale * side for side in picture.pixels.shape[:2])
+    return all(
+        not 0.6 * height < digit.box.height < 1.7 * height
+        or min(digit.box.left, digit.box.top, columns - digit.box.right, rows - digit.box.bottom)
+        < 0.02 * max(rows, columns)
+        for digit in digits
+    )

@@ -8,7 +8,7 @@ from telegram import InputMediaPhoto, Message, Update
 from telegram.error import BadRequest
 
 from serving_bot.reading.annotation import annotate
-from serving_bot.reading.reader import Reading
+from serving_bot.reading.answer import Reading
 from serving_bot.telegram.attachments import attachment, download
 from serving_bot.telegram.context import BotContext
 from serving_bot.telegram.pictures import SHOW

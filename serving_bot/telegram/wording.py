@@ -8,8 +8,7 @@ from typing import Any
 
 from telegram.constants import MessageLimit
 
-from serving_bot.reading.finding import MAX_DIGITS
-from serving_bot.reading.reader import Digit, Reading
+from serving_bot.reading.answer import MOST_DIGITS, Digit, Reading
 from serving_bot.telegram.texts import Texts
 from serving_bot.versions.hot_swap import ServedModel
 
@@ -33,24 +32,20 @@ class Answer:
 def tell(reading: Reading, texts: Texts) -> tuple[str, str]:
     """What to say of a reading, and its outcome: ``read``, ``unsure`` or ``nothing``."""
     digits = reading.digits
-    sure = [digit for digit in digits if digit.sure]
-    if not digits:
-        key = "too-many-digits" if reading.too_many else "nothing-found"
-        return texts(key, limit=MAX_DIGITS), "nothing"
+    if reading.outcome == "none":
+        if len(digits) == 1:
+            return texts("not-sure", guesses=guesses(digits[0], texts)), "unsure"
+        key = "too-many-digits" if reading.too_many else "no-number" if digits else "nothing-found"
+        return texts(key, limit=MOST_DIGITS), "nothing"
     if len(digits) == 1:
         digit = digits[0]
-        if digit.sure:
-            name = texts(f"digit-{digit.digit}")
-            return texts("this-is", digit=name, confidence=confident(digit.probability, texts)), "read"
-        return texts("not-sure", guesses=guesses(digit, texts)), "unsure"
-    if not sure:
-        return texts("not-sure-of-any", count=len(digits)), "unsure"
-    if len(sure) < len(digits):
-        marked = " ".join(f"{digit.digit}" if digit.sure else f"{digit.digit}?" for digit in digits)
-        return texts("digits-doubtful", digits=marked), "unsure"
-    together = "".join(str(digit.digit) for digit in digits)
+        name = texts(f"digit-{digit.digit}")
+        return texts("this-is", digit=name, confidence=confident(digit.probability, texts)), "read"
+    shown = "\n" + reading.shown if len(reading.lines) > 1 else reading.shown
+    if reading.outcome == "doubtful":
+        return texts("digits-doubtful", digits=shown), "unsure"
     confidence = confident(min(digit.probability for digit in digits), texts)
-    return texts("digits-found", count=len(digits), digits=together, confidence=confidence), "read"
+    return texts("digits-found", count=len(digits), digits=shown, confidence=confidence), "read"
 
 
 def caption(title: str, reading: Reading, texts: Texts) -> str:

@@ -17,8 +17,9 @@ from typing import Any
 import fsspec
 
 from models.export.layout import CARD_FILE, MODEL_FILE
+from serving_bot.reading.answer import Reading
 from serving_bot.reading.classifier import BrokenModelError, Classifier
-from serving_bot.reading.reader import Reader, Reading
+from serving_bot.reading.reader import Reader
 from serving_bot.versions.folder import COMPLETE_MARK, Version, choose, pushed_at
 from workers import Worker, WorkerEndedError, WorkerTimeoutError
 

@@ -1,4 +1,4 @@
-"""Any picture gives digits that lie in it, at most as many as are read, each of which can be normalised.
+"""Any picture gives marks that lie in it, each of which can be normalised.
 
 `make test-fuzz` runs this.
 """
@@ -12,8 +12,10 @@ import numpy as np
 
 with atheris.instrument_imports(include=["models", "serving_bot"]):
     from models.normalising import variants
+    from serving_bot.reading.cutting import lift
     from serving_bot.reading.decoding import MIN_SIDE
-    from serving_bot.reading.finding import MAX_DIGITS, TooManyDigitsError, find
+    from serving_bot.reading.page import TooManyMarksError, find
+    from serving_bot.reading.strokes import TooManyPiecesError
 
 cv2.setNumThreads(1)
 
@@ -62,22 +64,20 @@ def draw(data: bytes) -> np.ndarray:
 def try_one(data: bytes) -> None:
     pixels = draw(data)
     try:
-        found = find(pixels)
-    except TooManyDigitsError:
+        page = find(pixels)
+    except (TooManyMarksError, TooManyPiecesError):
         return
-    assert len(found) <= MAX_DIGITS
     height, width = pixels.shape[:2]
-    for one in found:
-        box = one.box
-        assert box.left >= 0
-        assert box.top >= 0
-        assert box.right <= width
-        assert box.bottom <= height
-        assert min(box.width, box.height) >= 1
-        assert one.ink.dtype == np.float32
-        assert np.isfinite(one.ink).all()
-        assert 0 <= one.ink.min() <= one.ink.max() <= 1
-        assert variants(one.ink).max() > 0
+    for lattice in page.lattices:
+        for group in lattice.groups:
+            box = page.place(lattice, group.box)
+            assert -2 <= box.left < box.right <= width + 2
+            assert -2 <= box.top < box.bottom <= height + 2
+            ink = lift(lattice.line.contrast, lattice.pieces, group, 1.0)
+            assert ink.dtype == np.float32
+            assert np.isfinite(ink).all()
+            assert 0 <= ink.min() <= ink.max() <= 1
+            assert variants(ink).max() > 0
 
 
 def write_seeds(folder: Path) -> None:

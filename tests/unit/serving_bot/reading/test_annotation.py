@@ -22,14 +22,14 @@ def test_shows_the_box_and_what_was_seen(nearest_images: Model, some_test_images
     data = annotate(reading)
     sheet = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
     tile = np.asarray(enlarge(reading.digits[0]))
-    assert sheet.shape[1] > 640
+    assert sheet.shape[1] > 960
     assert (SURE_COLOUR if reading.sure else UNSURE_COLOUR) in colours(data)
-    np.testing.assert_array_equal(sheet[8 : 8 + len(tile), 648 : 648 + len(tile), 0], tile)
+    np.testing.assert_array_equal(sheet[8 : 8 + len(tile), 968 : 968 + len(tile), 0], tile)
 
 
 def test_doubt_is_orange(nearest_images: Model, some_test_images: tuple[Images, Images]) -> None:
     reading = Reader(nearest_images).read(paper.canvas(some_test_images[0][0]))
-    doubtful = replace(reading, digits=tuple(replace(digit, sure=False) for digit in reading.digits))
+    doubtful = replace(reading, lines=(tuple(replace(digit, sure=False) for digit in reading.digits),))
     shown = colours(annotate(doubtful))
     assert UNSURE_COLOUR in shown
     assert SURE_COLOUR not in shown

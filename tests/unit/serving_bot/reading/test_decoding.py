@@ -180,12 +180,6 @@ def test_any_damage_gives_a_picture_or_a_typed_error(kind: str) -> None:
             continue
 
 
-def test_heic_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(decoding, "pillow_heif", None)
-    with pytest.raises(UnknownFormatError, match=r"pip install '\.\[heic\]'"):
-        decode(b"\0\0\0\x18ftypheic" + bytes(40))
-
-
 @pytest.mark.parametrize("orientation", [1, 6])
 def test_heic(orientation: int) -> None:
     image = corner()

@@ -8,7 +8,7 @@ import pytest
 from benchmarks import paper
 from serving_bot.reading.annotation import annotate
 from serving_bot.reading.decoding import UnknownFormatError
-from serving_bot.reading.reader import SURE, Model, Reader
+from serving_bot.reading.reader import Model, Reader
 
 Images = npt.NDArray[np.uint8]
 
@@ -44,7 +44,7 @@ def test_a_digit_carries_what_was_seen(nearest_images: Model, some_test_images: 
     assert digit.top[0] == (digit.digit, digit.probability)
     assert len(digit.top) == 3
     assert digit.top[0][1] >= digit.top[1][1] >= digit.top[2][1]
-    assert digit.sure == (digit.probability >= SURE)
+    assert digit.sure
     assert reading.as_json()["digits"][0]["box"]["height"] == digit.box.height
 
 
@@ -53,19 +53,20 @@ def test_nothing_found(nearest_images: Model) -> None:
     reading = Reader(nearest_images).read(blank)
     assert reading.digits == ()
     assert not reading.sure
-    assert reading.describe() == "nothing found"
+    assert reading.describe() == "no number found"
+    assert reading.outcome == "none"
     assert reading.as_json()["problem"] is None
 
 
 def test_too_many_digits_are_said_and_not_nothing(nearest_images: Model) -> None:
     pixels = np.full((640, 640), 235, np.uint8)
-    for place in range(121):
-        cv2.circle(pixels, (30 + 58 * (place % 11), 30 + 58 * (place // 11)), 15, 30, 4)
+    for place in range(225):
+        cv2.circle(pixels, (26 + 42 * (place % 15), 26 + 42 * (place // 15)), 12, 30, 3)
     reading = Reader(nearest_images).read(cv2.imencode(".png", pixels)[1].tobytes())
     assert reading.digits == ()
     assert not reading.sure
     assert reading.describe() == f"nothing read: {reading.problem}"
-    assert reading.problem == "more than 100 digits or other marks were found; send a part of the picture"
+    assert reading.problem == "more than 200 digits or other marks were found; send a part of the picture"
     assert reading.as_json()["problem"] == reading.problem
     assert annotate(reading).startswith(b"\x89PNG")
 
@@ -84,7 +85,8 @@ class Fixed:
 def test_not_sure(some_test_images: tuple[Images, Images]) -> None:
     reading = Reader(Fixed([0.19, *[0.09] * 9], 1.0)).read(paper.canvas(some_test_images[0][0]))
     assert not reading.sure
-    assert reading.describe() == "not sure: perhaps 0 (19.0%)"
+    assert reading.outcome == "none"
+    assert reading.describe() == "no number found"
 
 
 @pytest.mark.parametrize(("temperature", "expected"), [(1.0, 0.64), (2.0, 0.8 / (0.8 + 0.4 + 8 * 0.025**0.5))])

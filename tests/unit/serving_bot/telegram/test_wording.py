@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from serving_bot.reading.finding import Box
-from serving_bot.reading.reader import Digit, Reading
+from serving_bot.reading.answer import Digit, Reading
+from serving_bot.reading.geometry import Box
 from serving_bot.telegram.texts import Texts
 from serving_bot.telegram.wording import caption, tell
 
@@ -14,7 +14,7 @@ def reading(*digits: tuple[int, float, bool]) -> Reading:
         Digit(Box(0, 0, 9, 9), digit, probability, ((digit, probability), (7, 0.02), (1, 0.01)), image, sure)
         for digit, probability, sure in digits
     )
-    return Reading(found, picture=None)
+    return Reading((found,) if found else (), picture=None, digits_likely=any(digit.sure for digit in found))
 
 
 @pytest.mark.parametrize(
@@ -25,8 +25,8 @@ def reading(*digits: tuple[int, float, bool]) -> Reading:
         ([(4, 1.0, True)], "This is a 4 (99.9% sure).", "read"),
         ([(4, 0.41, False)], "I am not sure there is a digit here. My best guess: 4 (41.0%), 7 (2.0%)", "unsure"),
         ([(2, 0.9, True), (0, 0.8, True)], "I see 2 digits: 20 (the least sure of them 80.0%).", "read"),
-        ([(2, 0.9, True), (0, 0.4, False)], "I see 2 0?. I am not sure of those with", "unsure"),
-        ([(2, 0.3, False), (0, 0.4, False)], "I see 2 marks, but none", "unsure"),
+        ([(2, 0.9, True), (0, 0.4, False)], "I see 2?. I am not sure of what stands at the question marks.", "unsure"),
+        ([(2, 0.3, False), (0, 0.4, False)], "I see marks here, but no number.", "nothing"),
     ],
 )
 def test_what_is_said_of_a_reading(digits, text, outcome):
@@ -37,8 +37,15 @@ def test_what_is_said_of_a_reading(digits, text, outcome):
 
 def test_too_many_digits_are_said():
     said, outcome = tell(Reading((), picture=None, too_many=True), Texts("en"))
-    assert said == "There are more than 100 digits or other marks in this picture. Send a part of it, please."
+    assert said == "There are more than 200 digits or other marks in this picture. Send a part of it, please."
     assert outcome == "nothing"
+
+
+def test_lines_are_told_as_lines():
+    line = reading((2, 0.9, True), (0, 0.8, True)).lines[0]
+    said, outcome = tell(Reading((line, line), picture=None), Texts("en"))
+    assert said == "I see 4 digits: \n20\n20 (the least sure of them 80.0%)."
+    assert outcome == "read"
 
 
 def test_a_caption_fits_whatever_was_found():

@@ -1,0 +1,131 @@
+"""From the pixels of a picture to its lines and to everything in them that may be a digit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from models.normalising import variants
+from serving_bot.reading.cutting import Group, Piece, cut, group, lift
+from serving_bot.reading.geometry import Box
+from serving_bot.reading.ink import Mask, Pixels, find_levels, measure_contrast
+from serving_bot.reading.lines import Line, group_into_lines, lay
+from serving_bot.reading.signs import name_sign
+from serving_bot.reading.strokes import find_strokes
+
+SMALL_SIDE = 160
+"""A picture whose shorter side is below this is enlarged first, so that edges are found to a part of a pixel."""
+
+LEAST_LINE = 0.2
+"""Lines whose highest stroke is below this share of the page's highest are specks."""
+
+THICKEST_STROKE = 0.33
+"""Wider strokes, in heights of the line, are shadows and things, no writing."""
+
+MOST_GROUPS = 2500
+"""More groups than this are not looked at: a texture."""
+
+
+class TooManyMarksError(Exception):
+    """There is more on the page than is read: a long table, or a texture."""
+
+
+@dataclass(frozen=True)
+class Lattice:
+    """A line with everything in it that may be a digit.
+
+    Attributes:
+        line: level and upright.
+        pieces: of its ink.
+        groups: runs of pieces.
+        images: uint8 [groups, 2, 28, 28], as the network sees them.
+        signs: which sign each group may be by its shape.
+    """
+
+    line: Line
+    pieces: list[Piece]
+    groups: list[Group]
+    images: npt.NDArray[np.uint8]
+    signs: list[str | None]
+
+
+@dataclass(frozen=True)
+class Page:
+    """What was found in a picture.
+
+    Attributes:
+        lattices: of its lines, from the top.
+        dropped: frames, rings and rules, in pixels of the picture.
+        zoom: how many times the picture was enlarged before.
+        height: of the digits in pixels of the picture; 0.0 where there is no ink.
+    """
+
+    lattices: list[Lattice]
+    dropped: list[Box]
+    zoom: int
+    height: float
+
+    def place(self, lattice: Lattice, box: Box) -> Box:
+        """Where a box of a line lies in the picture."""
+        placed = lattice.line.place(box)
+        left, top = max(placed.left, 0) // self.zoom, max(placed.top, 0) // self.zoom
+        return Box(left, top, -(-placed.right // self.zoom) - left, -(-placed.bottom // self.zoom) - top)
+
+
+def find(pixels: Pixels, *, dark: bool | None = None, within: Mask | None = None) -> Page:
+    """Finds the lines of a picture and what may be digits in them.
+
+    Args:
+        pixels: uint8 [height, width, 3], RGB.
+        dark: whether ink is darker than its ground; None: this is found out.
+        within: uint8 [height, width], 1 where writing is looked for; None: everywhere.
+
+    Raises:
+        TooManyMarksError: there is more than is read.
+    """
+    zoom = -(-SMALL_SIDE // min(pixels.shape[:2])) if min(pixels.shape[:2]) < SMALL_SIDE else 1
+    if zoom > 1:
+        pixels = np.asarray(cv2.resize(pixels, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_CUBIC), np.uint8)
+    contrast = measure_contrast(pixels, zoom, dark)
+    if within is not None:
+        contrast = contrast * (within if zoom == 1 else cv2.resize(within, contrast.shape[::-1]))
+    levels = find_levels(contrast)
+    if levels is None:
+        return Page([], [], zoom, 0.0)
+    faint, strong = levels
+    strokes = find_strokes(contrast, faint, strong, ruled=zoom == 1)
+    if not strokes.boxes:
+        return Page([], strokes.dropped, zoom, 0.0)
+    tallest = max(box.side for box in strokes.boxes)
+    lattices = []
+    count = 0
+    for members in group_into_lines(strokes.boxes):
+        boxes = [strokes.boxes[index] for index in members]
+        if max(box.side for box in boxes) < LEAST_LINE * tallest:
+            continue
+        lattice = _lattice(lay(contrast, strokes.mask(members), boxes, faint), strong)
+        count += len(lattice.groups)
+        if count > MOST_GROUPS:
+            raise TooManyMarksError
+        if lattice.groups:
+            lattices.append(lattice)
+    heights = [
+        piece.box.height / float(np.hypot(*lattice.line.matrix[:, 1]))
+        for lattice in lattices
+        for piece in lattice.pieces
+    ]
+    large = [height for height in heights if height >= 0.5 * max(heights)]
+    return Page(lattices, strokes.dropped, zoom, float(np.median(large)) / zoom if large else 0.0)
+
+
+def _lattice(line: Line, strong: float) -> Lattice:
+    pieces = cut(line.mask, line.height, line.stroke)
+    groups = group(pieces, line.height) if line.stroke < THICKEST_STROKE * line.height else []
+    images = [variants(lift(line.contrast, pieces, one, strong)) for one in groups]
+    tall = [piece.box.bottom for piece in pieces if piece.box.height > 0.6 * line.height]
+    bottom = float(np.median(tall)) if tall else float(line.mask.shape[0])
+    signs = [name_sign(pieces, one, line.height, line.stroke, bottom) for one in groups]
+    return Lattice(line, pieces, groups, np.stack(images) if images else np.zeros((0, 2, 28, 28), np.uint8), signs)

@@ -1,0 +1,183 @@
+"""The likeliest way through a line: which groups of pieces are digits, and which pieces are none.
+
+Viterbi's algorithm over the groups, as LeCun et al., 1998, section VI, with what a hypothesis costs in nats.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from serving_bot.reading.cutting import Group, Piece
+from serving_bot.reading.geometry import Box
+
+SAME = 0.6
+"""Groups that overlap by more are one digit, if it is the same."""
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What makes a hypothesis less likely; chosen with benchmarks/reader.py on the photos' kinds.
+
+    Attributes:
+        doubt: factor of the network's own -log p, times the square root of the group's width in heights of the line.
+        torn: for each width of a stroke that is cut.
+        bridged: for each height of the line between joined pieces.
+        wide: for each height of the line beyond 0.85.
+        low: for each height of the line that a digit is lower than 0.7.
+        tiny: for each height of the line that a digit is lower than 0.35.
+        piece: for each further piece.
+        tall: for each height of the line that a digit is higher than 1.4.
+        skipped: of a piece that is no digit, for each height of the line of its longer side beyond `speck`.
+        fragment: of leaving out a part of a connected component, besides.
+        hollow: of leaving out what is no dot, besides.
+        speck: longer side of what is left out for nothing, in heights of the line.
+        lone: of what stands alone in its line, less.
+        sign: of what has the shape of a sign.
+        spread: by how many nats a path must be worse to weigh e times less.
+    """
+
+    doubt: float = 4.25
+    torn: float = 0.55
+    bridged: float = 10.0
+    wide: float = 1.5
+    low: float = 5.0
+    tiny: float = 6.0
+    piece: float = 0.26
+    tall: float = 1.0
+    skipped: float = 4.8
+    fragment: float = 1.0
+    hollow: float = 3.5
+    speck: float = 0.23
+    lone: float = 3.0
+    sign: float = 0.05
+    spread: float = 1.0
+
+
+COSTS = Costs()
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of the path.
+
+    Attributes:
+        group: index of the group that is a digit or a sign; None where a piece is left out.
+        sign: which sign it is; None where it is a digit or left out.
+        piece: index of the first piece.
+        gain: by how much the digit is likelier than that its pieces are none, in nats; 0.0 of what is left out.
+        share: of all paths, weighted by their likelihood, that have this digit here, with more or fewer specks.
+    """
+
+    group: int | None
+    sign: str | None
+    piece: int
+    gain: float
+    share: float
+
+
+def find_path(
+    pieces: list[Piece],
+    groups: list[Group],
+    probabilities: npt.NDArray[np.float64],
+    height: float,
+    signs: list[str | None],
+    costs: Costs = COSTS,
+) -> list[Step]:
+    """The cheapest path from the first piece to the last.
+
+    Args:
+        pieces: from `cutting.cut`.
+        groups: from `cutting.group`.
+        probabilities: float64 [groups, 10], calibrated.
+        height: of the line's digits, in pixels.
+        signs: which sign each group may be.
+        costs: of the hypotheses.
+    """
+    skip = _skip_costs(pieces, height, costs)
+    doubt = -np.log(np.maximum(probabilities.max(axis=1), 1e-12)) if groups else np.zeros(0)
+    classes = probabilities.argmax(axis=1)
+    of_groups = [_cost(one, height, float(nats), costs) for one, nats in zip(groups, doubt, strict=True)]
+    arcs: list[tuple[int, int, float, int | None, str | None]]
+    arcs = [(place, place + 1, cost, None, None) for place, cost in enumerate(skip)]
+    for number, one in enumerate(groups):
+        arcs.append((one.first, one.last + 1, of_groups[number], number, None))
+        if signs[number] is not None:
+            arcs.append((one.first, one.last + 1, costs.sign, number, signs[number]))
+    arcs.sort(key=lambda arc: arc[0])
+    total = np.full(len(pieces) + 1, np.inf)
+    total[0] = 0.0
+    back: list[tuple[int, float, int | None, str | None]] = [(0, 0.0, None, None)] * (len(pieces) + 1)
+    before = np.full(len(pieces) + 1, -np.inf)  # log of the weight of all paths up to a place
+    before[0] = 0.0
+    for start, end, cost, index, sign in arcs:
+        if total[start] + cost < total[end]:
+            total[end], back[end] = total[start] + cost, (start, cost, index, sign)
+        before[end] = np.logaddexp(before[end], before[start] - cost / costs.spread)
+    after = np.full(len(pieces) + 1, -np.inf)
+    after[-1] = 0.0
+    for start, end, cost, _, _ in reversed(arcs):
+        after[start] = np.logaddexp(after[start], after[end] - cost / costs.spread)
+    steps = []
+    place = len(pieces)
+    while place > 0:
+        start, cost, chosen, sign = back[place]
+        gain = 0.0 if chosen is None or sign else sum(skip[start:place]) - cost
+        same = [(start, place, cost)]
+        if chosen is not None and sign is None:
+            same = [
+                (one.first, one.last + 1, of_groups[other])
+                for other, one in enumerate(groups)
+                if classes[other] == classes[chosen] and _overlap(one.box, groups[chosen].box) > SAME
+            ]
+        share = sum(
+            float(np.exp(before[one] - nats / costs.spread + after[other] - before[-1])) for one, other, nats in same
+        )
+        steps.append(Step(chosen, sign, start, gain, share))
+        place = start
+    return steps[::-1]
+
+
+def _skip_costs(pieces: list[Piece], height: float, costs: Costs) -> list[float]:
+    parts: dict[int, int] = {}
+    for piece in pieces:
+        parts[piece.component] = parts.get(piece.component, 0) + 1
+    return [
+        0.02
+        + costs.skipped * max(0.0, piece.box.side / height - costs.speck)
+        + (costs.hollow if piece.box.height > 0.18 * height and _is_hollow(piece) else 0.0)
+        + (costs.fragment if parts[piece.component] > 1 else 0.0)
+        for piece in pieces
+    ]
+
+
+def _overlap(one: Box, other: Box) -> float:
+    """Intersection over union."""
+    across = min(one.right, other.right) - max(one.left, other.left)
+    down = min(one.bottom, other.bottom) - max(one.top, other.top)
+    common = max(0, across) * max(0, down)
+    return common / max(1, one.width * one.height + other.width * other.height - common)
+
+
+def _is_hollow(piece: Piece) -> bool:
+    """Whether a piece is no dot, dash or smudge: little of its box is ink."""
+    return piece.area < 0.55 * piece.box.width * piece.box.height
+
+
+def _cost(group: Group, height: float, doubt: float, costs: Costs) -> float:
+    wide, high = group.box.width / height, group.box.height / height
+    unlike = float(costs.doubt * doubt * max(wide, 0.25) ** 0.5)
+    if group.lone:
+        return unlike - costs.lone
+    return (
+        unlike
+        + costs.torn * group.torn
+        + costs.bridged * max(0.0, group.joins)
+        + costs.wide * max(0.0, wide - 0.85)
+        + costs.low * max(0.0, 0.7 - high)
+        + costs.tiny * max(0.0, 0.35 - high)
+        + costs.piece * (group.last - group.first)
+        + costs.tall * max(0.0, high - 1.4)
+    )
