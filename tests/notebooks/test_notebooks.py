@@ -98,6 +98,6 @@ def test_data_are_explored(execute, tiny_mnist):
 def test_photos_are_read(execute, tiny_run):
     shown = execute("read_photos", PHOTO=ROOT / "docs" / "sample" / "digit.jpg", PUSH_DIR=tiny_run.config.push_dir)
 
-    assert len(re.findall(r"Box\(", shown)) == 4
+    assert len(re.findall(r"Box\(", shown)) >= 4
     assert shown.count("image/png") == 3
     assert re.search(r"\d{4} \(\d+\.\d%\)", shown)

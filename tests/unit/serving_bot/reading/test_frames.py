@@ -1,7 +1,7 @@
 import cv2
 import numpy as np
-from serving_bot.reading.frames import drop_frames, find_boxes, usual_height
 
+from serving_bot.reading.frames import drop_frames, find_boxes, usual_height
 from serving_bot.reading.geometry import Box
 
 
