@@ -9,7 +9,7 @@ PYTEST_ARGS :=
 UPGRADE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-browser test-faults test-job test-portable test-fuzz image test-image check format results bench test-trixie lock clean
+.PHONY: help install run demo test test-browser test-clients test-faults test-job test-portable test-fuzz image test-image check format pictures results bench test-trixie lock clean
 
 help: ## Show this list.
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,9 +21,13 @@ $(INSTALLED): setup.py $(wildcard requirements/*)
 	@requirements/install.sh $(VENV)
 	@touch $@
 
+demo: $(INSTALLED) ## Open a page to draw and photograph digits on, read by the model that was pushed last.
+	$(BIN)/digits serve --open
+
 run: $(INSTALLED) ## Fetch MNIST, train, evaluate and push a model, read a sample picture (MODEL=lenet EPOCHS=10 ...).
 	$(BIN)/digits run --model $(MODEL) --epochs $(EPOCHS)
 	$(BIN)/digits predict $(SAMPLE)
+	@echo "Draw or photograph digits of your own: make demo"
 
 # Most tests wait for one process at a time. A worker takes whole files, because fixtures of a session are dear.
 WORKERS := --numprocesses=logical --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
@@ -63,6 +67,15 @@ test-portable: $(INSTALLED) ## Run the pipeline on Beam's job API: a job server 
 test-faults: $(INSTALLED) ## Make every write of a push, a pin, a fetch and a training fail or be the last (strace; some minutes).
 	@command -v strace >/dev/null || { echo "strace is not here: install it (Debian: apt-get install strace)."; exit 1; }
 	$(BIN)/python -m pytest -m faults tests/faults $(PYTEST_ARGS)
+
+# In an environment of its own, because the clients' dependencies are not ours.
+test-clients: build/clients-venv/installed ## Ask `digits serve` with Triton's client and with Schemathesis, which invents requests.
+	$(BIN)/python -m pytest -m clients tests/e2e/test_clients.py $(PYTEST_ARGS)
+
+build/clients-venv/installed: $(INSTALLED) requirements/clients.txt
+	$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python build/clients-venv
+	$(BIN)/uv pip sync --quiet --python build/clients-venv/bin/python --require-hashes requirements/clients.txt
+	@touch $@
 
 # In an environment of its own: the bot's lock and atheris. In slices of a minute with one corpus, because atheris 2.3
 # keeps what it compares (0.3 MB a picture). An input that fails stays in build/fuzz/HARNESS/failures.
@@ -109,6 +122,7 @@ lock: $(INSTALLED) ## Resolve the dependencies into requirements/*.txt again (UP
 	  --python-platform x86_64-manylinux_2_39 -o requirements/cuda.txt
 	$(COMPILE) requirements/uv.in --python-version 3.10 --universal -o requirements/uv.txt
 	$(COMPILE) requirements/fuzz.in --python-version 3.10 --universal -o requirements/fuzz.txt
+	$(COMPILE) requirements/clients.in --python-version 3.10 --universal -o requirements/clients.txt
 	$(COMPILE) requirements/build.in --python-version 3.10 --universal -o requirements/build.txt
 
 clean: ## Remove the environment and caches; data, runs and pushed models stay.

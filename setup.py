@@ -96,6 +96,7 @@ setup(
         "serving_bot.reading",
         "serving_bot.telegram",
         "serving_bot.versions",
+        "serving_bot.web",
         "workers",
     ],
     package_data={
@@ -105,6 +106,7 @@ setup(
         "pipeline.report": ["templates/*"],
         "serving_bot.telegram": ["locales/*/LC_MESSAGES/bot.*"],
         "serving_bot.versions": ["canary.png"],
+        "serving_bot.web": ["page.html"],
     },
     install_requires=["rich>=13", "typer>=0.15"],
     extras_require={

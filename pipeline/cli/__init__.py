@@ -13,6 +13,7 @@ from pipeline.cli.models import models
 from pipeline.cli.predict import predict
 from pipeline.cli.run import run
 from pipeline.cli.runs import lineage, runs
+from pipeline.cli.serve import serve
 from pipeline.cli.tensorboard import tensorboard
 from pipeline.cli.vertex import app as vertex
 
@@ -24,7 +25,7 @@ def digits() -> None:
     """Train, compare and push models of handwritten digits, and serve them in a Telegram bot."""
 
 
-for command in (data, run, compare, report, predict, evaluate_photos, bot, lineage, tensorboard):
+for command in (data, run, compare, report, predict, evaluate_photos, serve, bot, lineage, tensorboard):
     app.command()(command)
 app.add_typer(runs, name="runs")
 app.add_typer(models, name="models")

@@ -6,8 +6,9 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from importlib import resources
@@ -15,6 +16,8 @@ from queue import SimpleQueue
 from typing import Any
 
 import fsspec
+import numpy as np
+import numpy.typing as npt
 
 from models.export.layout import CARD_FILE, MODEL_FILE
 from serving_bot.reading.answer import Reading
@@ -45,7 +48,7 @@ class ServedModel:
     version: Version
     pushed_at: datetime
     card: dict[str, Any]
-    _readers: SimpleQueue[Reader] = field(repr=False)
+    _readers: SimpleQueue[tuple[Classifier, Reader]] = field(repr=False)
 
     @classmethod
     def load(cls, version: Version, readers: int) -> ServedModel:
@@ -54,11 +57,11 @@ class ServedModel:
         Raises:
             BrokenModelError: it cannot be loaded, or answers nonsense.
         """
-        readers_made: SimpleQueue[Reader] = SimpleQueue()
+        readers_made: SimpleQueue[tuple[Classifier, Reader]] = SimpleQueue()
         for _ in range(readers):
             classifier = Classifier.load(version.path)
             try:
-                readers_made.put(Reader(classifier))
+                readers_made.put((classifier, Reader(classifier)))
             except (TypeError, ValueError) as error:
                 raise BrokenModelError(f"{version.path}: its card cannot be used: {error}") from error
         model = cls(version, pushed_at(version, classifier.card), classifier.card, readers_made)
@@ -67,11 +70,21 @@ class ServedModel:
 
     def read(self, data: bytes) -> Reading:
         """Reads one encoded picture; raises what ``Reader.read`` raises. Safe to call in several threads."""
-        reader = self._readers.get()
-        try:
+        with self._borrowed() as (_, reader):
             return reader.read(data)
+
+    def predict(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        """Probabilities float32 [N, 10] of uint8 [N, 28, 28], white ink on black. Safe to call in several threads."""
+        with self._borrowed() as (classifier, _):
+            return classifier.predict(images)
+
+    @contextmanager
+    def _borrowed(self) -> Iterator[tuple[Classifier, Reader]]:
+        pair = self._readers.get()
+        try:
+            yield pair
         finally:
-            self._readers.put(reader)
+            self._readers.put(pair)
 
     def _answer_canaries(self) -> None:
         picture = resources.files("serving_bot.versions").joinpath("canary.png").read_bytes()

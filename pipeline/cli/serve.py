@@ -1,0 +1,44 @@
+"""`digits serve`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline.cli.options import PushDir, stop
+
+
+def serve(
+    push_dir: PushDir = "serving_model",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Where to listen; 0 takes a free port.")] = 8000,
+    listen: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for other machines, too.")] = "127.0.0.1",
+    open_page: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
+    token_file: Annotated[
+        Path | None, typer.Option(help="File with a bearer token that programs must send.", show_default=False)
+    ] = None,
+    requests_per_minute: Annotated[int, typer.Option(min=1, help="Pictures and tensors of one address.")] = 600,
+    threads: Annotated[int, typer.Option(min=1, help="How many pictures are read at a time.")] = 2,
+) -> None:
+    """Read digits in the browser, and for programs over HTTP, with the last pushed model.
+
+    The page is for drawing, dropping and photographing digits; the API is described at /docs. A newly pushed model is
+    served without a restart. Nothing that is sent is kept.
+    """
+    token = None
+    if token_file is not None:
+        try:
+            token = token_file.read_text("utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            stop(f"Cannot read the token from {token_file}: {getattr(error, 'strerror', None) or 'not a text file'}.")
+        if not token or len(token.split()) > 1:
+            stop(f"{token_file} should hold the token alone, on one line.")
+    from serving_bot.web.server import WebSettings, run
+
+    def ready(address: str) -> None:
+        typer.echo(f"{address} (Ctrl+C ends it)")
+        if open_page:
+            typer.launch(address)
+
+    run(WebSettings(push_dir, port, listen, threads, token, requests_per_minute), typer.echo, ready)

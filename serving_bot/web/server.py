@@ -1,0 +1,91 @@
+"""The web server as a process: started, following the push folder, stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tornado.httpserver import HTTPServer
+
+from serving_bot.versions.hot_swap import FailedVersion, ModelServer
+from serving_bot.web.api import MOST_BYTES, WebServices, build
+from workers import UserError
+
+SLOWEST_BODY_S = 30.0
+"""A body that takes longer to arrive is not waited for."""
+
+IDLE_S = 60.0
+
+
+class WebError(UserError):
+    """The server cannot start."""
+
+
+@dataclass(frozen=True)
+class WebSettings:
+    """How to serve."""
+
+    push_dir: str  # local, or any address fsspec opens
+    port: int = 8000  # 0 for a free one
+    listen: str = "127.0.0.1"
+    threads: int = 2  # pictures that are read at a time
+    token: str | None = None  # that programs must send
+    per_minute: int = 600  # requests with a body of one address
+
+
+async def serve(
+    settings: WebSettings, tell: Callable[[str], None], ready: Callable[[str], None] = lambda address: None
+) -> None:
+    """Serves until SIGINT or SIGTERM.
+
+    Args:
+        settings: how.
+        tell: is given what a person at the terminal wants to know, a sentence at a time.
+        ready: is given the server's address when it answers.
+
+    Raises:
+        WebError: the port is taken, or the address is not this machine's.
+    """
+    models = ModelServer(settings.push_dir, settings.threads)
+    application = build(WebServices(models, settings.token, settings.per_minute))
+    server = HTTPServer(
+        application, max_body_size=2 * MOST_BYTES, body_timeout=SLOWEST_BODY_S, idle_connection_timeout=IDLE_S
+    )
+    try:
+        server.listen(settings.port, settings.listen)
+    except OSError as error:
+        raise WebError(
+            f"Cannot listen on {settings.listen}:{settings.port} ({error.strerror}). Choose another --port."
+        ) from error
+    served: list[int] = []
+
+    def told(failures: list[FailedVersion]) -> None:
+        for failure in failures:
+            tell(f"Version {failure.version.number} is broken and not served: {failure.reason}")
+        if models.current is not None and served[-1:] != [models.current.version.number]:
+            served.append(models.current.version.number)
+            name = models.current.card.get("display_name", "a model")
+            tell(f"Serving {name}, version {served[-1]}.")
+
+    loop = asyncio.get_running_loop()
+    stopped = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopped.set)
+    told(await loop.run_in_executor(None, models.refresh))
+    if models.current is None:
+        tell(models.complaint or f"No model has been pushed to {settings.push_dir} yet: waiting for one.")
+    watching = asyncio.create_task(models.watch(15.0 if "://" in settings.push_dir else 1.0, told))
+    (socket, *_) = server._sockets.values()
+    ready(f"http://{settings.listen}:{socket.getsockname()[1]}")
+    await stopped.wait()
+    watching.cancel()
+    server.stop()
+    await server.close_all_connections()
+    models.close()
+
+
+def run(settings: WebSettings, tell: Callable[[str], None], ready: Callable[[str], None]) -> None:
+    """As `serve`, from a program without an event loop."""
+    asyncio.run(serve(settings, tell, ready))

@@ -1,0 +1,173 @@
+"""The served page in a real browser, offline but for the server: `make test-browser`."""
+
+import base64
+
+import pytest
+import tiny_model
+from chromium import running_chromium
+from playwright.sync_api import expect
+from running_server import running_server
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def push_dir(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("served") / "serving_model"
+    tiny_model.push(folder, 1763800000)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def address(push_dir):
+    with running_server(push_dir) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with running_chromium() as running:
+        yield running
+
+
+@pytest.fixture
+def visit(browser, address):
+    """Opens the page; afterwards nothing may stand in the console, and nothing have been asked of others."""
+    opened = []
+
+    def visit(locale="en-GB", width=1200, **options):
+        context = browser.new_context(locale=locale, viewport={"width": width, "height": 900}, **options)
+        page = context.new_page()
+        messages, foreign = [], []
+        page.on("console", lambda message: messages.append(message.text))
+        page.on("pageerror", lambda error: messages.append(str(error)))
+        page.on("request", lambda request: foreign.append(request.url) if not local(request.url) else None)
+        page.goto(address)
+        opened.append((context, messages, foreign))
+        return page
+
+    def local(url):
+        return url.startswith((address, "data:", "blob:"))
+
+    yield visit
+    for context, messages, foreign in opened:
+        context.close()
+        assert [text for text in messages if "Failed to load resource" not in text] == []
+        assert foreign == []
+
+
+def drop(page, picture):
+    """Drops a file on the page, as from a folder."""
+    page.evaluate(
+        """data => {
+            const bytes = Uint8Array.from(atob(data), c => c.charCodeAt(0)), transfer = new DataTransfer();
+            transfer.items.add(new File([bytes], "photo.jpg", { type: "image/jpeg" }));
+            document.dispatchEvent(new DragEvent("drop", { dataTransfer: transfer, bubbles: true, cancelable: true }));
+        }""",
+        base64.b64encode(picture).decode(),
+    )
+
+
+def answer(page, text):
+    expect(page.locator("#answer")).to_have_text(text)
+
+
+def test_a_dropped_photo_is_read_with_boxes_views_and_bars(visit):
+    page = visit()
+
+    drop(page, tiny_model.picture("407"))
+
+    answer(page, "407")
+    assert page.locator("#tiles li").count() == 3
+    assert page.locator("#tiles meter").count() == 9
+    expect(page.locator("#boxes rect")).to_have_count(3)
+    assert page.locator("#tiles canvas").count() == 0
+    page.locator("#why").click()
+    expect(page.locator("#tiles canvas")).to_have_count(3)
+    page.locator("#clear").click()
+    expect(page.locator("#note")).to_have_text("Draw something.")
+
+
+def test_what_is_drawn_is_sent_while_it_is_drawn(visit):
+    page = visit()
+    box = page.locator("#canvas").bounding_box()
+
+    def to(x, y):
+        return box["x"] + x * box["width"], box["y"] + y * box["height"]
+
+    with page.expect_response("**/read?*") as first:
+        page.mouse.move(*to(0.5, 0.2))
+        page.mouse.down()
+        page.mouse.move(*to(0.5, 0.5), steps=5)
+    assert first.value.ok, "before the stroke ends"
+    page.mouse.up()
+    expect(page.locator("#note")).not_to_have_text("Draw something.")
+    page.locator("#undo").click()
+    expect(page.locator("#note")).to_have_text("Draw something.")
+
+
+def test_a_phone_has_no_sideways_scrolling_and_buttons_for_the_finger(visit):
+    page = visit(width=360, is_mobile=True, has_touch=True, color_scheme="dark")
+
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    page.locator("#examples button").first.tap()
+    expect(page.locator("#note")).not_to_have_text("Draw something.")
+
+
+def test_the_keyboard_reaches_everything(visit):
+    page = visit()
+    reached = []
+    for _ in range(12):
+        page.keyboard.press("Tab")
+        reached.append(page.evaluate("document.activeElement.id || document.activeElement.textContent"))
+
+    assert {"canvas", "undo", "clear", "file", "camera", "Example 42"} <= set(reached)
+    page.locator("#examples button").nth(1).focus()
+    with page.expect_response("**/read?*"):
+        page.keyboard.press("Enter")
+
+
+def test_it_speaks_the_browsers_language(visit):
+    page = visit(locale="ru-RU")
+
+    assert page.locator("h1").text_content() == "Какое это число?"
+    assert page.evaluate("document.documentElement.lang") == "ru"
+    missing = page.evaluate("Object.keys(TEXTS.en).filter(key => !(key in TEXTS.ru))")
+    assert missing == []
+
+
+def test_a_camera_that_is_refused_is_said(visit):
+    page = visit()
+
+    page.locator("#camera").click()
+
+    expect(page.locator("#note")).to_contain_text("The camera cannot be used")
+
+
+def test_an_unreadable_file_is_said(visit):
+    page = visit()
+
+    drop(page, b"no picture")
+
+    expect(page.locator("#note")).to_contain_text("This is not a JPEG")
+
+
+def test_a_server_that_is_gone_is_said_until_it_is_back(visit):
+    page = visit()
+    page.route("**/read?*", lambda route: route.abort())
+
+    drop(page, tiny_model.picture("42"))
+
+    expect(page.locator("#note")).to_contain_text("The server does not answer")
+    page.unroute("**/read?*")
+    answer(page, "42")
+
+
+def test_a_new_version_answers_without_a_reload(visit, push_dir):
+    page = visit()
+    drop(page, tiny_model.picture("42"))
+    answer(page, "42")
+
+    tiny_model.push(push_dir, 1763800001)
+
+    expect(page.locator("#model")).to_contain_text("version 1763800001", timeout=20_000)

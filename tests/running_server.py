@@ -1,0 +1,52 @@
+"""`digits serve` as a process of its own, for tests."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+
+@contextmanager
+def running_server(push_dir: Path, *options: str) -> Iterator[str]:
+    """The address of a server on a free port; it has to end well when it is told to."""
+    command = [
+        sys.executable,
+        "-u",
+        "-m",
+        "pipeline.cli",
+        "serve",
+        "--push-dir",
+        str(push_dir),
+        "--port",
+        "0",
+        *options,
+    ]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(
+        [*command, *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=environment,
+        cwd=push_dir.parent,
+    )
+    said = []
+    try:
+        for line in process.stdout:  # type: ignore[union-attr]
+            said.append(line)
+            if line.startswith("http://"):
+                break
+        else:
+            raise AssertionError(f"the server did not start: {said}")
+        yield line.split()[0]
+    finally:
+        process.terminate()
+        rest, _ = process.communicate(timeout=30)
+    assert process.returncode == 0, rest
+    assert "Traceback" not in rest

@@ -1,0 +1,42 @@
+import io
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import tiny_model
+from PIL import Image
+
+from serving_bot import read
+from serving_bot.versions.folder import NoPushedModelError
+
+
+@pytest.fixture
+def push_dir(tmp_path):
+    return str(tiny_model.push(tmp_path / "serving_model", 1763800000).parent)
+
+
+def test_a_picture_is_read_from_whatever_holds_it(push_dir, tmp_path):
+    data = tiny_model.picture("42", suffix=".png")
+    path = tmp_path / "photo.png"
+    path.write_bytes(data)
+    image = Image.open(io.BytesIO(data))
+
+    pictures = [data, path, str(path), image, np.asarray(image), np.asarray(image.convert("L"))]
+
+    assert [read(picture, push_dir).text for picture in pictures] == ["42"] * len(pictures)
+
+
+def test_without_a_model_it_is_said(tmp_path):
+    with pytest.raises(NoPushedModelError, match="No model has been pushed"):
+        read(b"", str(tmp_path))
+
+
+def test_importing_it_takes_no_time():
+    subprocess.run([sys.executable, "-c", "import serving_bot"], check=True)
+    start = time.perf_counter()
+    program = "import sys, serving_bot; assert 'cv2' not in sys.modules and 'numpy' not in sys.modules"
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+    assert time.perf_counter() - start < 1.5, "0.3 s on an idle machine"
