@@ -56,6 +56,21 @@ def canvas(glyph: Pixels, side: int = 280) -> bytes:
     return bytes(data)
 
 
+def joined(glyphs: Sequence[Pixels], overlap: int) -> bytes:
+    """Glyphs of 28×28 side by side on light paper, as PNG bytes; the ink of neighbours overlaps by
+    `overlap` columns (below 0: a gap)."""
+    tight = [glyph[:, np.flatnonzero(glyph.max(axis=0) > 60)] for glyph in glyphs]
+    line = np.zeros((28, sum(glyph.shape[1] + max(-overlap, 0) for glyph in tight)), np.uint8)
+    end = 0
+    for glyph in tight:
+        left = max(end - overlap, 0) if end else 0
+        line[:, left : left + glyph.shape[1]] = np.maximum(line[:, left : left + glyph.shape[1]], glyph)
+        end = left + glyph.shape[1]
+    ink = cv2.resize(np.pad(line[:, :end], 28), None, fx=4, fy=4, interpolation=cv2.INTER_CUBIC)
+    _, data = cv2.imencode(".png", 235 - (ink * 0.8).astype(np.uint8))
+    return bytes(data)
+
+
 def non_digit(kind: str, rng: Rng, *, size: tuple[int, int] = (600, 800)) -> bytes:
     """A picture that holds no digit, as JPEG bytes.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -61,12 +61,22 @@ class Page:
         dropped: frames, rings and rules, in pixels of the picture.
         zoom: how many times the picture was enlarged before.
         height: of the digits in pixels of the picture; 0.0 where there is no ink.
+        upside_down: whether lines are read from their right ends.
     """
 
     lattices: list[Lattice]
     dropped: list[Box]
     zoom: int
     height: float
+    upside_down: bool = False
+
+    def turned(self) -> Page:
+        """The same page turned by 180 degrees; boxes stay in pixels of the picture as it lies."""
+        lattices = [
+            replace(lattice, images=np.ascontiguousarray(lattice.images[..., ::-1, ::-1]))
+            for lattice in reversed(self.lattices)
+        ]
+        return replace(self, lattices=lattices, upside_down=not self.upside_down)
 
     def place(self, lattice: Lattice, box: Box) -> Box:
         """Where a box of a line lies in the picture."""

@@ -30,6 +30,10 @@ LEAST_SHARE = 0.25
 LEAST_REST = 0.3
 """A digit is not sure where more than this of its own strokes, in heights of the line, is left out."""
 
+TURNED = 1.08
+LEAST_GAIN = 1.0
+"""A page is read upside down where that gains `TURNED` times as much, and `LEAST_GAIN` nats more."""
+
 LEAST_HEIGHT = 22
 """Digits lower than this, in pixels of the working size, are looked at more closely where the picture is larger."""
 
@@ -132,6 +136,14 @@ class Reader:
             page = find(picture.pixels) if surface is None else find(surface.pixels, within=surface.within)
         except (TooManyPiecesError, TooManyMarksError):
             return Attempt(Reading((), picture, too_many=True), (), 0.0, 0)
+        attempt = self._read_page(page, picture)
+        if len(attempt.reading.digits) > 1:
+            turned = self._read_page(page.turned(), picture)
+            if turned.gain > TURNED * attempt.gain + LEAST_GAIN:
+                return turned
+        return attempt
+
+    def _read_page(self, page: Page, picture: Picture) -> Attempt:
         probabilities = self._classify(page.lattices)
         lines: list[tuple[Digit | Sign, ...]] = []
         read: list[tuple[tuple[Digit | Sign, ...], list[float], int]] = []
@@ -212,6 +224,9 @@ class Reader:
                     step.share,
                 )
             )
+        if page.upside_down:
+            marks.reverse()
+            gains.reverse()
         return marks, gains, unread
 
 
