@@ -1,7 +1,7 @@
 """Other readers on the same pictures: python -m benchmarks.peers --photos DIR [--rapidocr PYTHON] [--tesseract].
 
-Pictures and labels as `digits evaluate-photos` has them. Only the digits of an answer are compared. `--rapidocr` is the Python of an environment in which `pip install rapidocr onnxruntime` was run; `--tesseract`
-needs Debian's package of that name.
+Pictures and labels as `digits evaluate-photos` has them; only the digits of an answer are compared. `--rapidocr` is the
+Python of an environment in which `pip install rapidocr onnxruntime` was run; `--tesseract` needs Debian's package.
 """
 
 from __future__ import annotations

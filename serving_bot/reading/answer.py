@@ -59,7 +59,7 @@ class Sign:
 
     Attributes:
         box: its place in pixels of the upright original.
-        text: "." or "−" where that is clear, a space otherwise.
+        text: the sign where that is clear, "?" where it may be a digit, a space otherwise.
     """
 
     box: Box
@@ -109,7 +109,8 @@ class Reading:
         """``number``, ``doubtful`` (a number with doubtful places) or ``none`` (no number here)."""
         if not self.digits or not self.digits_likely:
             return "none"
-        return "number" if all(digit.sure for digit in self.digits) else "doubtful"
+        sure = all(mark.sure if isinstance(mark, Digit) else mark.text != "?" for line in self.lines for mark in line)
+        return "number" if sure else "doubtful"
 
     @property
     def sure(self) -> bool:

@@ -24,8 +24,15 @@ SURE_IN_SCENE = 0.46
 SURE_IN_NUMBER = 0.8
 """Least probability of a digit beside others, times the share of the paths that cut it out so."""
 
+APART = 0.93
+SURE_APART = 0.72
+"""The same of one that is not cut out of joined ink, where more than `APART` of the paths agree."""
+
 LEAST_SHARE = 0.25
 """The same of a lone digit."""
+
+LIKE_A_SIGN = 0.5
+"""What has a sign's shape and is a digit at more than this probability may be either."""
 
 LEAST_REST = 0.3
 """A digit is not sure where more than this of its own strokes, in heights of the line, is left out."""
@@ -127,9 +134,8 @@ class Reader:
             for digit, gain in zip(whole.reading.digits, whole.gains, strict=True)
             if surface.holds(digit.box.scaled(1 / picture.scale))
         )
-        return (
-            sheet if sheet.gain > inside or (sheet.clear and not whole.clear and sheet.gain > 0.9 * inside) else whole
-        )
+        better = sheet.gain > inside or (sheet.clear and not whole.clear and sheet.gain > 0.9 * inside)
+        return sheet if better and sheet.gain > 0.95 * whole.gain else whole
 
     def _attempt(self, picture: Picture, surface: Surface | None = None) -> Attempt:
         try:
@@ -204,15 +210,20 @@ class Reader:
         for step in path:
             if step.group is None or step.sign is not None:
                 box = lattice.pieces[step.piece].box if step.group is None else lattice.groups[step.group].box
-                unread += step.sign is None and box.height > LIKE_A_DIGIT * lattice.line.height
-                marks.append(Sign(page.place(lattice, box).scaled(scale), step.sign or " "))
+                text = step.sign or ("?" if box.height > LIKE_A_DIGIT * lattice.line.height else " ")
+                if step.group is not None and probabilities[step.group].max() > LIKE_A_SIGN:
+                    text = "?"
+                unread += text == "?"
+                marks.append(Sign(page.place(lattice, box).scaled(scale), text))
                 continue
             gains.append(step.gain)
             row, chosen = probabilities[step.group], lattice.groups[step.group]
             own = lattice.pieces[chosen.first : chosen.last + 1]
             top = tuple((int(index), float(row[index])) for index in np.argsort(-row, kind="stable")[:3])
             least = self._sure if page.zoom > 1 else max(self._sure, SURE_IN_SCENE)
-            sure = top[0][1] >= least and top[0][1] * step.share >= (LEAST_SHARE if alone else SURE_IN_NUMBER)
+            apart = chosen.torn == 0 and step.share > APART
+            trust = LEAST_SHARE if alone else SURE_APART if apart else SURE_IN_NUMBER
+            sure = top[0][1] >= least and top[0][1] * step.share >= trust
             sure &= not torn & {piece.component for piece in own}
             marks.append(
                 Digit(
