@@ -188,10 +188,10 @@ def _figures(outcomes: list[Outcome]) -> dict[str, Any]:
         "accuracy": right / total,
         "pictures": total,
         "right": right,
-        "wrong": sure - right,
+        "wrong": sum(outcome.sure and not outcome.right for outcome in outcomes),
         "abstentions": sum(outcome.abstained for outcome in outcomes),
         "unreadable": sum(bool(outcome.error) for outcome in outcomes),
-        "accuracy_when_sure": right / sure if sure else None,
+        "accuracy_when_sure": sum(outcome.sure and outcome.right for outcome in outcomes) / sure if sure else None,
         "best_guess_accuracy": sum(outcome.answer == outcome.picture.label for outcome in outcomes) / total,
     }
 

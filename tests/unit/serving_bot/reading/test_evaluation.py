@@ -54,6 +54,15 @@ def test_figures() -> None:
     json.dumps(summary)
 
 
+def test_pictures_without_a_number_are_right_where_none_is_read() -> None:
+    refused = Outcome(Labelled(Path("cat.jpg"), "", "none"), "", False, "", None, none=True)
+
+    summary = summarise([refused, outcome("none", "5"), outcome("none", "5", sure=False), outcome("3", "3")])
+
+    assert (summary["right"], summary["wrong"], summary["abstentions"]) == (2, 1, 1)
+    assert summary["accuracy_when_sure"] == 0.5
+
+
 def test_no_kinds_no_table() -> None:
     assert "per_kind" not in summarise([outcome("1", "1")])
 
