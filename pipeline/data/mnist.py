@@ -72,8 +72,7 @@ def fetch(dest: Path, source: SourceName, console: Console, mirrors: Mirrors = M
         dest.mkdir(parents=True, exist_ok=True)
         found = _checksums(dest, mirrors)
         noted = read_source(dest)
-        if noted and source in {"auto", noted.source} and found == noted.sha256:
-            shutil.rmtree(dest / _STAGING, ignore_errors=True)  # left by a command that was killed at its end
+        if noted and source in {"auto", noted.source} and found == noted.sha256 and not (dest / _STAGING).exists():
             console.out(f"{dest}: complete and verified, {describe(noted)}.", highlight=False)
             return noted
         lock = FileLock(dest / ".lock")
@@ -129,6 +128,7 @@ def _fetch(dest: Path, source: SourceName, console: Console, mirrors: Mirrors) -
     if noted is not None and source in {"auto", noted.source}:
         if found == noted.sha256:
             console.out(f"{dest}: complete and verified, {describe(noted)}.", highlight=False)
+            shutil.rmtree(dest / _STAGING, ignore_errors=True)  # left by a command that was killed at its end
             return noted
         for name, checksum in found.items():
             if checksum != noted.sha256.get(name):

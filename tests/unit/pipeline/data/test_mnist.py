@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from rich.console import Console
 
 from pipeline.data import files as files_of_mnist
@@ -390,6 +391,20 @@ def test_replaces_the_bundled_images_when_asked_for_the_mirrors(tmp_path, consol
     found = contents(tmp_path)
     del found["source.json"]
     assert found == files
+
+
+def test_what_another_command_is_fetching_is_left_alone(tmp_path, console, mirror, bundled):
+    shutil.copytree(bundled, tmp_path, dirs_exist_ok=True)
+    part = tmp_path / ".fetching" / "some.part"
+    part.parent.mkdir()
+    part.touch()
+    with FileLock(tmp_path / ".lock").acquire():
+        waiting = threading.Thread(target=mnist.fetch, args=(tmp_path, "auto", console, mirrors(mirror)))
+        waiting.start()
+        waiting.join(1)
+        assert part.exists()
+    waiting.join()
+    assert not part.parent.exists(), "nobody fetches any more: what was left is removed"
 
 
 def test_a_replacement_cut_short_is_seen_and_finished(tmp_path, console, mirror, files, bundled):
