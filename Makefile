@@ -29,7 +29,7 @@ run: $(INSTALLED) ## Fetch MNIST, train, evaluate and push a model, read a sampl
 	$(BIN)/digits predict $(SAMPLE)
 	@echo "Draw or photograph digits of your own: make demo"
 
-# Most tests wait for one process at a time. A worker takes whole files, because fixtures of a session are dear.
+# Most tests wait for one process at a time. A worker takes whole files, because session fixtures are expensive.
 WORKERS := --numprocesses=logical --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
 test: $(INSTALLED) ## Run the tests (PYTEST_ARGS="tests/unit -k mnist" for some of them).
 	$(BIN)/python -m pytest $(WORKERS) $(PYTEST_ARGS)

@@ -1,4 +1,4 @@
-"""Images that are no digits, in MNIST's format: letters, strokes and blobs.
+"""Non-digit images in MNIST's format: letters, strokes and blobs.
 
 Trained towards the uniform distribution (beside each batch of digits) they teach a network of ten classes to doubt:
 "outlier exposure", Hendrycks et al., "Deep Anomaly Detection with Outlier Exposure", ICLR 2019.

@@ -102,7 +102,7 @@ def _reserve(count: int) -> npt.NDArray[np.float32]:
 
 
 def load_outliers(count: int, seed: int) -> Split:
-    """Makes at most `count` images that are no digits, with the label OUTLIER."""
+    """Makes at most `count` non-digit images, with the label OUTLIER."""
     images = preprocess_images(make_outliers(min(count, _MOST_DRAWN), seed)[..., tf.newaxis])
     return Split(images, tf.fill([len(images)], tf.constant(OUTLIER, tf.int64)))
 

@@ -47,7 +47,7 @@ class ComponentError(RuntimeError):
 def run(config: PipelineConfig, report: Report = lambda event: None) -> Summary:
     """Runs every component, one after the other, and reports when each starts and ends and how far training is.
 
-    TFX caches what is finished, so the same call after an interruption goes on behind the last finished component.
+    TFX caches what is finished, so the same call resumes after the last completed component.
 
     Raises:
         ComponentError: a component failed; the ones before it keep their results.
