@@ -75,6 +75,9 @@ def check_examples(examples: Artifact) -> None:
         for batch in batches.as_numpy_iterator():
             pngs += batch[IMAGE_KEY][: SAMPLE - len(pngs)].tolist()
             labels.append(batch[LABEL_KEY])
+        if not pngs:
+            found.append(f"split {split}: it has no example")
+            continue
         images = np.stack([tf.io.decode_png(png, channels=1).numpy()[..., 0] for png in pngs])
         found += [f"split {split}: {anomaly}" for anomaly in find_anomalies(images, np.concatenate(labels))]
     _stop_at("the images cannot be right", found)

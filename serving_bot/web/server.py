@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from tornado.httpserver import HTTPServer
 
 from serving_bot.versions.hot_swap import FailedVersion, ModelServer
-from serving_bot.web.api import MOST_BYTES, WebServices, build
+from serving_bot.web.api import MOST_BYTES, build
+from serving_bot.web.handler import WebServices
 from workers import UserError
 
 SLOWEST_BODY_S = 30.0

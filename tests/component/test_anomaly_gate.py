@@ -112,6 +112,13 @@ def test_a_digit_that_is_absent_or_rare_in_a_split_is_named(examples_of, some_tr
     assert len(str(caught.value).splitlines()) == 3
 
 
+def test_an_empty_split_is_an_anomaly(examples_of, some_test_images):
+    images, labels = some_test_images
+
+    with pytest.raises(AnomaliesFoundError, match="split eval: it has no example"):
+        check_examples(examples_of(test=(images, labels), eval=(images[:0], labels[:0])))
+
+
 @pytest.mark.parametrize(
     ("change", "cause"),
     [

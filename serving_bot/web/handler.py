@@ -1,0 +1,113 @@
+"""What the web server's handlers share: the services, and answers and errors as JSON."""
+
+from __future__ import annotations
+
+import hmac
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiolimiter import AsyncLimiter
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from tornado.web import HTTPError, RequestHandler
+
+from serving_bot.versions.hot_swap import ModelServer, ServedModel
+
+REMEMBERED_CLIENTS = 10_000
+_NO_MODEL = "No model has been pushed yet. Push one (`make run`)."
+
+
+class WebMetrics:
+    """The server's counters, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        self.requests = Counter(
+            "digits_web_requests", "Requests, by path and status", ["path", "status"], registry=self.registry
+        )
+        self.seconds = Histogram(
+            "digits_web_seconds",
+            "From the request to its answer",
+            ["path"],
+            buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
+            registry=self.registry,
+        )
+        self.version = Gauge("digits_web_model_version", "The version in service; 0 for none", registry=self.registry)
+
+
+@dataclass
+class WebServices:
+    """What the handlers share."""
+
+    models: ModelServer
+    token: str | None = None  # demanded of every request but the page's own and /healthz
+    per_minute: int = 600  # requests with a body of one address
+    metrics: WebMetrics = field(default_factory=WebMetrics)
+    clients: OrderedDict[str, AsyncLimiter] = field(default_factory=OrderedDict)
+
+    def admits(self, address: str) -> bool:
+        """Whether this address may send one more body now."""
+        bucket = self.clients.setdefault(address, AsyncLimiter(self.per_minute, 60))
+        self.clients.move_to_end(address)
+        if len(self.clients) > REMEMBERED_CLIENTS:
+            self.clients.popitem(last=False)
+        return bucket.has_capacity()
+
+    async def count(self, address: str) -> None:
+        """Notes that the address has sent one."""
+        await self.clients[address].acquire()
+
+
+class Handler(RequestHandler):
+    """Answers and errors as JSON."""
+
+    open_to_all = False
+
+    def initialize(self, services: WebServices) -> None:
+        """Keeps what is shared."""
+        self.services = services
+
+    def prepare(self) -> None:
+        """Demands the token, where there is one."""
+        token = self.services.token
+        given = self.request.headers.get("Authorization", "")
+        if token and not self.open_to_all and not hmac.compare_digest(given.encode(), f"Bearer {token}".encode()):
+            self.set_header("WWW-Authenticate", "Bearer")
+            raise HTTPError(401, reason="A bearer token is needed, in the header Authorization.")
+
+    @property
+    def model(self) -> ServedModel:
+        """The model in service."""
+        if self.services.models.current is None:
+            raise HTTPError(503, reason=_NO_MODEL)
+        return self.services.models.current
+
+    def set_default_headers(self) -> None:
+        """JSON, unless a handler says otherwise."""
+        self.set_header("X-Content-Type-Options", "nosniff")
+        self.set_header("Content-Type", "application/json")
+        self.clear_header("Server")
+
+    def write_error(self, status_code: int, **facts: Any) -> None:
+        """Answers with {"error": a sentence}."""
+        error = facts.get("exc_info", (None, None, None))[1]
+        reason = error.reason if isinstance(error, HTTPError) else None
+        if status_code == 405:
+            allowed = [name for name in ("GET", "POST") if name.lower() in vars(type(self))]
+            self.set_header("Allow", ", ".join(allowed))
+        self.set_status(status_code)  # (the sentence stands in the body, not in the status line)
+        self.finish(
+            {
+                "error": reason
+                or {404: "There is no such address.", 405: "Not with this method."}.get(
+                    status_code, "Something went wrong here; the server's log says what."
+                )
+            }
+        )
+
+    def on_finish(self) -> None:
+        """Counts the request."""
+        path = getattr(type(self), "path", "other")
+        self.services.metrics.requests.labels(path, self.get_status()).inc()
+        self.services.metrics.seconds.labels(path).observe(self.request.request_time())
