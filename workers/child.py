@@ -23,7 +23,8 @@ def main() -> None:
     descriptor, target = int(sys.argv[1]), sys.argv[2]
     os.set_inheritable(descriptor, False)  # not for the worker's own children
     connection = Connection(descriptor)
-    threading.Thread(target=end_with_parent, args=(descriptor,), daemon=True).start()
+    # (its own descriptor: the connection may be closed before the thread looks, which would count as a hang-up)
+    threading.Thread(target=end_with_parent, args=(os.dup(descriptor),), daemon=True).start()
     module, _, name = target.partition(":")
     getattr(import_module(module), name)(connection)
 

@@ -195,9 +195,9 @@ def test_a_picture_sent_as_a_file_is_read(conversation, chat):
 
 
 def test_several_digits_are_read_in_order(conversation, chat):
-    message = conversation.photo(picture("407"), chat=chat, language="ru")
+    message = conversation.photo(picture("2580"), chat=chat, language="ru")
     (answer,) = texts_of(conversation.wait(lambda: conversation.answers(chat, message)))
-    assert answer.startswith("Я вижу 3 цифры: 407 (наименьшая уверенность 9")
+    assert answer.startswith("Я вижу 4 цифры: 2580 (наименьшая уверенность 9")
 
 
 def test_an_empty_sheet_holds_nothing(conversation, chat):

@@ -36,6 +36,7 @@ COMMANDS = {
     "evaluate-photos": ("bot", ["photos"]),
     "models": ("bot", ["list"]),
     "bot": ("bot", []),
+    "serve": ("bot", []),
     "vertex": ("pipeline", ["compile", "--image", "image"]),
 }
 

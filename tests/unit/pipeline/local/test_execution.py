@@ -84,7 +84,7 @@ def test_only_one_node_is_run_and_only_the_pusher_is_never_cached(tmp_path):
         push_dir="pushed",
         training=make_training(epochs=1),
     )
-    ir = execution.compiler.Compiler().compile(execution.create_pipeline(config))
+    ir = execution.Compiler().compile(execution.create_pipeline(config))
     for position, name in enumerate(node.pipeline_node.node_info.id for node in ir.nodes):
         options = [node.pipeline_node.execution_options for node in execution._only(ir, position).nodes]
         assert [index for index, option in enumerate(options) if not option.HasField("skip")] == [position]
