@@ -1,30 +1,34 @@
-"""The worker's side: `python -m workers.child DESCRIPTOR MODULE:FUNCTION`, which Worker starts."""
+"""The worker's side: `python -m workers.child DESCRIPTOR MODULE:FUNCTION SCRATCH`, which Worker starts."""
 
 from __future__ import annotations
 
 import os
 import select
+import shutil
 import sys
+import tempfile
 import threading
 from importlib import import_module
 from multiprocessing.connection import Connection
 
 
-def end_with_parent(descriptor: int) -> None:
+def end_with_parent(descriptor: int, scratch: str) -> None:
     """Ends this process as soon as nobody listens any more: the parent was killed, and what it held is free."""
     poll = select.poll()
     poll.register(descriptor, 0)  # a hang-up is reported in any case
     poll.poll()
+    shutil.rmtree(scratch, ignore_errors=True)
     os._exit(1)  # as good as a kill
 
 
 def main() -> None:
     """Calls the function with the connection to the parent."""
-    descriptor, target = int(sys.argv[1]), sys.argv[2]
+    descriptor, target, scratch = int(sys.argv[1]), sys.argv[2], sys.argv[3]
+    tempfile.tempdir = scratch
     os.set_inheritable(descriptor, False)  # not for the worker's own children
     connection = Connection(descriptor)
     # (its own descriptor: the connection may be closed before the thread looks, which would count as a hang-up)
-    threading.Thread(target=end_with_parent, args=(os.dup(descriptor),), daemon=True).start()
+    threading.Thread(target=end_with_parent, args=(os.dup(descriptor), scratch), daemon=True).start()
     module, _, name = target.partition(":")
     getattr(import_module(module), name)(connection)
 

@@ -40,7 +40,8 @@ class WorkerTimeoutError(Exception):
 class Worker:
     """A function that runs in a process of its own, which ends with this object's context, or with this process.
 
-    The process starts at once: what its module loads, it loads while the parent goes on.
+    The process starts at once: what its module loads, it loads while the parent goes on. Its temporary files are in a
+    folder of its own, which is removed however it ends.
 
     Args:
         target: "package.module:function"; the function takes a multiprocessing.connection.Connection, and the worker
@@ -54,10 +55,11 @@ class Worker:
     ):
         self._connection, theirs = Pipe()
         self._stopping = threading.Lock()
+        self._scratch = tempfile.TemporaryDirectory(prefix="digits-", ignore_cleanup_errors=True)
         self._output = tempfile.TemporaryFile() if output is None else None  # noqa: SIM115 (stop closes it)
         with theirs:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "workers.child", str(theirs.fileno()), target],
+                [sys.executable, "-m", "workers.child", str(theirs.fileno()), target, self._scratch.name],
                 stdin=subprocess.DEVNULL,
                 stdout=self._output or output,
                 stderr=subprocess.STDOUT,
@@ -136,6 +138,7 @@ class Worker:
                 self.process.kill()
             self.process.wait()
             self._connection.close()
+            self._scratch.cleanup()
             if self._output:
                 self._output.close()
 
