@@ -1,7 +1,8 @@
 """Digits in forms that MNIST's writers hardly used: drawn, in MNIST's format, to be learnt beside it.
 
 MNIST was written in the United States. Elsewhere a 1 has a flag and perhaps a foot, and a 7 a bar across; a 4 may be
-open, the bar of a 5 may lie apart, and a 9 may stand on a straight stem.
+open, the bar of a 5 may lie apart, a 9 may stand on a straight stem or look like a P, a 0 may have a tail or a slash,
+and a 2 a loop at its foot.
 """
 
 from __future__ import annotations
@@ -108,6 +109,10 @@ def _seven(rng: Rng) -> list[_Corners]:
 
 
 def _nine(rng: Rng) -> list[_Corners]:
+    if rng.random() < 0.35:  # like a P
+        y = rng.uniform(0.2, 0.34)
+        stem = [(rng.uniform(0.3, 0.6), 1.0), (rng.uniform(0.35, 0.6), 2 * y)]
+        return [[*stem, *_arc(0.5, y, rng.uniform(0.6, 1.0), 2 * y, 90, rng.uniform(430, 470))]]
     y = rng.uniform(0.14, 0.32)
     head = [*_arc(0.5, y, 0.84, 2 * y, -20, 340), (0.9, y)]
     straight = rng.random() < 0.6
@@ -116,5 +121,33 @@ def _nine(rng: Rng) -> list[_Corners]:
     ]
 
 
-_FORMS: dict[int, Callable[[Rng], list[_Corners]]] = {1: _one, 4: _four, 5: _five, 6: _six, 7: _seven, 9: _nine}
-_SHARES = (0.3, 0.12, 0.12, 0.1, 0.24, 0.12)
+def _zero(rng: Rng) -> list[_Corners]:
+    start = rng.uniform(-120, 0)
+    loop = _arc(0.5, 0.55, rng.uniform(0.7, 1.1), 0.9, start, start + rng.uniform(340, 400))
+    form = rng.choice(["plain", "tail", "slash"], p=[0.45, 0.4, 0.15])
+    if form == "tail":  # to the next digit
+        x, y = loop[-1]
+        return [[*loop, (x + rng.uniform(0.1, 0.4), y + rng.uniform(-0.25, 0.1))]]
+    slash = [(rng.uniform(0.0, 0.2), 1.0), (rng.uniform(0.8, 1.0), 0.05)]
+    return [loop, slash] if form == "slash" else [loop]
+
+
+def _two(rng: Rng) -> list[_Corners]:
+    y = rng.uniform(0.2, 0.3)
+    head = _arc(0.5, y, 0.8, 2 * y, rng.uniform(180, 250), 400)
+    loop = _arc(0.22, 0.88, rng.uniform(0.25, 0.4), rng.uniform(0.14, 0.24), -60, -400)
+    foot = loop if rng.random() < 0.7 else [(0.05, 0.95)]
+    return [[*head, *foot, (rng.uniform(0.8, 1.1), rng.uniform(0.85, 1.0))]]
+
+
+_FORMS: dict[int, Callable[[Rng], list[_Corners]]] = {
+    0: _zero,
+    1: _one,
+    2: _two,
+    4: _four,
+    5: _five,
+    6: _six,
+    7: _seven,
+    9: _nine,
+}
+_SHARES = (0.12, 0.2, 0.12, 0.1, 0.08, 0.08, 0.15, 0.15)

@@ -5,6 +5,7 @@ What does not fit into the memory it may take is streamed instead (models/traini
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,11 +13,12 @@ import numpy.typing as npt
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from models.features import IMAGE_KEY, INPUT_SIZE, LABEL_KEY
+from models.features import IMAGE_KEY, INPUT_SIZE, LABEL_KEY, RAW_SIZE
 from models.preprocessing import preprocess_images
 from models.synthesis.augmentation import augment
 from models.synthesis.drawn_digits import make_drawn_digits
 from models.synthesis.outliers import make_outliers
+from models.synthesis.wrong_cuts import make_wrong_cuts
 from models.training.streaming import Stream, count_examples, open_stream
 
 OUTLIER = -1  # label of an image that is no digit
@@ -24,6 +26,8 @@ _READ_BATCH = 1024
 _IMAGE_BYTES = 4 * INPUT_SIZE**2
 _ALIGNMENT = 64  # bytes; EIGEN_MAX_ALIGN_BYTES of TensorFlow's builds
 _MOST_DRAWN = 8000  # of each kind: more would take longer to draw than they are worth
+_WRONG_CUTS = 0.4  # share of the outliers
+_DIGITS_CUT = 4000  # that the wrong cuts are made of
 
 
 @dataclass(frozen=True)
@@ -101,10 +105,20 @@ def _reserve(count: int) -> npt.NDArray[np.float32]:
     return room[first : first + count * _IMAGE_BYTES].view(np.float32).reshape(count, INPUT_SIZE, INPUT_SIZE, 1)
 
 
-def load_outliers(count: int, seed: int) -> Split:
-    """Makes at most `count` non-digit images, with the label OUTLIER."""
-    images = preprocess_images(make_outliers(min(count, _MOST_DRAWN), seed)[..., tf.newaxis])
+def load_outliers(count: int, seed: int, digits: npt.NDArray[np.uint8]) -> Split:
+    """Makes at most `count` non-digit images, with the label OUTLIER; some are wrong cuts of `digits` [N, 28, 28]."""
+    count = min(count, _MOST_DRAWN)
+    cuts = make_wrong_cuts(digits, int(_WRONG_CUTS * count), seed)
+    drawn = np.concatenate([make_outliers(count - len(cuts), seed), cuts])
+    images = preprocess_images(drawn[..., tf.newaxis])
     return Split(images, tf.fill([len(images)], tf.constant(OUTLIER, tf.int64)))
+
+
+def _some_digits(split: Split | Stream) -> npt.NDArray[np.uint8]:
+    """The first images of a split as they were before the transform: uint8 [N, 28, 28]."""
+    images = split.images[:_DIGITS_CUT] if isinstance(split, Split) else split.head(_DIGITS_CUT)
+    margin = (INPUT_SIZE - RAW_SIZE) // 2
+    return np.asarray(np.rint(np.asarray(images)[:, margin:-margin, margin:-margin, 0] * 255), np.uint8)
 
 
 def load_drawn_digits(count: int, seed: int) -> Split:
@@ -135,7 +149,10 @@ def training_batches(
     steps = split.size // (batch_size * share.total)
     beside = [
         (number, load(number * steps * share.total, seed))
-        for number, load in ((outliers, load_outliers), (drawn_digits, load_drawn_digits))
+        for number, load in (
+            (outliers, functools.partial(load_outliers, digits=_some_digits(split))),
+            (drawn_digits, load_drawn_digits),
+        )
         if number
     ]
 

@@ -16,12 +16,14 @@ import tensorflow_transform as tft
 from tfx.components.trainer.fn_args_utils import FnArgs
 from tfx.dsl.io import fileio
 
-from models.export.calibration import fit_temperature
+from models.export.calibration import choose_threshold, fit_temperature
 from models.export.card import describe_layers, describe_machine, git_revision
 from models.export.litert import LitertConverter
 from models.export.saved_model import export_model
+from models.preprocessing import preprocess_images
 from models.recipe import Training
 from models.registry import ARCHITECTURES
+from models.synthesis.outliers import make_outliers
 from models.training.checkpoint import Checkpoint, open_state, state_folder
 from models.training.distribution import Distribution, join_devices
 from models.training.input_pipeline import Split, load_or_stream, load_split, training_batches
@@ -30,6 +32,8 @@ from models.training.progress import Progress, StopAtNaN
 from models.training.streaming import Stream
 
 _EVAL_BATCH = 500
+_OUTLIERS = 1000  # non-digit images by which the threshold is chosen
+_OUTLIER_SEED = 2**31  # no training makes outliers of this seed
 
 
 def run_fn(fn_args: FnArgs) -> None:
@@ -155,11 +159,18 @@ def train_model(
 
 
 def _measure(model: keras.Model, evaluation: Split) -> dict[str, Any]:
-    """Validation accuracy and the temperature that calibrates a network, for its card."""
+    """For a network's card: validation accuracy, the temperature that calibrates it, and when it is to be believed."""
     logits = model.predict(evaluation.images, batch_size=_EVAL_BATCH, verbose=0)
     labels = evaluation.labels.numpy()
-    accuracy = float((logits.argmax(axis=1) == labels).mean())
-    return {"metrics": {"eval_accuracy": accuracy}, "temperature": fit_temperature(logits, labels)}
+    outliers = preprocess_images(make_outliers(_OUTLIERS, _OUTLIER_SEED)[..., tf.newaxis])
+    doubtful = model.predict(outliers, batch_size=_EVAL_BATCH, verbose=0)
+    temperature = fit_temperature(logits, labels)
+    digits, others = (tf.nn.softmax(values / temperature).numpy() for values in (logits, doubtful))
+    return {
+        "metrics": {"eval_accuracy": float((logits.argmax(axis=1) == labels).mean())},
+        "temperature": temperature,
+        "sure": choose_threshold(digits, labels, others),
+    }
 
 
 @contextmanager

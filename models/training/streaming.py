@@ -24,6 +24,11 @@ class Stream:
     # serialised tf.Examples, string [N], to (float32 [N, 32, 32, 1] in 0..1, int64 [N])
     transform: Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
 
+    def head(self, count: int) -> tf.Tensor:
+        """The first images, float32 [N, 32, 32, 1], at most `count` of the first file."""
+        records = tf.data.TFRecordDataset(self.files[0], compression_type="GZIP").batch(count)
+        return self.transform(next(iter(records)))[0]
+
     def batches(
         self, batch_size: int, per_epoch: int, epochs: int, seed: int, first_epoch: int, worker: int, workers: int
     ) -> tf.data.Dataset:

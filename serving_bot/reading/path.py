@@ -39,17 +39,17 @@ class Costs:
         spread: by how many nats a path must be worse to weigh e times less.
     """
 
-    doubt: float = 4.25
+    doubt: float = 3.2
     torn: float = 0.55
-    bridged: float = 10.0
+    bridged: float = 6.0
     wide: float = 1.5
-    low: float = 5.0
+    low: float = 10.0
     tiny: float = 6.0
     piece: float = 0.26
     tall: float = 1.0
     skipped: float = 4.8
     fragment: float = 1.0
-    hollow: float = 3.5
+    hollow: float = 2.1
     speck: float = 0.23
     lone: float = 3.0
     sign: float = 0.05

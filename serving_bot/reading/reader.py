@@ -16,7 +16,7 @@ from serving_bot.reading.strokes import TooManyPiecesError
 from serving_bot.reading.surface import Surface, find_surface
 
 SURE = 0.3
-"""Least calibrated probability of a digit that is sure, where the model's card names none."""
+"""Least calibrated probability of a digit that is sure, where the model's card names none as `sure`."""
 
 SURE_IN_SCENE = 0.46
 """The same in a picture that is not cut out around its digits: that there is a digit at all is less likely there."""
@@ -98,7 +98,8 @@ class Reader:
 
     Args:
         classifier: a loaded model; its card's `temperature` calibrates the probabilities (Guo et al., "On
-            Calibration of Modern Neural Networks", 2017), 1.0 where the card has none.
+            Calibration of Modern Neural Networks", 2017), 1.0 where the card has none, and its card's `sure` is the
+            least of them that is believed.
     """
 
     def __init__(self, classifier: Model) -> None:

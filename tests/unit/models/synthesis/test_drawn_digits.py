@@ -17,7 +17,7 @@ def test_in_mnists_format_and_repeatable():
 def test_every_class_is_there_and_those_in_other_forms_more_often():
     counts = np.bincount(make_drawn_digits(2000, seed=3)[1], minlength=10)
     assert counts.min() > 30
-    assert set(np.argsort(-counts)[:6]) == {1, 4, 5, 6, 7, 9}
+    assert set(np.argsort(counts)[:2]) == {3, 8}
 
 
 def test_most_are_nearest_to_training_images_of_their_class(some_training_images):
