@@ -18,26 +18,24 @@ PLATFORM_PREFIX = "ai_platform_"
 class Recipe:
     """How a network is trained. Adding a setting: CONTRIBUTING.md."""
 
-    batch_size: int = setting(64, by_model={"lenet": 128}, minimum=1, label="Batch size", help="Images per step.")
+    batch_size: int = setting(64, minimum=1, label="Batch size", help="Images per step.")
     learning_rate: float = setting(
         3e-3, by_model={"lenet": 6e-3}, minimum=1e-9, label="Learning rate", help="Peak of the schedule, for AdamW."
     )
     augment: bool = setting(
-        False,
-        by_model={"my_model": True},
+        True,
         label="Augment",
         help="Vary slant, size, place and stroke width of training images.",
     )
     outliers: int = setting(
-        0,
-        by_model={"my_model": 16},
+        16,
         minimum=0,
         label="Outliers",
         help="Non-digit images beside each batch, so that the network learns to abstain.",
     )
     drawn_digits: int = setting(
-        0,
-        by_model={"my_model": 4},
+        4,
+        by_model={"lenet": 8},
         minimum=0,
         label="Drawn digits",
         help="Synthetic digits in forms that MNIST lacks, beside each batch.",

@@ -18,7 +18,7 @@ def test_a_training_survives_its_configuration_as_json(model):
 def test_the_network_decides_over_what_nobody_chose():
     chosen = Training.choose("lenet", {"batch_size": None, "augment": True}, "")
 
-    assert chosen.recipe == Recipe(batch_size=128, learning_rate=6e-3, augment=True)
+    assert chosen.recipe == Recipe(learning_rate=6e-3, drawn_digits=8, augment=True)
     assert chosen.execution == Execution()
 
 

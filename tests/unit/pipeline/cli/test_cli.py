@@ -134,7 +134,7 @@ def test_run_has_defaults(configured, here):
 def test_a_models_own_recipe_is_the_default(configured):
     training = configured("--model", "lenet").training
 
-    assert (training.recipe.batch_size, training.recipe.learning_rate, training.recipe.augment) == (128, 6e-3, False)
+    assert (training.recipe.learning_rate, training.recipe.drawn_digits, training.recipe.weight_decay) == (6e-3, 8, 0)
 
 
 @pytest.mark.parametrize(
