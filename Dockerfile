@@ -26,7 +26,7 @@ RUN /opt/digits/bin/uv pip install --python /opt/digits/bin/python --no-cache --
        --compile-bytecode --requirement requirements/cuda.txt
 
 FROM packages AS wheel
-COPY setup.py pyproject.toml ./
+COPY setup.py pyproject.toml README.md ./
 COPY compat compat
 COPY components components
 COPY models models

@@ -17,7 +17,7 @@ help: ## Show this list.
 install: $(INSTALLED) ## Make the environment in .venv (the other targets do it when needed).
 
 # requirements/install.sh chooses the Python and the lock for this platform.
-$(INSTALLED): setup.py $(wildcard requirements/*)
+$(INSTALLED): pyproject.toml $(wildcard requirements/*)
 	@requirements/install.sh $(VENV)
 	@touch $@
 
@@ -113,11 +113,11 @@ test-trixie: ## Run the tests on the newer stack in a Debian 13 root (as root; n
 
 # One lock per stack, one for the bot alone. No lock names an index: it is the installer's choice.
 COMPILE = UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --generate-hashes $(UPGRADE)
-ALL := --extra pipeline --extra bot --extra gs --extra vertex --extra dev
+ALL := --extra pipeline --extra bot --extra gs --extra vertex --group dev
 lock: $(INSTALLED) ## Resolve the dependencies into requirements/*.txt again (UPGRADE=--upgrade for newer versions).
-	$(COMPILE) setup.py $(ALL) --python-version 3.10 --python-platform x86_64-manylinux2014 -o requirements/py310.txt
-	$(COMPILE) setup.py $(ALL) --python-version 3.11 --universal -o requirements/py311plus.txt
-	$(COMPILE) setup.py --extra bot --python-version 3.10 --universal -o requirements/bot.txt
+	$(COMPILE) pyproject.toml $(ALL) --python-version 3.10 --python-platform x86_64-manylinux2014 -o requirements/py310.txt
+	$(COMPILE) pyproject.toml $(ALL) --python-version 3.11 --universal -o requirements/py311plus.txt
+	$(COMPILE) pyproject.toml --extra bot --python-version 3.10 --universal -o requirements/bot.txt
 	$(COMPILE) requirements/cuda.in --constraint requirements/py311plus.txt --python-version 3.12 \
 	  --python-platform x86_64-manylinux_2_39 -o requirements/cuda.txt
 	$(COMPILE) requirements/uv.in --python-version 3.10 --universal -o requirements/uv.txt

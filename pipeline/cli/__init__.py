@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
+
 import typer
 
 from pipeline.cli.bot import bot
@@ -20,8 +22,16 @@ from pipeline.cli.vertex import app as vertex
 app = typer.Typer(cls=Commands, no_args_is_help=True, add_completion=False)
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"digits {version('digits-pipeline')}")
+        raise typer.Exit
+
+
 @app.callback()
-def digits() -> None:
+def digits(
+    version: bool = typer.Option(False, "--version", callback=_print_version, is_eager=True, help="Show the version."),
+) -> None:
     """Train, compare and push models of handwritten digits, and serve them in a Telegram bot."""
 
 

@@ -1,4 +1,4 @@
-"""Which of the project's extras brings a package that is missing; setup.py says what is in each."""
+"""Which of the project's extras brings a package that is missing; pyproject.toml says what is in each."""
 
 from __future__ import annotations
 

@@ -11,7 +11,6 @@ import typer
 
 from pipeline.cli import options
 from pipeline.cli.extras import demand
-from pipeline.cli.options import stop
 from pipeline.cli.vertex_compile import compile_job
 from pipeline.cli.vertex_options import Project, Region, pair, place
 from pipeline.vertex.job import SETTINGS
@@ -58,18 +57,15 @@ def submit(
     ] = False,
 ) -> None:
     """Submit a job file to Vertex AI."""
-    from pipeline.vertex.job import VertexError, load_job, parameter_values
+    from pipeline.vertex.job import load_job, parameter_values
     from pipeline.vertex.service import console_page
     from pipeline.vertex.submission import submit as send
 
     demand("kfp", "google.cloud.aiplatform")
     target = _target(project, region, service_account, encryption_key)
     settings = dict(pair(text, "--set", "NAME=VALUE") for text in change or ())
-    try:
-        parameters = parameter_values(load_job(job), settings)
-        request = send(job, target, parameters, enable_caching=False if no_cache else None, dry_run=dry_run)
-    except VertexError as error:
-        stop(str(error))
+    parameters = parameter_values(load_job(job), settings)
+    request = send(job, target, parameters, enable_caching=False if no_cache else None, dry_run=dry_run)
     if dry_run:
         typer.echo(json.dumps(request, indent=2))
         typer.echo("Nothing was sent.", err=True)
@@ -85,13 +81,9 @@ def status(job: Job = None, project: Project = None, region: Region = None, as_j
     from rich.table import Table
 
     from pipeline.vertex import following
-    from pipeline.vertex.job import VertexError
 
     demand("kfp", "google.cloud.aiplatform")
-    try:
-        found = following.status(_target(project, region), job)
-    except VertexError as error:
-        stop(str(error))
+    found = following.status(_target(project, region), job)
     if as_json:
         typer.echo(json.dumps(asdict(found), indent=2))
         return
@@ -117,17 +109,13 @@ def logs(
 ) -> None:
     """Print what a job's containers wrote."""
     from pipeline.vertex import following
-    from pipeline.vertex.job import VertexError
 
     demand("kfp", "google.cloud.aiplatform")
     target = _target(project, region)
-    try:
-        for entry in following.logs(target, following.status(target, job), component):
-            typer.echo(
-                json.dumps(asdict(entry)) if as_json else f"{entry.time} {entry.task} {entry.severity}: {entry.message}"
-            )
-    except VertexError as error:
-        stop(str(error))
+    for entry in following.logs(target, following.status(target, job), component):
+        typer.echo(
+            json.dumps(asdict(entry)) if as_json else f"{entry.time} {entry.task} {entry.severity}: {entry.message}"
+        )
 
 
 def _target(

@@ -118,7 +118,7 @@ def compile_job(
 
     Model, training, thresholds, data and push folder are the job's defaults: `digits vertex submit --set` changes them.
     """
-    from pipeline.vertex.job import IMAGE_SCHEMA_FILE, JobConfig, VertexError, compile_in_child
+    from pipeline.vertex.job import IMAGE_SCHEMA_FILE, JobConfig, compile_in_child
 
     demand("tfx", "kfp", "google.cloud.aiplatform")
     if image is None:
@@ -152,10 +152,7 @@ def compile_job(
         job = replace(job, cluster=_cluster(train_machines, train_machine_type, project, region, job.machines))
     elif train_machine_type:
         stop("--train-machine-type is for several --train-machines: give one machine's size as --machine Trainer=8,30.")
-    try:
-        compiled = compile_in_child(config, job)
-    except VertexError as error:
-        stop(str(error))
+    compiled = compile_in_child(config, job)
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         output.write_text(_serialise(compiled, output), encoding="utf-8")

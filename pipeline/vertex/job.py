@@ -16,7 +16,7 @@ from models.registry import ARCHITECTURES
 from models.settings import SettingError, settings_of
 from pipeline.config import PIPELINE_NAME, PipelineConfig, Thresholds, child_environment
 from pipeline.thresholds import change_thresholds
-from workers import ask
+from workers import UserError, ask
 
 IMAGE_SCHEMA_FILE = "/opt/digits/schema.pbtxt"
 """Where the image (Dockerfile) holds the reviewed schema."""
@@ -28,8 +28,8 @@ SETTINGS = ("model", *TRAINING_SETTINGS, *settings_of(Thresholds), *FOLDERS)
 """What a submission may change."""
 
 
-class VertexError(Exception):
-    """Something is missing or refused; the message says what, and what to do."""
+class VertexError(UserError):
+    """Something is missing or refused."""
 
 
 @dataclass(frozen=True)

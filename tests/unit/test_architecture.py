@@ -11,6 +11,11 @@ from pathlib import Path
 
 import pytest
 
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib  # pytest's own
+
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("compat", "components", "models", "pipeline", "serving_bot", "workers")
 TENSORFLOW = {"tensorflow", "tf_keras", "tfx", "tfx_bsl", "keras", "apache_beam", "ml_metadata"} | {
@@ -201,15 +206,8 @@ def names(node: ast.ImportFrom) -> set[str]:
     return {alias.name for alias in node.names}
 
 
-def test_setup_lists_every_package():
-    setup = ast.parse((ROOT / "setup.py").read_text(encoding="utf-8"))
-    listed = next(
-        ast.literal_eval(keyword.value)
-        for node in ast.walk(setup)
-        if isinstance(node, ast.Call)
-        for keyword in node.keywords
-        if keyword.arg == "packages"
-    )
+def test_the_project_lists_every_package():
+    listed = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]["packages"]
     folders = {path.parent for path in modules(*PACKAGES) if path.name == "__init__.py"}
     present = {".".join(folder.relative_to(ROOT).parts) for folder in folders}
 
