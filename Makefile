@@ -9,7 +9,7 @@ PYTEST_ARGS :=
 UPGRADE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo test test-browser test-clients test-faults test-job test-portable test-fuzz image test-image check format pictures results bench test-trixie lock clean
+.PHONY: help install run demo test test-browser test-clients test-faults test-job test-portable test-fuzz image test-image check docs format pictures results bench test-trixie lock clean
 
 help: ## Show this list.
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,17 @@ RESULTS := build/results
 results: $(INSTALLED) ## Compare LeNet and MyModel, 10 and 40 epochs, and write docs/results.md (half an hour; goes on after a stop).
 	$(BIN)/digits compare --models lenet,my_model --epochs 10,40 --root $(RESULTS)/runs --output $(RESULTS)
 	cp $(RESULTS)/report.md docs/results.md
+
+# In an environment of its own. The notebooks show a run of one epoch, which is kept in build/docs.
+docs: build/docs-venv/installed ## Build the site in build/docs/site: guides, references, executed notebooks; search works offline.
+	$(BIN)/digits run --epochs 1 --root build/docs/runs --push-dir build/docs/serving_model
+	PYTHONPATH=. $(BIN)/python docs/site/assemble.py build/docs/pages
+	NO_MKDOCS_2_WARNING=true build/docs-venv/bin/mkdocs build --quiet --strict
+
+build/docs-venv/installed: $(INSTALLED) requirements/docs.txt
+	$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python build/docs-venv
+	$(BIN)/uv pip sync --quiet --python build/docs-venv/bin/python --require-hashes requirements/docs.txt
+	@touch $@
 
 bench: $(INSTALLED) ## Measure what docs/benchmarks.md claims about pipeline and reader (about an hour).
 	$(BIN)/python -m benchmarks.pipeline speed
@@ -123,6 +134,7 @@ lock: $(INSTALLED) ## Resolve the dependencies into requirements/*.txt again (UP
 	$(COMPILE) requirements/uv.in --python-version 3.10 --universal -o requirements/uv.txt
 	$(COMPILE) requirements/fuzz.in --python-version 3.10 --universal -o requirements/fuzz.txt
 	$(COMPILE) requirements/clients.in --python-version 3.10 --universal -o requirements/clients.txt
+	$(COMPILE) requirements/docs.in --python-version 3.10 --universal -o requirements/docs.txt
 	$(COMPILE) requirements/build.in --python-version 3.10 --universal -o requirements/build.txt
 
 clean: ## Remove the environment and caches; data, runs and pushed models stay.

@@ -37,15 +37,16 @@ def make_wrong_cuts(digits: Images, count: int, seed: int) -> Images:
     """
     rng = np.random.default_rng(seed)
     known = _blurred(digits)
-    found: list[Images] = []
+    found = [digits[:0]]
     for _ in range(_MOST_TRIES):
         wanted = count - sum(map(len, found))
         if wanted <= 0:
             break
-        cuts = np.stack([to_mnist(_cut(digits, rng)) for _ in range(wanted)])
+        inks = (_cut(digits, rng) for _ in range(wanted))
+        cuts = np.array([to_mnist(ink) for ink in inks if ink.size], np.uint8).reshape(-1, 28, 28)
         unlike = (_blurred(cuts) @ known.T).max(axis=1) < LIKE_A_DIGIT
         found.append(cuts[unlike & (cuts.max(axis=(1, 2)) > 127)])
-    return np.concatenate(found)[:count]
+    return np.asarray(np.concatenate(found)[:count], np.uint8)
 
 
 def _cut(digits: Images, rng: np.random.Generator) -> Images:
@@ -89,5 +90,5 @@ def _join(first: Images, second: Images, gap: int) -> tuple[Images, int]:
 def _blurred(images: Images) -> npt.NDArray[np.float32]:
     """Unit vectors float32 [N, 196] of images [N, 28, 28]."""
     halves = images.reshape(-1, 14, 2, 14, 2).mean(axis=(2, 4), dtype=np.float32)
-    smooth = np.stack([cv2.GaussianBlur(half, (3, 3), 0) for half in halves]).reshape(-1, 196)
+    smooth = np.array([cv2.GaussianBlur(half, (3, 3), 0) for half in halves], np.float32).reshape(-1, 196)
     return np.asarray(smooth / np.maximum(np.linalg.norm(smooth, axis=1, keepdims=True), 1e-6), np.float32)
