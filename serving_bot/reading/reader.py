@@ -15,11 +15,11 @@ from serving_bot.reading.path import find_path
 from serving_bot.reading.strokes import TooManyPiecesError
 from serving_bot.reading.surface import Surface, find_surface
 
-SURE = 0.3
+SURE = 0.46
 """Least calibrated probability of a digit that is sure, where the model's card names none as `sure`."""
 
-SURE_IN_SCENE = 0.46
-"""The same in a picture that is not cut out around its digits: that there is a digit at all is less likely there."""
+CUT_OUT = 0.6
+"""What of that is enough in a picture that is cut out around its digits: there hardly ever is none in it."""
 
 SURE_IN_NUMBER = 0.8
 """Least probability of a digit beside others, times the share of the paths that cut it out so."""
@@ -221,7 +221,7 @@ class Reader:
             row, chosen = probabilities[step.group], lattice.groups[step.group]
             own = lattice.pieces[chosen.first : chosen.last + 1]
             top = tuple((int(index), float(row[index])) for index in np.argsort(-row, kind="stable")[:3])
-            least = self._sure if page.zoom > 1 else max(self._sure, SURE_IN_SCENE)
+            least = self._sure * (CUT_OUT if page.zoom > 1 else 1)
             apart = chosen.torn == 0 and step.share > APART
             trust = LEAST_SHARE if alone else SURE_APART if apart else SURE_IN_NUMBER
             sure = top[0][1] >= least and top[0][1] * step.share >= trust
