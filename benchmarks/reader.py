@@ -9,8 +9,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from benchmarks import paper
 from components.mnist_example_gen.idx import IMAGES_MAGIC, LABELS_MAGIC, IdxReader
+from models.synthesis import pages
 from serving_bot.reading.classifier import Classifier
 from serving_bot.reading.evaluation import collect, evaluate, summarise
 from serving_bot.reading.reader import Reader
@@ -44,7 +44,7 @@ def main() -> None:
             )
 
 
-def load_test_set(folder: Path) -> tuple[paper.Pixels, paper.Pixels]:
+def load_test_set(folder: Path) -> tuple[pages.Pixels, pages.Pixels]:
     """The test images, uint8 [10000, 28, 28], and labels, uint8 [10000]."""
     arrays = []
     for name, magic in (("t10k-images-idx3-ubyte", IMAGES_MAGIC), ("t10k-labels-idx1-ubyte", LABELS_MAGIC)):
@@ -55,14 +55,14 @@ def load_test_set(folder: Path) -> tuple[paper.Pixels, paper.Pixels]:
 
 
 def print_digits(
-    reader: Reader, images: paper.Pixels, labels: paper.Pixels, rng: np.random.Generator, count: int
+    reader: Reader, images: pages.Pixels, labels: pages.Pixels, rng: np.random.Generator, count: int
 ) -> None:
     """Share of digits, and of numbers of four, on paper that are read right."""
     for size, number in ((1, count), (4, count // 4)):
         right = refused = 0
         for _ in range(number):
             chosen = rng.integers(len(images), size=size)
-            reading = reader.read(paper.photo([images[i] for i in chosen], rng))
+            reading = reader.read(pages.photo([images[i] for i in chosen], rng))
             right += reading.sure and reading.text == "".join(str(labels[i]) for i in chosen)
             refused += not reading.sure
         name = "digits on paper" if size == 1 else "numbers of four digits on paper"
@@ -70,14 +70,14 @@ def print_digits(
 
 
 def print_joined(
-    reader: Reader, images: paper.Pixels, labels: paper.Pixels, rng: np.random.Generator, count: int
+    reader: Reader, images: pages.Pixels, labels: pages.Pixels, rng: np.random.Generator, count: int
 ) -> None:
     """Share of made pairs and triples that are read right: MNIST's digits, overlapping by 0 to 4 pixels of 28."""
     for size in (2, 3):
         right = wrong = 0
         for _ in range(count):
             chosen = rng.integers(len(images), size=size)
-            reading = reader.read(paper.joined([images[i] for i in chosen], int(rng.integers(5))))
+            reading = reader.read(pages.joined([images[i] for i in chosen], int(rng.integers(5))))
             expected = "".join(str(labels[i]) for i in chosen)
             right += reading.sure and reading.text == expected
             wrong += reading.sure and reading.text != expected
@@ -87,19 +87,19 @@ def print_joined(
 
 def print_non_digits(reader: Reader, rng: np.random.Generator, count: int) -> None:
     """Share of pictures without a digit that are answered with "not sure" or "nothing found"."""
-    each = count // len(paper.NON_DIGITS)
+    each = count // len(pages.NON_DIGITS)
     shares = []
-    for kind in paper.NON_DIGITS:
-        refused = sum(not reader.read(paper.non_digit(kind, rng)).sure for _ in range(each))
+    for kind in pages.NON_DIGITS:
+        refused = sum(not reader.read(pages.non_digit(kind, rng)).sure for _ in range(each))
         shares.append(refused / each)
         print(f"no digit: {kind:<30} {shares[-1]:8.2%} refused, of {each}")
     print(f"{'no digit: mean of the kinds':<40} {np.mean(shares):8.2%} refused")
 
 
-def print_times(reader: Reader, images: paper.Pixels, rng: np.random.Generator) -> None:
+def print_times(reader: Reader, images: pages.Pixels, rng: np.random.Generator) -> None:
     """Median CPU and wall time from a picture's bytes to its answer."""
     for size, repeats in (((960, 1280), 40), ((3000, 4000), 6)):
-        pictures = [paper.photo([images[int(rng.integers(len(images)))]], rng, size=size) for _ in range(repeats)]
+        pictures = [pages.photo([images[int(rng.integers(len(images)))]], rng, size=size) for _ in range(repeats)]
         reader.read(pictures[0])
         cpu, wall = [], []
         for data in pictures:

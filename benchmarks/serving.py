@@ -17,7 +17,7 @@ import numpy as np
 import psutil
 import requests
 
-from benchmarks import paper
+from models.synthesis import pages
 from serving_bot.reading.classifier import Classifier
 from serving_bot.reading.reader import Reader
 from serving_bot.versions.folder import newest_version
@@ -36,7 +36,7 @@ def main() -> None:
     classifier = Classifier.load(newest_version(options.push_dir))
     rng = np.random.default_rng(2026)
     digits = [np.pad(rng.integers(150, 255, (20, 6), np.uint8), ((4, 4), (11, 11))) for _ in range(10)]
-    pictures = [paper.photo([digit], rng, size=SIZE) for digit in digits]
+    pictures = [pages.photo([digit], rng, size=SIZE) for digit in digits]
     command = [sys.executable, "-u", "-m", "pipeline.cli", "serve", "--push-dir", options.push_dir, "--port", "0"]
     server = subprocess.Popen([*command, "--requests-per-minute", "1000000"], stdout=subprocess.PIPE, text=True)
     assert server.stdout is not None

@@ -1,4 +1,4 @@
-"""ServingCheck: loads an export exactly as the bot will and gives TFX's infra blessing."""
+"""ServingCheck: loads an export exactly as the bot will, lets it read pictures, and gives TFX's infra blessing."""
 
 import json
 import os
@@ -6,6 +6,7 @@ import statistics
 import time
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 from absl import logging
 from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
@@ -14,11 +15,13 @@ from tfx.dsl.io import fileio
 from tfx.types import standard_artifacts
 
 from compat.tfx import artifact_utils, io_utils, path_utils
-from models.features import IMAGE_KEY
+from components.judging import Judgement, judge
+from models.features import IMAGE_KEY, LABEL_KEY
 from serving_bot.reading.classifier import BrokenModelError, Classifier
 from serving_bot.versions.folder import Version
 from serving_bot.versions.hot_swap import check_version
 
+_KEPT = 24  # pictures with wrong answers that are kept
 TOLERANCE = 1e-3  # how far LiteRT's probabilities may lie from the SavedModel's
 
 
@@ -28,29 +31,67 @@ def ServingCheck(  # noqa: N802
     examples: InputArtifact[standard_artifacts.Examples],
     blessing: OutputArtifact[standard_artifacts.InfraBlessing],
     images: Parameter[int] = 500,
+    thresholds: Parameter[str] = "{}",
 ) -> None:
     """Sends test images through the bot's classifier and through both SavedModel endpoints.
 
-    Blesses the export where all classes are equal, all probabilities agree within 1e-3, and the bot's own check lets
-    it serve, which includes reading the canary digits. `report.json` of the blessing records what was found: images,
-    largest difference, latency of one image, and the problem, if any.
+    Blesses the export where all classes are equal, all probabilities agree within 1e-3, the bot's own check lets
+    it serve, which includes reading the canary digits, and it reads made pictures well enough (components/judging.py).
+    `report.json` of the blessing records what was found: images, largest difference, latency of one image, the
+    problem, if any, the figures on made pictures and the thresholds they miss. The pictures with wrong answers lie
+    in `pictures/` beside it, named by kind, label and answer.
 
     Args:
         model: the Trainer's export.
         examples: the examples, of which the first `images` of the split `test` are read.
         blessing: gets the custom property `blessed`, 1 or 0, as TFX's InfraValidator sets it.
         images: how many images to send.
+        thresholds: JSON with `min_pages_accuracy` and `min_refusal` (pipeline/config.py); what is missing is 0.
     """
     export = path_utils.serving_model_path(model.uri)
     pattern = os.path.join(artifact_utils.get_split_uri([examples], "test"), "*")
     dataset = tf.data.TFRecordDataset(sorted(tf.io.gfile.glob(pattern)), compression_type="GZIP").take(images)
-    report = check_export(export, list(dataset.as_numpy_iterator()))
+    serialised = list(dataset.as_numpy_iterator())
+    report = check_export(export, serialised)
     fileio.makedirs(blessing.uri)
+    if report["problem"] is None:
+        judgement = judge(Classifier.load(export), *_decode(serialised))
+        report |= {
+            "pages_accuracy": judgement.pages_accuracy,
+            "pages_wrong": judgement.pages_wrong,
+            "refusal": judgement.refusal,
+            "by_kind": judgement.by_kind(),
+            "misses": judgement.misses(json.loads(thresholds)),
+        }
+        _keep_wrong(judgement, os.path.join(blessing.uri, "pictures"))
     io_utils.write_string_file(os.path.join(blessing.uri, "report.json"), json.dumps(report, indent=2) + "\n")
-    blessed = report["problem"] is None
+    blessed = report["problem"] is None and not report["misses"]
     io_utils.write_string_file(os.path.join(blessing.uri, "INFRA_BLESSED" if blessed else "INFRA_NOT_BLESSED"), "")
     blessing.set_int_custom_property("blessed", int(blessed))
     logging.info("ServingCheck: %s", report)
+
+
+def _decode(serialised: list[bytes]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+    """Images uint8 [N, 28, 28] and labels int64 [N] of tf.Examples."""
+    features = {
+        IMAGE_KEY: tf.io.FixedLenFeature([], tf.string),
+        LABEL_KEY: tf.io.FixedLenFeature([], tf.int64),
+    }
+    parsed = tf.io.parse_example(tf.constant(serialised), features)
+    images = np.stack([tf.io.decode_png(png, channels=1).numpy()[..., 0] for png in parsed[IMAGE_KEY]])
+    return images, parsed[LABEL_KEY].numpy()
+
+
+def _keep_wrong(judgement: Judgement, folder: str) -> None:
+    """Writes the first of the pictures that were answered surely and wrongly, and of those that were not read."""
+    wrong = [one for one in judgement.pictures if not one.right]
+    fileio.makedirs(folder)
+    for number, one in enumerate(sorted(wrong, key=lambda one: not one.sure)[:_KEPT], 1):
+        suffix = "png" if one.data.startswith(b"\x89PNG") else "jpg"
+        answer = f"{'' if one.sure else 'doubtful-'}{one.text.replace(chr(10), '_') or 'none'}"
+        name = f"{number:02d} {one.kind} {one.label or 'none'} {answer}.{suffix}"
+        with fileio.open(os.path.join(folder, name), "wb") as file:
+            file.write(one.data)
 
 
 def check_export(export: str, serialised: list[bytes]) -> dict[str, object]:
@@ -69,9 +110,7 @@ def check_export(export: str, serialised: list[bytes]) -> dict[str, object]:
         "litert_latency_ms": None,
         "problem": None,
     }
-    feature = {IMAGE_KEY: tf.io.FixedLenFeature([], tf.string)}
-    parsed = tf.io.parse_example(tf.constant(serialised), feature)[IMAGE_KEY]
-    images = np.stack([tf.io.decode_png(png, channels=1).numpy() for png in parsed])
+    images = _decode(serialised)[0][..., np.newaxis]
     try:
         classifier = Classifier.load(export)
         saved_model = tf.saved_model.load(export)

@@ -77,6 +77,9 @@ class Executor(PusherExecutor):  # type: ignore[misc]
             raise PushError(f"{export} was damaged after the training: {MODEL_FILE} is not the one on its card.")
         examples = artifact_utils.get_single_instance(input_dict["examples"])
         evaluation = read_evaluation(artifact_utils.get_single_uri(input_dict["evaluation"]))
+        serving = json.loads(
+            _read(os.path.join(artifact_utils.get_single_uri(input_dict["infra_blessing"]), "report.json"))
+        )
         return {
             **card,
             "data": {
@@ -90,6 +93,7 @@ class Executor(PusherExecutor):  # type: ignore[misc]
                 "test_loss": evaluation.loss,
                 "test_calibration_error": evaluation.calibration_error,
                 "test_accuracy_by_digit": {str(k): v for k, v in evaluation.accuracy_by_digit.items()},
+                **{name: serving[name] for name in ("pages_accuracy", "pages_wrong", "refusal")},
             },
             "pushed_at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         }

@@ -23,7 +23,7 @@ SCHEMA_FILE = Path(__file__).with_name("schema.pbtxt")
 
 @dataclass(frozen=True, kw_only=True)
 class Thresholds:
-    """What a model must reach on the split `test` to be blessed; shares of 1."""
+    """What a model must reach on the split `test`, and on made pictures, to be blessed; shares of 1."""
 
     min_accuracy: float = setting(
         0.97, minimum=0, maximum=1, label="Minimum accuracy", help="Minimum test accuracy to be blessed."
@@ -33,6 +33,20 @@ class Thresholds:
     )
     max_drop: float = setting(
         0.002, minimum=0, maximum=1, label="Maximum drop", help="How far below the baseline test accuracy may lie."
+    )
+    min_pages_accuracy: float = setting(
+        0.6,
+        minimum=0,
+        maximum=1,
+        label="Minimum pages accuracy",
+        help="Minimum share of made pages that are read surely and rightly.",
+    )
+    min_refusal: float = setting(
+        0.8,
+        minimum=0,
+        maximum=1,
+        label="Minimum refusal",
+        help="Minimum share of pictures without a digit that are not taken for a number.",
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import Any, Literal
 
 import tensorflow_data_validation as tfdv
@@ -33,6 +34,7 @@ from components.versioned_pusher import VersionedPusher
 from pipeline import eval_config as eval_config_module
 from pipeline.code_digest import digest_code
 from pipeline.config import PIPELINE_NAME, PipelineConfig
+from pipeline.thresholds import serving_thresholds
 
 CODE_PROPERTY = "code"  # execution property of each component whose code is ours: a digest of it
 JOB_NAME = "{{$.pipeline_job_name}}"
@@ -106,7 +108,13 @@ def create_pipeline(
         example_splits=["test"],
         module_path=eval_config_module.__name__,  # for its custom_extractors
     )
-    serving_check = ServingCheck(model=model, examples=examples, images=config.serving_images)
+    demanded = serving_thresholds(asdict(config.thresholds) if config.thresholds else {})
+    serving_check = ServingCheck(
+        model=model,
+        examples=examples,
+        images=config.serving_images,
+        thresholds=parameter("serving_thresholds", demanded),
+    )
     pusher = []
     if config.thresholds:
         pusher.append(

@@ -1,6 +1,7 @@
-"""Thresholds in the Evaluator's EvalConfig as ML Metadata and job files hold it: JSON, read without TensorFlow.
+"""Thresholds as ML Metadata and job files hold them: JSON, read without TensorFlow.
 
-pipeline/eval_config.py makes the EvalConfig: one threshold over all examples, one for each digit.
+pipeline/eval_config.py makes the Evaluator's EvalConfig: one threshold over all examples, one for each digit. What
+ServingCheck demands is a JSON object.
 """
 
 from __future__ import annotations
@@ -20,7 +21,15 @@ _BOUNDS: dict[str, _Bound] = {
     "min_digit_accuracy": ((LABEL_KEY,), "value_threshold", "lower_bound", 1),
     "max_drop": ((), "change_threshold", "absolute", -1),
 }
-"""Where each of pipeline.config.Thresholds stands: the slice, the kind of threshold, the key and the sign."""
+"""Where each of the Evaluator's thresholds stands: the slice, the kind of threshold, the key and the sign."""
+
+SERVING = ("min_pages_accuracy", "min_refusal")
+"""The thresholds of ServingCheck. All others of pipeline.config.Thresholds are the Evaluator's."""
+
+
+def serving_thresholds(thresholds: Mapping[str, float]) -> str:
+    """ServingCheck's parameter: JSON of those of some thresholds, by name, that are its own."""
+    return json.dumps({name: thresholds[name] for name in SERVING if name in thresholds})
 
 
 def read_thresholds(eval_config: str) -> dict[str, float]:

@@ -153,7 +153,10 @@ class Run:
         evaluator = self.step("Evaluator")
         if noted or evaluator is None:
             return noted
-        return read_thresholds(str(evaluator.parameters["eval_config"]))  # of an earlier release, or of Vertex AI
+        check = self.step("ServingCheck")
+        serving = json.loads(str(check.parameters.get("thresholds", "{}"))) if check else {}
+        # of an earlier release, or of Vertex AI
+        return {**read_thresholds(str(evaluator.parameters["eval_config"])), **serving}
 
     @property
     def blessed(self) -> bool | None:
@@ -171,6 +174,16 @@ class Run:
     @property
     def serving_problem(self) -> str | None:
         """Why the bot could not serve the model; None where it can or nobody tried."""
+        report = self._serving_report()
+        return None if report is None or report["problem"] is None else str(report["problem"])
+
+    @property
+    def picture_misses(self) -> list[str]:
+        """Which thresholds on made pictures the model misses, a sentence each."""
+        return list((self._serving_report() or {}).get("misses", ()))
+
+    def _serving_report(self) -> dict[str, Any] | None:
+        """What ServingCheck found; None where it blessed the model or nobody tried."""
         blessing = self.artifact("ServingCheck", "blessing")
         if blessing is None or self.servable:
             return None
@@ -178,10 +191,10 @@ class Run:
 
         try:
             with fsspec.open(f"{blessing.uri}/report.json", encoding="utf-8", mode="r") as file:
-                report = json.load(file)
+                report: dict[str, Any] = json.load(file)
         except (OSError, ValueError):
-            return f"the report in {blessing.uri} is gone or damaged"
-        return str(report["problem"])
+            return {"problem": f"the report in {blessing.uri} is gone or damaged"}
+        return report
 
     @property
     def figures(self) -> dict[str, Any] | None:

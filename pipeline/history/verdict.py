@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 
-def describe_problems(figures: dict[str, Any] | None, serving_problem: str | None) -> list[str]:
+def describe_problems(
+    figures: dict[str, Any] | None, serving_problem: str | None, picture_misses: Sequence[str] = ()
+) -> list[str]:
     """Why a model was not blessed, a sentence for each reason: missed thresholds, and what ServingCheck found.
 
     `figures` is EvaluationResult.figures through JSON, None without an evaluation.
@@ -32,4 +35,5 @@ def describe_problems(figures: dict[str, Any] | None, serving_problem: str | Non
             )
     if serving_problem:
         problems.append(f"the bot could not serve it: {serving_problem}")
+    problems += picture_misses
     return problems

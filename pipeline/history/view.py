@@ -77,7 +77,7 @@ def explain(run: Run) -> list[str]:
         return [f"it ended at {run.steps[-1].name}; the same command goes on from there"]
     if run.blessed is False and run.figures is None:
         return ["an earlier release ran it and noted no figures; the same command again notes them"]
-    return describe_problems(run.figures, run.serving_problem)
+    return describe_problems(run.figures, run.serving_problem, run.picture_misses)
 
 
 def diff_runs(first: Run, second: Run) -> RenderableType:

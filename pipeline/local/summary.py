@@ -26,6 +26,7 @@ class Summary:
     data_source: str  # where the data came from: mirror, bundled or user
     servable: bool  # whether ServingCheck found that the bot can serve the export
     serving_problem: str | None  # what it found otherwise, or None
+    picture_misses: list[str]  # which thresholds on made pictures were missed, a sentence each
     version: str | None  # the pushed version, None where nothing was pushed
     path: str | None  # its folder
     seconds: dict[str, float]  # time of each component that ran, by id; a cached one is not in it
@@ -85,8 +86,9 @@ def summarise(config: PipelineConfig, run_id: str, evaluation: EvaluationResult)
         evaluation=evaluation.figures(),
         split_sizes=json.loads(str(examples.properties["split_sizes"])),
         data_source=str(examples.properties["source"]),
-        servable=run.serving_problem is None,
+        servable=run.servable is not False,
         serving_problem=run.serving_problem,
+        picture_misses=run.picture_misses,
         version=str(run.version) if run.pushed_model else None,
         path=str(run.pushed_model.properties["pushed_destination"]) if run.pushed_model else None,
         seconds={step.name: step.seconds for step in run.steps if step.state == "done" and step.seconds is not None},

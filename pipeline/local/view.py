@@ -167,7 +167,7 @@ def describe_summary(summary: dict[str, Any], config: PipelineConfig) -> Rendera
     by_digit = evaluation["accuracy_by_digit"]
     worst = min(by_digit, key=by_digit.__getitem__)
     sizes = {split: f"{size:,}" for split, size in summary["split_sizes"].items()}
-    problems = describe_problems(evaluation, summary["serving_problem"])
+    problems = describe_problems(evaluation, summary["serving_problem"], summary["picture_misses"])
     blessed = evaluation["blessed"] and summary["servable"]
     table = Table.grid(padding=(0, 2))
     table.add_row("Model", f"{name_training(training.model, training.epochs)}, seed {training.seed}")

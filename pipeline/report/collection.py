@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,6 +14,7 @@ from types import MappingProxyType
 from typing import Any
 
 import tensorflow as tf
+from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import TENSORS, EventAccumulator
 
 from compat.tfx import path_utils
@@ -23,10 +25,11 @@ from models.features import IMAGE_KEY
 from pipeline.history.records import Run
 from pipeline.report import ReportError
 from pipeline.report.conclusions import conclude
-from pipeline.report.contents import Curve, MisreadPicture, ModelReport, Photos, Report
+from pipeline.report.contents import Curve, MadePictures, MisreadPicture, ModelReport, Photos, Report
 from pipeline.report.recipes import PUBLISHED, compare, entitle, group_recipes, label_models
 from pipeline.report.statistics import wilson_interval
 
+_MADE_SHOWN = 12  # made pictures with a wrong answer that a report shows
 _CURVES = {"epoch_accuracy": "accuracy", "epoch_loss": "loss"}  # Keras' tags
 _SPLITS = {"train": "training", "validation": "validation"}  # and its folders
 
@@ -104,7 +107,7 @@ def _read_model(run: Run, photos: dict[str, Photos], evaluation: EvaluationResul
             for pattern in ("*.pb", "variables/*", "assets/*")
             for file in tf.io.gfile.glob(os.path.join(export, pattern))
         )
-        latency = _latency(run)
+        latency, made = _serving_figures(run)
     except (OSError, ValueError, tf.errors.OpError) as error:
         raise ReportError(
             f"What run {run.run_id} made cannot be read ({error}). If its files are gone, make them anew with "
@@ -128,15 +131,32 @@ def _read_model(run: Run, photos: dict[str, Photos], evaluation: EvaluationResul
         split_sizes=json.loads(str(data["split_sizes"])),
         published_accuracy=PUBLISHED.get((card["model"], card["epochs"])),
         photos=photos.get(card["export_id"]),
+        made=made,
     )
 
 
-def _latency(run: Run) -> float | None:
+def _serving_figures(run: Run) -> tuple[float | None, MadePictures | None]:
+    """What ServingCheck measured: the latency of one image in milliseconds, and how made pictures are read."""
     check = run.artifact("ServingCheck", "blessing")
     if check is None:
-        return None
-    latency: float | None = _read_json(os.path.join(check.uri, "report.json"))["litert_latency_ms"]
-    return latency
+        return None, None
+    found = _read_json(os.path.join(check.uri, "report.json"))
+    if "refusal" not in found:  # it could not ask the model, or is of an earlier release
+        return found["litert_latency_ms"], None
+    pictures = sorted(tf.io.gfile.glob(os.path.join(check.uri, "pictures", "*")))[:_MADE_SHOWN]
+    wrong = tuple((os.path.splitext(os.path.basename(path))[0][3:], _thumbnail(path)) for path in pictures)
+    return found["litert_latency_ms"], MadePictures(
+        found["pages_accuracy"], found["pages_wrong"], found["refusal"], wrong
+    )
+
+
+def _thumbnail(path: str) -> str:
+    with tf.io.gfile.GFile(path, "rb") as file:
+        picture = Image.open(io.BytesIO(file.read())).convert("RGB")
+    picture.thumbnail((240, 180))
+    target = io.BytesIO()
+    picture.save(target, "JPEG", quality=80)
+    return base64.b64encode(target.getvalue()).decode()
 
 
 def _read_json(path: str) -> dict[str, Any]:

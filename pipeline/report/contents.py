@@ -28,6 +28,17 @@ class Photos:
 
 
 @dataclass(frozen=True)
+class MadePictures:
+    """How a model reads made pictures of numbers, and of anything else (components/judging.py)."""
+
+    pages_accuracy: float  # share of the pages that are read surely and rightly
+    pages_wrong: float  # share that is read surely and wrongly
+    refusal: float  # share of the pictures without a digit that are not taken for a number
+    # some with a wrong answer: (what it says of kind, label and answer, JPEG thumbnail in base64)
+    wrong: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
 class ModelReport:
     """A trained and evaluated model."""
 
@@ -50,6 +61,7 @@ class ModelReport:
     # what the predecessor published for this network and number of epochs, None for others
     published_accuracy: float | None
     photos: Photos | None  # how it reads people's pictures, where that was measured
+    made: MadePictures | None = None  # how it reads made pictures, None where ServingCheck could not ask it
 
     @property
     def model(self) -> str:

@@ -123,7 +123,7 @@ def _tables(models: Sequence[ModelReport]) -> dict[str, list[Row]]:
             row("Accuracy", lambda model: model.evaluation.accuracy, _percent, max),
             row("95 % interval", lambda model: f"{100 * model.interval[0]:.2f} to {_percent(model.interval[1])}"),
             row("Predecessor's", lambda model: model.published_accuracy, _percent),
-            row("Misread", lambda model: f"{model.evaluation.wrong:,} of {model.evaluation.examples:,}"),
+            row("Misclassified", lambda model: f"{model.evaluation.wrong:,} of {model.evaluation.examples:,}"),
             row("Loss", lambda model: model.evaluation.loss, "{:.4f}".format, min),
             row("Calibration error", lambda model: model.evaluation.calibration_error, "{:.4f}".format, min),
             row("Worst digit", lambda model: model.evaluation, _describe_worst),
@@ -132,6 +132,11 @@ def _tables(models: Sequence[ModelReport]) -> dict[str, list[Row]]:
                 lambda model: model.photos,
                 lambda photos: f"{_percent(photos.accuracy)} of {photos.pictures:,}",
             ),
+        ],
+        "Made pictures": [
+            row("Pages read", lambda model: model.made and model.made.pages_accuracy, _percent, max),
+            row("Surely wrong", lambda model: model.made and model.made.pages_wrong, _percent, min),
+            row("Non-digits refused", lambda model: model.made and model.made.refusal, _percent, max),
         ],
         "Cost": [
             row("Parameters", lambda model: model.card["parameters"], "{:,}".format, min),

@@ -15,7 +15,7 @@ from models.recipe import PLATFORM_PREFIX, TRAINING_SETTINGS, Recipe, Training
 from models.registry import ARCHITECTURES
 from models.settings import SettingError, settings_of
 from pipeline.config import PIPELINE_NAME, PipelineConfig, Thresholds, child_environment
-from pipeline.thresholds import change_thresholds
+from pipeline.thresholds import SERVING, change_thresholds, serving_thresholds
 from workers import UserError, ask
 
 IMAGE_SCHEMA_FILE = "/opt/digits/schema.pbtxt"
@@ -149,8 +149,12 @@ def parameter_values(job: Mapping[str, Any], settings: Mapping[str, str]) -> dic
         }
     except SettingError as error:
         raise VertexError(str(error)) from error
-    if thresholds:
-        values["eval_config"] = change_thresholds(values["eval_config"], thresholds)
+    if serving := {name: value for name, value in thresholds.items() if name in SERVING}:
+        if "serving_thresholds" not in values:
+            raise VertexError(f"The job is of an earlier release, without {', '.join(serving)}: compile it again.")
+        values["serving_thresholds"] = serving_thresholds({**json.loads(values["serving_thresholds"]), **serving})
+    if others := {name: value for name, value in thresholds.items() if name not in SERVING}:
+        values["eval_config"] = change_thresholds(values["eval_config"], others)
     values.update({name: settings[name] for name in FOLDERS if name in settings})
     return values
 

@@ -114,3 +114,27 @@ def test_an_export_that_the_bot_would_not_serve_is_not_blessed(export, serialise
     assert report["largest_difference"] < 1e-3
     assert "the bot would not serve the export" in report["problem"]
     assert "canary digits" in report["problem"]
+
+
+def test_a_model_that_reads_pictures_badly_is_not_blessed_and_the_report_says_how_badly(tiny_run, export, tmp_path):
+    model, blessing = artifacts.Model(), artifacts.InfraBlessing()
+    model.uri, blessing.uri = str(tmp_path), str(tmp_path / "blessing")
+    export.rename(tmp_path / "Format-Serving")
+    examples = tiny_run.artifact("MnistExampleGen", "examples", artifacts.Examples)
+    demands = json.dumps({"min_pages_accuracy": 1.0, "min_refusal": 0.0})
+    component = ServingCheck(model=as_channel([model]), examples=as_channel([examples]), images=40, thresholds=demands)
+
+    component.executor_spec.executor_class().Do(
+        {"model": [model], "examples": [examples]}, {"blessing": [blessing]}, component.exec_properties
+    )
+
+    report = json.loads((tmp_path / "blessing" / "report.json").read_text())
+    assert blessing.get_int_custom_property("blessed") == 0
+    assert report["problem"] is None
+    (miss,) = report["misses"]
+    assert miss.startswith(
+        f"{report['pages_accuracy']:.2%} of the made pages are read surely and rightly, below --min-p"
+    )
+    kept = list((tmp_path / "blessing" / "pictures").iterdir())
+    assert 0 < len(kept) <= 24
+    assert all(path.read_bytes()[:2] in (b"\xff\xd8", b"\x89P") for path in kept)

@@ -29,6 +29,8 @@ def command(tiny_run):
             "seed": config.training.seed,
             "min-accuracy": config.thresholds.min_accuracy,
             "min-digit-accuracy": config.thresholds.min_digit_accuracy,
+            "min-pages-accuracy": config.thresholds.min_pages_accuracy,
+            "min-refusal": config.thresholds.min_refusal,
             "max-drop": config.thresholds.max_drop,
             "root": config.root,
             "data": config.data,

@@ -29,7 +29,16 @@ def test_a_run_leaves_nothing_here_but_its_state_and_a_picture_is_read_from_the_
         environment = {**os.environ, **reach, "PYTHONPATH": repository}
         assert call("-c", UPLOAD, str(tiny_mnist), "gs://digits-test/mnist").returncode == 0
         run = call(
-            *("-m", "pipeline.cli", "run", "--epochs=2", "--min-accuracy=0", "--min-digit-accuracy=0"),
+            *(
+                "-m",
+                "pipeline.cli",
+                "run",
+                "--epochs=2",
+                "--min-accuracy=0",
+                "--min-digit-accuracy=0",
+                "--min-pages-accuracy=0",
+                "--min-refusal=0",
+            ),
             *("--root=gs://digits-test/runs", "--data=gs://digits-test/mnist", "--push-dir=gs://digits-test/pushed"),
             *("--train-memory=1", "--beam-arg=--no_auth"),
         )

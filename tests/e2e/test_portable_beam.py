@@ -72,7 +72,14 @@ def engine(folder, path=PYTHONS):
 def command(folder, data, *options):
     return [
         *(sys.executable, "-m", "pipeline.cli", "run", "--epochs=2", f"--data={data}"),
-        *("--min-accuracy=0", "--min-digit-accuracy=0", f"--root={folder / 'runs'}", f"--push-dir={folder / 'pushed'}"),
+        *(
+            "--min-accuracy=0",
+            "--min-digit-accuracy=0",
+            "--min-pages-accuracy=0",
+            "--min-refusal=0",
+            f"--root={folder / 'runs'}",
+            f"--push-dir={folder / 'pushed'}",
+        ),
         *options,
     ]
 

@@ -36,6 +36,8 @@ def test_what_a_run_pushes_is_served_and_the_next_push_without_a_restart(api, ti
             "seed": config.training.seed + 100,
             "min-accuracy": 0,
             "min-digit-accuracy": 0,
+            "min-pages-accuracy": 0,
+            "min-refusal": 0,
             "max-drop": 1,
         }
         command = [sys.executable, "-m", "pipeline.cli", "run"]

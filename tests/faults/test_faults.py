@@ -228,7 +228,8 @@ def test_a_run_of_the_pipeline(tiny_run, tmp_path):
     config = tiny_run.config
     command = [
         *(sys.executable, "-m", "pipeline.cli", "run", "--model", "my_model", "--epochs", "2", "--seed", "7"),
-        *("--min-accuracy", "0", "--min-digit-accuracy", "0", "--max-drop", "1", "--data", config.data),
+        *("--min-accuracy", "0", "--min-digit-accuracy", "0", "--max-drop", "1"),
+        *("--min-pages-accuracy", "0", "--min-refusal", "0", "--data", config.data),
         *("--root", str(work / "runs"), "--push-dir", str(work / "serving_model")),
     ]
 

@@ -76,7 +76,7 @@ def test_dataflow_finds_nothing_missing(image, monkeypatch):
         assert setup.setup_file is None
         assert setup.sdk_location == "container"
     else:
-        assert "digits-pipeline" in Path(setup.setup_file).read_text(encoding="utf-8")
+        assert "digits-pipeline" in Path(setup.setup_file).with_name("pyproject.toml").read_text(encoding="utf-8")
 
 
 def test_flink_runs_python_in_the_image():

@@ -50,11 +50,11 @@ def nearest_images(some_training_images: tuple[Images, Images]) -> NearestImages
 @pytest.fixture
 def photo_folder(tmp_path: Path, some_test_images: tuple[Images, Images]) -> Path:
     """Twelve canvases under canvas/<label>/."""
-    from benchmarks import paper  # noqa: PLC0415
+    from models.synthesis import pages  # noqa: PLC0415
 
     images, labels = some_test_images
     for index in range(12):
         folder = tmp_path / "photos" / "canvas" / str(labels[index])
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / f"{index}.png").write_bytes(paper.canvas(images[index]))
+        (folder / f"{index}.png").write_bytes(pages.canvas(images[index]))
     return tmp_path / "photos"

@@ -7,7 +7,7 @@ import pytest
 from tiny_model import push
 from typer.testing import CliRunner
 
-from benchmarks import paper
+from models.synthesis import pages
 from pipeline.cli import app
 
 Images = npt.NDArray[np.uint8]
@@ -37,7 +37,7 @@ def test_evaluate_photos(
     for index in range(6):
         folder = tmp_path / "photos" / "canvas" / str(labels[index])
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / f"{index}.png").write_bytes(paper.canvas(images[index]))
+        (folder / f"{index}.png").write_bytes(pages.canvas(images[index]))
     page = tmp_path / "report.html"
     options = ["--push-dir", str(pushed)]
     result = runner.invoke(

@@ -12,8 +12,8 @@ from tiny_model import push
 from typer.testing import CliRunner
 from worker_stand_in import replace_workers
 
-from benchmarks import paper
 from models.export.layout import CARD_FILE, MODEL_CHECKSUM
+from models.synthesis import pages
 from pipeline.cli import app
 
 Images = npt.NDArray[np.uint8]
@@ -53,7 +53,7 @@ def test_one_annotated_picture_for_one_file(runner: CliRunner) -> None:
 
 def test_predict(runner: CliRunner, pushed: Path, tmp_path: Path, some_test_images: tuple[Images, Images]) -> None:
     picture, damaged, out = tmp_path / "seven.png", tmp_path / "damaged.jpg", tmp_path / "out.png"
-    picture.write_bytes(paper.canvas(some_test_images[0][0]))
+    picture.write_bytes(pages.canvas(some_test_images[0][0]))
     damaged.write_bytes(b"damaged")
     options = ["--push-dir", str(pushed)]
     result = runner.invoke(app, ["predict", str(picture), "--save-annotated", str(out), *options])
@@ -77,7 +77,7 @@ def test_a_flatbuffer_of_unknown_origin_is_tried_in_a_process_of_its_own(
 ) -> None:
     (tmp_path / "photos" / "7").mkdir(parents=True)
     picture = tmp_path / "photos" / "7" / "seven.png"
-    picture.write_bytes(paper.canvas(np.zeros((28, 28), np.uint8)))
+    picture.write_bytes(pages.canvas(np.zeros((28, 28), np.uint8)))
     path = pushed / "1763800000" / CARD_FILE
     card = json.loads(path.read_text())
     path.write_text(json.dumps({name: value for name, value in card.items() if name != MODEL_CHECKSUM}))
@@ -97,7 +97,7 @@ def test_a_pin_that_cannot_be_followed_is_said(
     (tmp_path / "models").mkdir()
     (tmp_path / "models" / "1763800000").symlink_to(pushed / "1763800000")
     (tmp_path / "models" / "pin").write_text("7")
-    (tmp_path / "seven.png").write_bytes(paper.canvas(some_test_images[0][0]))
+    (tmp_path / "seven.png").write_bytes(pages.canvas(some_test_images[0][0]))
     result = runner.invoke(app, ["predict", str(tmp_path / "seven.png"), "--push-dir", str(tmp_path / "models")])
     assert result.exit_code == 0, result.output
     assert "asks for version 7, which is not there or not complete" in result.stderr

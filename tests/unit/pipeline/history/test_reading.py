@@ -1,8 +1,10 @@
 import json
 import sqlite3
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
+from factories import NO_DEMANDS
 from filelock import FileLock
 from ml_metadata import proto
 
@@ -159,6 +161,17 @@ def test_a_serving_problem_is_read_from_its_report(tmp_path, writer):
     (folder / "report.json").write_text(json.dumps({"problem": "classes differ"}))
 
     assert run.serving_problem == "classes differ"
+    assert run.picture_misses == []
+
+
+def test_what_made_pictures_say_is_read_from_the_same_report(tmp_path, writer):
+    writer.write(FIRST, servable=False)
+    (run,) = read_runs(tmp_path)
+    folder = Path(run.artifact("ServingCheck", "blessing").uri)
+    folder.mkdir(parents=True)
+    (folder / "report.json").write_text(json.dumps({"problem": None, "misses": ["too sure of letters"]}))
+
+    assert (run.serving_problem, run.picture_misses) == (None, ["too sure of letters"])
 
 
 def test_a_version_is_traced_to_its_data_through_what_was_cached(tmp_path, writer):
@@ -208,7 +221,7 @@ def test_a_real_run(tiny_run):
     assert run.figures["accuracy"] == tiny_run.summary.evaluation["accuracy"]
     assert "misread" not in run.figures
     assert "misread" not in tiny_run.summary.evaluation
-    assert run.thresholds == {"min_accuracy": 0, "min_digit_accuracy": 0, "max_drop": 1}
+    assert run.thresholds == asdict(NO_DEMANDS)
     assert run.command == tiny_run.config.command
     assert run.noted["seconds"] == run.seconds > sum(tiny_run.summary.seconds.values())
     assert Path(run.model_run.uri, "train").is_dir()

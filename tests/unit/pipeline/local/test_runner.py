@@ -34,6 +34,7 @@ SUMMARY = {
     "data_source": "user",
     "servable": True,
     "serving_problem": None,
+    "picture_misses": [],
     "version": "17",
     "path": "/pushed/17",
     "seconds": {},

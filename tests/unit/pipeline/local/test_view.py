@@ -31,6 +31,7 @@ SUMMARY = {
     "data_source": "bundled",
     "servable": True,
     "serving_problem": None,
+    "picture_misses": [],
     "version": "1763800000",
     "path": "/pushed/1763800000",
     "seconds": {"Transform": 9.04, "Trainer": 61.5},

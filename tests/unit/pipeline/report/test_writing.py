@@ -43,7 +43,7 @@ def cells(markdown, name):
         ("Accuracy", ["94.00 %", "94.40 %", "98.80 %", "**98.90 %**"]),
         ("95 % interval", ["92.35 to 95.31 %", "92.80 to 95.66 %", "97.91 to 99.31 %", "98.04 to 99.38 %"]),
         ("Predecessor's", ["97.17 %", "97.53 %", "99.25 %", "99.24 %"]),
-        ("Misread", ["60 of 1,000", "56 of 1,000", "12 of 1,000", "11 of 1,000"]),
+        ("Misclassified", ["60 of 1,000", "56 of 1,000", "12 of 1,000", "11 of 1,000"]),
         ("Loss", ["0.0700", "0.0660", "0.0220", "**0.0210**"]),
         ("Calibration error", ["0.0020"] * 4),
         ("Photos", ["–", "–", "95.12 % of 400", "–"]),
@@ -88,9 +88,9 @@ def test_a_list_that_lacks_misread_images_says_so(report):
 
     for render in (render_html, render_markdown):
         assert "At least 63 of 1,000" in render(lacking)
-        assert "misreads more than 10,000" in render(lacking)
+        assert "misclassifies more than 10,000" in render(lacking)
         assert "At least" not in render(report)
-    assert "| Misread | 60 of 1,000 |" in render_markdown(lacking)
+    assert "| Misclassified | 60 of 1,000 |" in render_markdown(lacking)
 
 
 def test_every_misread_image_is_shown_with_all_that_was_given(report, html):

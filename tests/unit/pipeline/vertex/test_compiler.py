@@ -102,6 +102,7 @@ def test_what_changes_from_run_to_run_is_a_runtime_parameter(job, spec):
         ("ImportSchemaGen", "schema_file"): "schema_file",
         ("Trainer", "custom_config"): "training",
         ("Evaluator", "eval_config"): "eval_config",
+        ("ServingCheck", "thresholds"): "serving_thresholds",
         ("VersionedPusher", "push_dir"): "push_dir",
     }
     assert set(declared) == set(used.values()) == set(values)
@@ -250,8 +251,10 @@ def _executor_input(spec, values, folder):
 
 
 def test_changed_thresholds_are_those_compiled_in(job):
-    changed = parameter_values(job, {"min_accuracy": "0.9", "min_digit_accuracy": "0.5", "max_drop": "0.01"})
+    demands = {"min_accuracy": "0.9", "min_digit_accuracy": "0.5", "max_drop": "0.01", "min_refusal": "0.7"}
+    changed = parameter_values(job, demands)
     compiled = compile_job(replace(CONFIG, thresholds=make_thresholds(0.9, 0.5, 0.01)), JOB)
 
     expected = json.loads(compiled["runtimeConfig"]["parameterValues"]["eval_config"])
     assert json.loads(changed["eval_config"]) == expected
+    assert json.loads(changed["serving_thresholds"]) == {"min_pages_accuracy": 0.6, "min_refusal": 0.7}

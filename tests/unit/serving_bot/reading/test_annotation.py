@@ -5,7 +5,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from benchmarks import paper
+from models.synthesis import pages
 from serving_bot.reading.annotation import SURE_COLOUR, UNSURE_COLOUR, annotate, enlarge
 from serving_bot.reading.reader import Model, Reader
 
@@ -18,7 +18,7 @@ def colours(data: bytes) -> set[tuple[int, ...]]:
 
 
 def test_shows_the_box_and_what_was_seen(nearest_images: Model, some_test_images: tuple[Images, Images]) -> None:
-    reading = Reader(nearest_images).read(paper.canvas(some_test_images[0][0]))
+    reading = Reader(nearest_images).read(pages.canvas(some_test_images[0][0]))
     data = annotate(reading)
     sheet = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
     tile = np.asarray(enlarge(reading.digits[0]))
@@ -28,7 +28,7 @@ def test_shows_the_box_and_what_was_seen(nearest_images: Model, some_test_images
 
 
 def test_doubt_is_orange(nearest_images: Model, some_test_images: tuple[Images, Images]) -> None:
-    reading = Reader(nearest_images).read(paper.canvas(some_test_images[0][0]))
+    reading = Reader(nearest_images).read(pages.canvas(some_test_images[0][0]))
     doubtful = replace(reading, lines=(tuple(replace(digit, sure=False) for digit in reading.digits),))
     shown = colours(annotate(doubtful))
     assert UNSURE_COLOUR in shown
@@ -36,5 +36,5 @@ def test_doubt_is_orange(nearest_images: Model, some_test_images: tuple[Images, 
 
 
 def test_nothing_found_is_still_a_picture(nearest_images: Model) -> None:
-    reading = Reader(nearest_images).read(paper.canvas(np.zeros((28, 28), np.uint8)))
+    reading = Reader(nearest_images).read(pages.canvas(np.zeros((28, 28), np.uint8)))
     assert Image.open(io.BytesIO(annotate(reading))).format == "PNG"

@@ -3,7 +3,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from benchmarks import paper
+from models.synthesis import pages
 from serving_bot.reading.decoding import decode
 from serving_bot.reading.geometry import Box, stack
 from serving_bot.reading.page import TooManyMarksError, find
@@ -103,7 +103,7 @@ def test_printed_lines_are_no_ink(ground: str, some_test_images: tuple[Images, I
     images, _ = some_test_images
     rng = np.random.default_rng(3)
     found = [
-        len(marks(decode(paper.photo([images[i]], rng, instrument="marker", ground=ground)).pixels)) for i in range(12)
+        len(marks(decode(pages.photo([images[i]], rng, instrument="marker", ground=ground)).pixels)) for i in range(12)
     ]
     assert found.count(1) >= 11
 

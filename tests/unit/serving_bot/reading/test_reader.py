@@ -5,7 +5,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from benchmarks import paper
+from models.synthesis import pages
 from serving_bot.reading.annotation import annotate
 from serving_bot.reading.decoding import UnknownFormatError
 from serving_bot.reading.reader import Model, Reader
@@ -19,7 +19,7 @@ def test_reads_photos(nearest_images: Model, some_test_images: tuple[Images, Ima
     rng = np.random.default_rng(0)
     chosen = range(0, 60, 2)
     right = sum(
-        reader.read(paper.photo([images[i]], rng, instrument="marker", ground="plain")).text == str(labels[i])
+        reader.read(pages.photo([images[i]], rng, instrument="marker", ground="plain")).text == str(labels[i])
         for i in chosen
     )
     assert right >= 0.8 * len(chosen)  # nearest neighbours among 1,200 images do not know more
@@ -28,7 +28,7 @@ def test_reads_photos(nearest_images: Model, some_test_images: tuple[Images, Ima
 def test_reads_a_number_in_order(nearest_images: Model, some_test_images: tuple[Images, Images]) -> None:
     images, labels = some_test_images
     places = [int(np.flatnonzero(labels == digit)[0]) for digit in (1, 0, 7, 1)]
-    data = paper.photo([images[i] for i in places], np.random.default_rng(1), instrument="marker", ground="plain")
+    data = pages.photo([images[i] for i in places], np.random.default_rng(1), instrument="marker", ground="plain")
     reading = Reader(nearest_images).read(data)
     assert len(reading.digits) == 4
     assert reading.text == "1071"
@@ -36,7 +36,7 @@ def test_reads_a_number_in_order(nearest_images: Model, some_test_images: tuple[
 
 
 def test_a_digit_carries_what_was_seen(nearest_images: Model, some_test_images: tuple[Images, Images]) -> None:
-    reading = Reader(nearest_images).read(paper.canvas(some_test_images[0][0], side=1280))
+    reading = Reader(nearest_images).read(pages.canvas(some_test_images[0][0], side=1280))
     (digit,) = reading.digits
     assert reading.picture.pixels.shape == (640, 640, 3)
     assert digit.box.height > 640  # in pixels of the original, not of the reduced picture
@@ -49,7 +49,7 @@ def test_a_digit_carries_what_was_seen(nearest_images: Model, some_test_images: 
 
 
 def test_nothing_found(nearest_images: Model) -> None:
-    blank = paper.canvas(np.zeros((28, 28), np.uint8))
+    blank = pages.canvas(np.zeros((28, 28), np.uint8))
     reading = Reader(nearest_images).read(blank)
     assert reading.digits == ()
     assert not reading.sure
@@ -83,7 +83,7 @@ class Fixed:
 
 
 def test_not_sure(some_test_images: tuple[Images, Images]) -> None:
-    reading = Reader(Fixed([0.19, *[0.09] * 9], 1.0)).read(paper.canvas(some_test_images[0][0]))
+    reading = Reader(Fixed([0.19, *[0.09] * 9], 1.0)).read(pages.canvas(some_test_images[0][0]))
     assert not reading.sure
     assert reading.outcome == "none"
     assert reading.describe() == "no number found"
@@ -92,7 +92,7 @@ def test_not_sure(some_test_images: tuple[Images, Images]) -> None:
 @pytest.mark.parametrize(("temperature", "expected"), [(1.0, 0.64), (2.0, 0.8 / (0.8 + 0.4 + 8 * 0.025**0.5))])
 def test_temperature_calibrates(temperature: float, expected: float, some_test_images: tuple[Images, Images]) -> None:
     model = Fixed([0.64, 0.16, *[0.025] * 8], temperature)
-    reading = Reader(model).read(paper.canvas(some_test_images[0][0]))
+    reading = Reader(model).read(pages.canvas(some_test_images[0][0]))
     assert reading.digits[0].digit == 0
     assert reading.digits[0].probability == pytest.approx(expected, rel=1e-4)
 

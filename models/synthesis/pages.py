@@ -123,20 +123,19 @@ def photograph(ink: Plane, rng: Rng, instrument: str, ground: str) -> Pixels:
             "pencil": np.full(3, rng.uniform(70, 120)),
             "marker": np.array([[15, 15, 15], [20, 30, 110], [140, 20, 25], [20, 80, 40]])[rng.integers(4)],
         }[instrument].astype(np.float64)
-    sheet = np.broadcast_to(sheet_colour, (height, width, 3)).astype(np.float32)
+    sheet = np.asarray(np.broadcast_to(sheet_colour, (height, width, 3)), np.float32)
     rules = _rules(rng, height, width, ground)[..., np.newaxis]
     rule_colour = np.asarray(sheet_colour * rng.uniform((0.6, 0.65, 0.75), (0.75, 0.8, 0.9)), np.float32)
-    sheet = sheet * (1 - rules) + rule_colour * rules
-    if instrument in ("pencil", "chalk"):  # grains of the paper stay uncovered
-        ink = ink * np.clip(_grain(rng, height, width, 1.2) * 0.35 + 0.85, 0.2, 1)
+    sheet = np.asarray(sheet * (1 - rules) + rule_colour * rules, np.float32)
     share = ink[..., np.newaxis]
-    scene = sheet * (1 - share) + ink_colour.astype(np.float32) * share
-    scene = _perspective(scene, rng)
+    if instrument in ("pencil", "chalk"):  # grains of the paper stay uncovered
+        share = share * np.clip(_grain(rng, height, width, 1.2) * 0.35 + 0.85, 0.2, 1)[..., np.newaxis]
+    scene = _perspective(np.asarray(sheet * (1 - share) + ink_colour * share, np.float32), rng)
     scene *= _light(rng, height, width)[..., np.newaxis]
     scene += _grain(rng, height, width, 1.5)[..., np.newaxis] * float(rng.uniform(0.5, 3))
-    scene = cv2.GaussianBlur(scene, (0, 0), float(rng.uniform(0.4, 0.0014 * width)))
+    scene = np.asarray(cv2.GaussianBlur(scene, (0, 0), float(rng.uniform(0.4, 0.0014 * width))), np.float32)
     scene += rng.standard_normal((height, width, 1), np.float32) * float(rng.uniform(1, 5))
-    return np.clip(scene, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(scene, 0, 255), np.uint8)
 
 
 def to_jpeg(pixels: Pixels, rng: Rng) -> bytes:
@@ -254,4 +253,4 @@ def _landscape(rng: Rng, size: tuple[int, int]) -> Pixels:
         weight = float(rng.uniform(0.5, 1))
         scene[layer > 0] = scene[layer > 0] * (1 - weight) + colour * weight
     scene = cv2.GaussianBlur(scene, (0, 0), float(rng.uniform(0.5, 4)))
-    return np.clip(scene, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(scene, 0, 255), np.uint8)

@@ -1,0 +1,121 @@
+"""How a model reads made pictures as people send them, through the whole reader, and what it says to other pictures.
+
+A model can read MNIST well and people badly, or take a cat for a 5. So not MNIST's test images alone decide on a push.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from models.synthesis import pages
+from serving_bot.reading.classifier import Classifier
+from serving_bot.reading.reader import Reader
+
+PAGES = {"digit": 40, "number of four digits": 30, "two joined digits": 30}  # made pictures of each kind
+OTHERS = 8  # pictures of each of `pages.NON_DIGITS`
+SIZE = (450, 600)  # height and width of a picture in pixels
+SEED = 2026  # the same pictures for every model, so that models can be compared
+
+Images = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A picture and its answer."""
+
+    kind: str
+    label: str  # what it shows, empty where that is no number
+    data: bytes  # the picture, JPEG or PNG
+    text: str  # what was read
+    sure: bool  # whether that was answered as a fact
+
+    @property
+    def right(self) -> bool:
+        """Whether the answer is right: the number and sure, or nothing sure where there is none."""
+        return self.sure and self.text == self.label if self.label else not self.sure
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What came of all pictures."""
+
+    pictures: tuple[Judged, ...]
+
+    @property
+    def pages_accuracy(self) -> float:
+        """Share of the made pages that are read surely and rightly."""
+        return float(np.mean([one.right for one in self.pictures if one.label]))
+
+    @property
+    def pages_wrong(self) -> float:
+        """Share of the made pages that are read surely and wrongly."""
+        return float(np.mean([one.sure and not one.right for one in self.pictures if one.label]))
+
+    @property
+    def refusal(self) -> float:
+        """Share of the pictures without a digit that are not surely taken for a number."""
+        return float(np.mean([one.right for one in self.pictures if not one.label]))
+
+    def by_kind(self) -> dict[str, float]:
+        """The share of right answers for each kind of picture."""
+        kinds: dict[str, list[bool]] = {}
+        for one in self.pictures:
+            kinds.setdefault(one.kind, []).append(one.right)
+        return {kind: float(np.mean(right)) for kind, right in kinds.items()}
+
+    def misses(self, thresholds: Mapping[str, float]) -> list[str]:
+        """A sentence for each of `min_pages_accuracy` and `min_refusal` that is not met, with the worst kinds."""
+        found = []
+        for name, value, what, mine in (
+            ("min_pages_accuracy", self.pages_accuracy, "of the made pages are read surely and rightly", True),
+            ("min_refusal", self.refusal, "of the pictures without a digit are refused", False),
+        ):
+            if value < thresholds.get(name, 0.0):
+                of = {one.kind for one in self.pictures if bool(one.label) == mine}
+                worst = sorted((share, kind) for kind, share in self.by_kind().items() if kind in of)[:3]
+                kinds = ", ".join(f"{kind} {share:.0%}" for share, kind in worst)
+                option = f"--{name.replace('_', '-')} {thresholds[name]:.2%}"
+                found.append(f"{value:.2%} {what}, below {option} (the worst: {kinds})")
+        return found
+
+
+def judge(classifier: Classifier, images: Images, labels: npt.NDArray[np.int64]) -> Judgement:
+    """Reads made pages of digits and made pictures without any.
+
+    Args:
+        classifier: the model, loaded as the bot loads it.
+        images: test images uint8 [N, 28, 28] that the pages are composed of.
+        labels: int64 [N], their digits.
+    """
+    reader = Reader(classifier)
+    judged = []
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)  # (pictures are small: threads cost more than they bring)
+    try:
+        for kind, label, data in _make_pictures(images, labels):
+            reading = reader.read(data)
+            judged.append(Judged(kind, label, data, reading.text, reading.sure))
+    finally:
+        cv2.setNumThreads(threads)
+    return Judgement(tuple(judged))
+
+
+def _make_pictures(images: Images, labels: npt.NDArray[np.int64]) -> Iterator[tuple[str, str, bytes]]:
+    """Kind, label and file of each picture."""
+    rng = np.random.default_rng(SEED)
+    sizes = dict(zip(PAGES, (1, 4, 2), strict=True))
+    for kind, count in PAGES.items():
+        for _ in range(count):
+            chosen = rng.integers(len(images), size=sizes[kind])
+            glyphs = [images[index] for index in chosen]
+            joined = kind == "two joined digits"
+            data = pages.joined(glyphs, int(rng.integers(-4, 3))) if joined else pages.photo(glyphs, rng, size=SIZE)
+            yield kind, "".join(str(labels[index]) for index in chosen), data
+    for kind in pages.NON_DIGITS:
+        for _ in range(OTHERS):
+            yield kind, "", pages.non_digit(kind, rng, size=SIZE)

@@ -1,0 +1,65 @@
+"""How made pictures are judged, with classifiers whose answers are known."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from components.judging import OTHERS, PAGES, Judged, Judgement, judge
+from models.synthesis.pages import NON_DIGITS
+
+
+def judged(kind, label, text, sure):
+    return Judged(kind, label, b"", text, sure)
+
+
+JUDGEMENT = Judgement(
+    (
+        judged("digit", "7", "7", True),
+        judged("digit", "7", "1", True),
+        judged("two joined digits", "12", "12", False),
+        judged("two joined digits", "12", "12", True),
+        judged("letter", "", "4", True),
+        judged("blank", "", "", False),
+    )
+)
+
+
+def test_doubtful_is_neither_right_nor_surely_wrong_and_doubt_is_right_where_there_is_no_digit():
+    assert JUDGEMENT.pages_accuracy == 0.5
+    assert JUDGEMENT.pages_wrong == 0.25
+    assert JUDGEMENT.refusal == 0.5
+    assert JUDGEMENT.by_kind() == {"digit": 0.5, "two joined digits": 0.5, "letter": 0, "blank": 1}
+
+
+def test_a_missed_threshold_is_a_sentence_with_the_worst_kinds_and_one_that_is_met_is_none():
+    assert JUDGEMENT.misses({"min_pages_accuracy": 0.5, "min_refusal": 0.5}) == []
+    assert JUDGEMENT.misses({}) == []
+    assert JUDGEMENT.misses({"min_pages_accuracy": 0.6, "min_refusal": 0.8}) == [
+        "50.00% of the made pages are read surely and rightly, below --min-pages-accuracy 60.00% "
+        "(the worst: digit 50%, two joined digits 50%)",
+        "50.00% of the pictures without a digit are refused, below --min-refusal 80.00% "
+        "(the worst: letter 0%, blank 100%)",
+    ]
+
+
+@pytest.fixture
+def certain():
+    """Takes everything for a 3, surely."""
+    return SimpleNamespace(card={}, predict=lambda images: np.eye(10, dtype=np.float32)[np.full(len(images), 3)])
+
+
+def test_who_takes_everything_for_a_digit_refuses_only_what_shows_nothing(certain, some_test_images):
+    judgement = judge(certain, *some_test_images)
+    shares = judgement.by_kind()
+    assert set(shares) == {*PAGES, *NON_DIGITS}
+    assert len(judgement.pictures) == sum(PAGES.values()) + OTHERS * len(NON_DIGITS)
+    assert shares["blank"] > 0.8
+    assert shares["letter"] < 0.2
+    assert judgement.refusal < 0.8
+    assert judgement.pages_accuracy < 0.3
+
+
+def test_every_model_is_shown_the_same_pictures(certain, some_test_images):
+    first, again = (judge(certain, *some_test_images) for _ in range(2))
+    assert [one.data for one in first.pictures] == [one.data for one in again.pictures]
