@@ -26,6 +26,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGES = ("pipeline", "components", "models", "serving_bot", "compat", "workers")
 ROOT_PAGES = {
     "README.md": "index.md",
+    "README.ru.md": "index.ru.md",
     "CHANGELOG.md": "changelog.md",
     "CONTRIBUTING.md": "contributing.md",
     "SECURITY.md": "security.md",

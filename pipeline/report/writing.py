@@ -104,7 +104,7 @@ def _render(report: Report, template: str, **more: Any) -> str:
 
 
 def _tables(models: Sequence[ModelReport]) -> dict[str, list[Row]]:
-    """The figures by group; a row that no model has a value for is left out."""
+    """The figures by group; a row or a group that no model has a value for is left out."""
 
     def row(
         name: str,
@@ -156,7 +156,8 @@ def _tables(models: Sequence[ModelReport]) -> dict[str, list[Row]]:
             row("Run", lambda model: model.run_id),
         ],
     }
-    return {group: [row for row in rows if set(row.cells) != {"–"}] for group, rows in groups.items()}
+    known = {group: [row for row in rows if set(row.cells) != {"–"}] for group, rows in groups.items()}
+    return {group: rows for group, rows in known.items() if rows}
 
 
 def _digits(models: Sequence[ModelReport]) -> list[Row]:
