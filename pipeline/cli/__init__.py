@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib.metadata import version
+from typing import Annotated
 
 import typer
 
@@ -12,6 +13,7 @@ from pipeline.cli.data import data
 from pipeline.cli.evaluate_photos import evaluate_photos
 from pipeline.cli.extras import Commands
 from pipeline.cli.models import models
+from pipeline.cli.options import present
 from pipeline.cli.predict import predict
 from pipeline.cli.run import run
 from pipeline.cli.runs import lineage, runs
@@ -19,7 +21,7 @@ from pipeline.cli.serve import serve
 from pipeline.cli.tensorboard import tensorboard
 from pipeline.cli.vertex import app as vertex
 
-app = typer.Typer(cls=Commands, no_args_is_help=True, add_completion=False)
+app = typer.Typer(cls=Commands, invoke_without_command=True)
 
 
 def _print_version(wanted: bool) -> None:
@@ -30,16 +32,37 @@ def _print_version(wanted: bool) -> None:
 
 @app.callback()
 def digits(
+    context: typer.Context,
+    root: Annotated[str, typer.Option(envvar="DIGITS_ROOT", hidden=True)] = "runs",
+    push_dir: Annotated[str, typer.Option(envvar="DIGITS_PUSH_DIR", hidden=True)] = "serving_model",
     version: bool = typer.Option(False, "--version", callback=_print_version, is_eager=True, help="Show the version."),
 ) -> None:
-    """Train, compare and push models of handwritten digits, and serve them in a Telegram bot."""
+    """Train, compare and push models of handwritten digits, and read people's photos with them."""
+    if context.invoked_subcommand is None:
+        from pipeline.cli.next_steps import describe_next_steps
+
+        for part in describe_next_steps(root, push_dir):
+            present(part)
 
 
-for command in (data, run, compare, report, predict, evaluate_photos, serve, bot, lineage, tensorboard):
-    app.command()(command)
-app.add_typer(runs, name="runs")
-app.add_typer(models, name="models")
-app.add_typer(vertex, name="vertex")
+TRAIN, READ, LOOK_BACK = "Train and compare", "Read digits", "Runs and models"
+
+for panel, command, example in (
+    (TRAIN, run, "digits run --model lenet --epochs 10"),
+    (TRAIN, compare, "digits compare --models lenet,my_model --epochs 3,10"),
+    (TRAIN, report, "digits report --output build/report"),
+    (TRAIN, data, "digits data --report build/data.html"),
+    (READ, predict, "digits predict photo.jpg --save-annotated seen.png"),
+    (READ, serve, "digits serve --open"),
+    (READ, bot, "TELEGRAM_BOT_TOKEN=... digits bot"),
+    (READ, evaluate_photos, "digits evaluate-photos my_photos --report mistakes.html"),
+    (LOOK_BACK, lineage, "digits lineage 1763800000"),
+    (LOOK_BACK, tensorboard, "digits tensorboard"),
+):
+    app.command(rich_help_panel=panel, epilog=f"Example: {example}")(command)
+app.add_typer(runs, name="runs", rich_help_panel=LOOK_BACK)
+app.add_typer(models, name="models", rich_help_panel=LOOK_BACK)
+app.add_typer(vertex, name="vertex", rich_help_panel="Beyond this machine")
 
 
 def main() -> None:

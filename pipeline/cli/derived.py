@@ -11,6 +11,8 @@ import typer
 
 from models.settings import Setting, settings_of
 
+_PANELS = {"Training": "Training", "Recipe": "Training", "Execution": "Training", "Thresholds": "Judging"}
+
 
 class Given(dict[str, Any]):
     """The values of a command's derived options by setting's name; None for those that nobody chose."""
@@ -65,6 +67,6 @@ def _option(known: Setting, panel: str) -> tuple[Any, Any]:
         min=known.minimum,
         max=known.maximum,
         show_default=known.decided or True,
-        rich_help_panel=panel,
+        rich_help_panel=_PANELS[panel],
     )
     return Annotated[known.kind if default is not None else known.kind | None, option], default

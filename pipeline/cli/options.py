@@ -48,15 +48,26 @@ def _openable(address: str) -> str:
 
 DEFAULT_MODEL = "my_model"
 
+TRAINING, JUDGING, PLACES, ENGINE = "Training", "Judging", "Where things lie", "Engine"
+"""Groups of options in `--help`."""
+
 Model = Annotated[
     str,
     typer.Option(
-        envvar="DIGITS_MODEL", callback=_known_model, metavar="|".join(ARCHITECTURES), help="Network to train."
+        envvar="DIGITS_MODEL",
+        callback=_known_model,
+        metavar="|".join(ARCHITECTURES),
+        help="Network to train.",
+        rich_help_panel=TRAINING,
     ),
 ]
 Baseline = Annotated[
     Literal["latest", "none"],
-    typer.Option(envvar="DIGITS_BASELINE", help="Compare with the latest earlier blessed model, or none."),
+    typer.Option(
+        envvar="DIGITS_BASELINE",
+        help="Compare with the latest earlier blessed model, or none.",
+        rich_help_panel=JUDGING,
+    ),
 ]
 Root = Annotated[
     Path,
@@ -64,6 +75,7 @@ Root = Annotated[
         envvar="DIGITS_ROOT",
         help="Folder for artifacts, metadata and logs, as `digits run` was given it.",
         callback=lambda root: state_folder(str(root)),
+        rich_help_panel=PLACES,
     ),
 ]
 ArtifactRoot = Annotated[
@@ -72,12 +84,16 @@ ArtifactRoot = Annotated[
         "--root",
         envvar="DIGITS_ROOT",
         help="Folder for artifacts, metadata and logs, or an address such as gs://bucket/digits for the artifacts.",
+        rich_help_panel=PLACES,
     ),
 ]
 Data = Annotated[
     str | None,
     typer.Option(
-        envvar="DIGITS_DATA", help="Folder or address of the four IDX files.", show_default="ROOT/data, made if missing"
+        envvar="DIGITS_DATA",
+        help="Folder or address of the four IDX files.",
+        show_default="ROOT/data, made if missing",
+        rich_help_panel=PLACES,
     ),
 ]
 PushDir = Annotated[
@@ -86,11 +102,16 @@ PushDir = Annotated[
         envvar="DIGITS_PUSH_DIR",
         help="Folder or address for pushed models.",
         callback=_openable,
+        rich_help_panel=PLACES,
     ),
 ]
 BeamRunner = Annotated[
     beam_options.BeamRunner,
-    typer.Option(envvar="DIGITS_BEAM_RUNNER", help="Beam's engine for everything but training (docs/scaling.md)."),
+    typer.Option(
+        envvar="DIGITS_BEAM_RUNNER",
+        help="Beam's engine for everything but training (docs/scaling.md).",
+        rich_help_panel=ENGINE,
+    ),
 ]
 BeamWorkers = Annotated[
     int | None,
@@ -99,21 +120,28 @@ BeamWorkers = Annotated[
         envvar="DIGITS_BEAM_WORKERS",
         help="Processes of the direct runner, most machines of Dataflow, parallelism of Flink.",
         show_default="1, or the engine's",
+        rich_help_panel=ENGINE,
     ),
 ]
 BeamImage = Annotated[
     str | None,
     typer.Option(
-        envvar="DIGITS_BEAM_IMAGE", help="Container image with this package, for workers elsewhere.", show_default=False
+        envvar="DIGITS_BEAM_IMAGE",
+        help="Container image with this package, for workers elsewhere.",
+        show_default=False,
+        rich_help_panel=ENGINE,
     ),
 ]
 BeamArg = Annotated[
     list[str] | None,
     typer.Option(
-        metavar="--NAME=VALUE", help="An option of Beam's own; may be given several times.", show_default=False
+        metavar="--NAME=VALUE",
+        help="An option of Beam's own; may be given several times.",
+        show_default=False,
+        rich_help_panel=ENGINE,
     ),
 ]
-NoCache = Annotated[bool, typer.Option("--no-cache", help="Run every component anew.")]
+NoCache = Annotated[bool, typer.Option("--no-cache", help="Run every component anew.", rich_help_panel=ENGINE)]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show what the libraries print, too.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 

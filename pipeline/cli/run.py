@@ -29,7 +29,7 @@ def run(
 ) -> None:
     """Run the whole pipeline: data, statistics, training, evaluation and, if the model is good enough, a push.
 
-    Exit codes: 0 pushed, 1 failed, 2 wrong usage, 3 not blessed. An interrupted run goes on with the same command.
+    Exit codes: 0 pushed, 1 failed, 2 wrong usage, 3 not blessed. After an interruption the same command resumes.
     """
     from rich.console import Console
 

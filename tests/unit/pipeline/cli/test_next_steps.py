@@ -1,0 +1,60 @@
+"""`digits` on its own, in folders of several states."""
+
+import pytest
+import tiny_model
+from typer.testing import CliRunner
+
+from pipeline.cli import app
+from pipeline.config import METADATA_FILE
+
+
+@pytest.fixture
+def ask(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DIGITS_ROOT", raising=False)
+    monkeypatch.delenv("DIGITS_PUSH_DIR", raising=False)
+
+    def ask(*arguments):
+        done = CliRunner().invoke(app, arguments)
+        assert done.exit_code == 0, done.output
+        return done.output
+
+    return ask
+
+
+def test_an_empty_folder_needs_a_run(ask):
+    text = ask()
+    assert text.startswith("There is no model here yet.")
+    assert "digits run " in text
+    assert "digits bot" not in text
+
+
+def test_runs_without_a_push_are_looked_at(ask, tmp_path):
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / METADATA_FILE).touch()
+    text = ask()
+    assert text.startswith("There are runs in runs, but no pushed model")
+    assert "digits runs show RUN" in text
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_a_live_model_is_used(ask, tmp_path, monkeypatch, elsewhere):
+    folder = tmp_path / ("models" if elsewhere else "serving_model")
+    tiny_model.push(folder, 1763800000)
+    if elsewhere:
+        monkeypatch.setenv("DIGITS_PUSH_DIR", str(folder))
+    text = ask()
+    assert text.startswith("Version 1763800000 is live: ")
+    assert "digits predict photo.jpg" in text
+
+
+def test_a_pin_that_cannot_be_read_is_no_traceback(ask, tmp_path):
+    (tmp_path / "serving_model").write_text("a file")
+    assert "digits run" in ask()
+
+
+def test_every_command_has_an_example_and_stands_in_a_group(ask):
+    text = ask("--help")
+    assert {"Train and compare", "Read digits", "Runs and models"} <= {line.strip("╭╮─ ") for line in text.splitlines()}
+    for command in ("run", "compare", "report", "data", "predict", "serve", "bot", "evaluate-photos", "tensorboard"):
+        assert f"digits {command}" in ask(command, "--help").split("Example:")[1]
