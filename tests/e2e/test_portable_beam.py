@@ -157,5 +157,5 @@ def test_a_server_that_is_not_there_is_said_at_once(tmp_path, tiny_mnist):
     done = run(tmp_path, tiny_mnist, *options)
 
     assert done.returncode == 1
-    assert "Beam's job server at 127.0.0.1:" in done.stdout
+    assert "Beam's job server at 127.0.0.1:" in done.stderr
     assert time.monotonic() - start < 20
