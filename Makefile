@@ -52,6 +52,11 @@ results: $(INSTALLED) ## Compare LeNet and MyModel, 10 and 40 epochs, and write 
 	$(BIN)/digits compare --models lenet,my_model --epochs 10,40 --root $(RESULTS)/runs --output $(RESULTS)
 	cp $(RESULTS)/report.md docs/results.md
 
+# The report of `make results`, the model of `make run`, and a run of its own.
+pictures: $(INSTALLED) ## Draw the pictures of the documentation anew (needs Chromium, and `make results` and `make run` before).
+	$(BIN)/python benchmarks/served_page.py serving_model
+	$(BIN)/python docs/site/pictures.py $(RESULTS)/report.html runs/data
+
 # In an environment of its own. The notebooks show a run of one epoch, which is kept in build/docs.
 docs: build/docs-venv/installed ## Build the site in build/docs/site: guides, references, executed notebooks; search works offline.
 	$(BIN)/digits run --epochs 1 --root build/docs/runs --push-dir build/docs/serving_model

@@ -48,6 +48,7 @@ HERE = Path(sys.executable)
 START_S = 3.0
 RESIDENT_MIB = 150.0
 INSTALLED_MB = 350.0
+DOCUMENTS_MIB = 350.0
 P99_S = 1.0
 HOSTILE_MIB = 600.0
 """What the process may grow to while being fed hostile files: two of the largest pictures, decoded."""
@@ -180,6 +181,24 @@ def memory(model: Model, python: Python = HERE, photos: int = 200) -> None:
         resident_within_150_mib=resident <= RESIDENT_MIB,
         highest_within_150_mib=figures["highest_with_documents_mib"] <= RESIDENT_MIB,
     )
+
+
+@app.command()
+def documents(model: Model, python: Python = HERE, files: int = 200) -> None:
+    """The highest resident memory while documents of 19 MB arrive at once: a photo each, and what makes it large."""
+    rng = random.Random(0)
+    large = photo(8, rng, 4000, 3000)
+    large += b"\0" * (19 * 10**6 - len(large))  # (after its end marker a JPEG may be followed by anything)
+    with running(model, python) as (api, bot, _):
+        time.sleep(1)
+        started = bot.memory()
+        for number in range(files):
+            api.document(large, name="photo.jpg", kind="image/jpeg", chat=number + 1)
+        api.wait(lambda: len(api.called("sendMessage")) == files, 600)
+        highest = bot.memory("VmHWM")
+        right = sum(call.parameters["text"].startswith(sentence(8)) for call in api.called("sendMessage"))
+    figures = {"documents": files, "started_mib": started, "highest_mib": highest, "read": right}
+    report("documents", figures, each_read=right == files, highest_within_the_limit=highest <= DOCUMENTS_MIB)
 
 
 @app.command()

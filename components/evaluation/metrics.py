@@ -35,7 +35,7 @@ _LEAST_PROBABILITY = 1e-7  # as Keras clips, so that one hopeless answer does no
 
 
 class DigitMetrics(tfma.metrics.Metric):  # type: ignore[misc]
-    """Accuracy, loss, calibration, confusion matrix, number of examples and the misread ones.
+    """Accuracy, loss, calibration, confusion matrix, number of examples and the misclassified ones.
 
     Thresholds given to this metric bind the accuracy. What it yields, for each model and slice:
 

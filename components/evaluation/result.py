@@ -60,7 +60,7 @@ class EvaluationResult:
     failures: tuple[Failure, ...]  # the thresholds that were not
 
     def figures(self) -> dict[str, Any]:
-        """All but the misread examples, which of a hopeless model are nearly all, as plain values."""
+        """All but the misclassified examples, which of a hopeless model are nearly all, as plain values."""
         return asdict(replace(self, misread=()), dict_factory=lambda pairs: {k: v for k, v in pairs if k != "misread"})
 
     @property

@@ -92,7 +92,7 @@ def train_model(
         training: what to train and how.
         train: examples to learn from.
         evaluation: examples for the validation figures and the temperature.
-        checkpoint: folder that holds the state after each epoch; training goes on from what is there.
+        checkpoint: folder that holds the state after each epoch; training resumes from what is there.
         log_dir: folder for TensorBoard's logs.
         devices: devices to mirror over; by default all visible GPUs, or the CPU where there is none.
         distribution: devices that were joined already, of several machines perhaps.

@@ -66,8 +66,8 @@ def compare(
 ) -> None:
     """Train each network for each number of epochs and report on all of them.
 
-    What was trained before is taken from the cache; after an interruption or a kill the same command goes on. Nothing
-    is demanded of the models, and nothing is pushed: the bot goes on with the version it has (`digits run` pushes).
+    What was trained before is taken from the cache; after an interruption the same command resumes. Nothing
+    is demanded of the models, and nothing is pushed: the bot keeps serving its present version (`digits run` pushes).
 
     Exit codes: 0 compared, 1 a run or the report failed, 2 wrong usage.
     """

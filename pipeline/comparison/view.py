@@ -113,7 +113,7 @@ class ComparisonView:
             self._trained.add(label)
             evaluation = summary["evaluation"]
             self._results[label] = (
-                f"{evaluation['accuracy']:.2%}, {evaluation['wrong']:,} of {evaluation['examples']:,} misread"
+                f"{evaluation['accuracy']:.2%}, {evaluation['wrong']:,} of {evaluation['examples']:,} misclassified"
             )
         self._at_work = None
         if not self._live:

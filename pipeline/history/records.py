@@ -198,7 +198,7 @@ class Run:
 
     @property
     def figures(self) -> dict[str, Any] | None:
-        """What components.evaluation.result.EvaluationResult holds, but for the misread examples, as JSON values.
+        """What components.evaluation.result.EvaluationResult holds, but for the misclassified examples, as JSON values.
 
         None where the Evaluator wrote nothing, or an earlier release ran it.
         """

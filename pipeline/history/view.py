@@ -74,7 +74,7 @@ def explain(run: Run) -> list[str]:
     if failed:
         return [f"{step.name} failed: {step.error or 'nobody noted why; the log in logs/ says it'}" for step in failed]
     if run.state == "interrupted":
-        return [f"it ended at {run.steps[-1].name}; the same command goes on from there"]
+        return [f"it ended at {run.steps[-1].name}; the same command resumes from there"]
     if run.blessed is False and run.figures is None:
         return ["an earlier release ran it and noted no figures; the same command again notes them"]
     return describe_problems(run.figures, run.serving_problem, run.picture_misses)

@@ -150,7 +150,7 @@ def explain(outcome: Outcome, console: Console) -> int:
     """Says why a run has no summary, and how to go on; returns the exit code."""
     last, status = outcome.last, outcome.status
     if status == INTERRUPTED:
-        console.print("Interrupted. The same command goes on from here: what is finished is kept.")
+        console.print("Interrupted. The same command resumes after the last completed component.")
         return INTERRUPTED
     if last.get("event") == "error":
         where = f"{last['component']} failed: " if last["component"] else "The pipeline failed: "
@@ -161,7 +161,7 @@ def explain(outcome: Outcome, console: Console) -> int:
         console.print(f"[red]The pipeline's process was ended {ended}.[/]")
         if status == -signal.SIGKILL:
             console.print("If nobody stopped it, memory may have run out: try a smaller --batch-size.")
-    kept = "What is finished is kept: the same command goes on from here."
+    kept = "The same command resumes after the last completed component."
     console.out(f"{kept} Details: {outcome.log_path}", highlight=False)
     return FAILED
 

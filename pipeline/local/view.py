@@ -225,8 +225,8 @@ def _describe_baseline(accuracy: float | None, config: PipelineConfig) -> str:
 
 def _advice(summary: dict[str, Any]) -> str:
     if summary["serving_problem"]:
-        return "Nothing was pushed: the export is broken. The bot goes on with the version it has."
+        return "Nothing was pushed: the export is broken. The bot keeps serving its present version."
     return (
-        "Nothing was pushed: the bot goes on with the version it has. Train longer (--epochs), take another --model, "
+        "Nothing was pushed: the bot keeps serving its present version. Train longer (--epochs), take another --model, "
         "or, if you mean to accept less, change the threshold; --baseline none compares with no earlier model."
     )

@@ -115,11 +115,11 @@ class Recipe:
 
 @dataclass(frozen=True)
 class MisreadPicture:
-    """A test image that at least one model misreads."""
+    """A test image that at least one model misclassifies."""
 
     png: str  # its picture in base64
     label: int  # the digit it is labelled as
-    # (label of the model, its answer, the probability it gave that), for the models that misread it
+    # (label of the model, its answer, the probability it gave that), for the models that misclassify it
     answers: tuple[tuple[str, int, float], ...]
 
 
@@ -134,4 +134,4 @@ class Report:
     recipes: tuple[Recipe, ...]  # the models without their seeds
     comparisons: tuple[Comparison, ...]  # each pair of recipes, by their median models
     conclusions: tuple[str, ...]  # the comparisons in words, a sentence each
-    misread: tuple[MisreadPicture, ...]  # the misread images; the ones that most models misread come first
+    misread: tuple[MisreadPicture, ...]  # the misclassified images; those that most models misclassify come first

@@ -19,7 +19,7 @@ from pipeline.report.statistics import SIGNIFICANCE
 
 PAGE, MARKDOWN, DATA = "report.html", "report.md", "report.json"
 
-_SHOWN = 48  # misread pictures that are seen at once; the others are behind a click
+_SHOWN = 48  # misclassified images that are seen at once; the others are behind a click
 _SPACE = "\N{NO-BREAK SPACE}"
 
 
@@ -50,7 +50,7 @@ def write_report(report: Report, folder: Path) -> Path:
 
 
 def as_json(report: Report) -> dict[str, Any]:
-    """The report as plain JSON values. Pictures are left out; each model's misread images stand with their digests."""
+    """The report as plain JSON values. No pictures; misclassified images stand with their digests."""
     values = asdict(report)
     del values["misread"]
     return values

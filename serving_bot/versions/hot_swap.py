@@ -202,7 +202,7 @@ class ModelServer:
                 break
             if self.current is not None and not found:
                 gone = f"{self.push_dir} is gone or holds no complete version"
-                problem = f"{gone}: version {self.current.version.number} goes on from memory."
+                problem = f"{gone}: version {self.current.version.number} stays in service from memory."
             self._complain(problem)
         except Exception as error:  # a store's client raises what it likes; the model in service goes on all the same
             self._complain(str(error) or repr(error))

@@ -355,7 +355,7 @@ def test_versions_are_swapped_while_running_and_broken_ones_reported(api, tmp_pa
         api.wait(lambda: answering_version() == "2")
         push(tmp_path, 3, flatbuffer([1, 2, 3, 4, 5, 6, 7, 8, 9, 0]))
         assert "Version 3 could not be served" in api.said(99)[0]
-        assert api.said(99)[0].endswith("Version 2 goes on.")
+        assert api.said(99)[0].endswith("Version 2 stays live.")
         half = push(tmp_path, 4, complete=False)
         assert answering_version() == "2"
         (half / "saved_model.pb").write_bytes(b"")

@@ -164,7 +164,7 @@ def test_a_trainer_that_was_killed_goes_on_from_its_last_epoch(command, tmp_path
         rest = running.stdout.read()
     assert running.returncode == 1
     assert "SIGKILL" in rest
-    assert "the same command goes on from here" in rest
+    assert "The same command resumes after the last completed component" in rest
     done = run(line)
     assert done.returncode == 0, done.stdout + done.stderr
     epochs = [int(number) for number in re.findall(r"epoch (\d+)/40", done.stdout)]
@@ -212,7 +212,7 @@ def test_an_interrupt_ends_the_run_in_order(command, tmp_path):
         running.send_signal(signal.SIGINT)
         out, err = running.communicate(timeout=60)
     assert running.returncode == 130
-    assert "Interrupted. The same command goes on from here" in out
+    assert "Interrupted. The same command resumes after" in out
     assert err == ""
     assert not is_running(child)
 

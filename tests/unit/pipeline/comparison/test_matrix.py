@@ -91,7 +91,7 @@ def test_every_combination_is_run_and_reported_on(run, configs, tmp_path):
     assert status == 0
     assert ran == ["lenet-10", "lenet-40", "my_model-10", "my_model-40"]
     assert "[2/4] LeNet, 40 epochs" in screen
-    assert "MyModel, 40 epochs: 99.00%, 3 of 300 misread, 0:0" in screen
+    assert "MyModel, 40 epochs: 99.00%, 3 of 300 misclassified, 0:0" in screen
     assert json.loads((tmp_path / "out" / "request.json").read_text()) == [ran, "digits compare"]
     assert "MyModel beats LeNet." in screen
     assert screen.endswith(f"Report: {tmp_path / 'out' / 'report.html'}\n")
@@ -113,7 +113,7 @@ def test_a_run_that_fails_while_training_does_not_keep_the_others(run, configs, 
     assert len(ran) == 4
     assert "LeNet, 40 epochs: failed" in screen
     assert "SIGKILL" in screen
-    assert "the same command goes on from here" in screen
+    assert "The same command resumes after the last completed component" in " ".join(screen.split())
     assert json.loads((tmp_path / "out" / "request.json").read_text())[0] == [ran[0], *ran[2:]]
 
 
@@ -154,7 +154,7 @@ def test_an_interrupt_ends_the_comparison(run, configs, monkeypatch):
 
     assert status == 130
     assert len(ran) == 1
-    assert "the same command goes on from here" in screen.replace("\n", " ").lower()
+    assert "the same command resumes after the last completed component" in screen.replace("\n", " ").lower()
     assert "LeNet, 10 epochs: interrupted, 0:0" in screen
 
 
@@ -166,7 +166,7 @@ def test_an_interrupt_has_the_last_word_on_a_terminal(run, configs, monkeypatch)
     _, screen, _ = run(configs, "tell({'event': 'start'}); signal.pause()", terminal=True)
 
     assert screen.rindex("MyModel, 40 epochs") < screen.rindex("Interrupted.")
-    assert screen.endswith("what is finished is kept.\n")
+    assert screen.endswith("resumes after the last completed component.\n")
 
 
 def test_an_interrupt_while_the_report_is_written_is_130(run, configs, monkeypatch):
@@ -266,7 +266,7 @@ def test_the_matrix_shows_states_results_and_time_left(clock):
     Console(file=screen, width=100).print(view)
 
     shown = screen.getvalue()
-    assert "99.00%, 3 of 300 misread" in shown
+    assert "99.00%, 3 of 300 misclassified" in shown
     assert "trained already" in shown
     assert "About " in shown
     assert shown.index("✓") < shown.index("▶") < shown.index("·")

@@ -121,7 +121,7 @@ def test_an_error_is_1_and_one_sentence(run, config, component, start):
 
     assert status == 1
     assert f"{start}images[0] is [bold]wrong[/bold]\n" in screen
-    assert screen.endswith(f"What is finished is kept: the same command goes on from here. Details: {log_of(config)}\n")
+    assert screen.endswith(f"The same command resumes after the last completed component. Details: {log_of(config)}\n")
 
 
 def test_a_child_that_ends_without_a_last_word_is_1(run):
@@ -129,7 +129,7 @@ def test_a_child_that_ends_without_a_last_word_is_1(run):
 
     assert status == 1
     assert "The pipeline's process was ended with status 7." in " ".join(screen.split())
-    assert "the same command goes on from here" in screen
+    assert "The same command resumes after" in screen
 
 
 def test_a_child_that_ends_well_without_a_last_word_is_1_too(run):
@@ -207,7 +207,7 @@ def test_an_interrupt_is_130_and_ends_the_child(run, tmp_path, monkeypatch):
     )
 
     assert status == 130
-    assert "Interrupted. The same command goes on from here" in " ".join(screen.split())
+    assert "Interrupted. The same command resumes after" in " ".join(screen.split())
     assert not Path(f"/proc/{(tmp_path / 'pid').read_text()}").exists()
 
 

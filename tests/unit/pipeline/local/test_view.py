@@ -211,7 +211,7 @@ def test_a_refusal_says_which_threshold_was_missed_and_what_to_do(failure, sente
     assert text.count("•") == 1
     assert "not blessed" in text
     assert "Pushed" not in text
-    assert "Nothing was pushed: the bot goes on with the version it has. Train longer (--epochs)" in text
+    assert "Nothing was pushed: the bot keeps serving its present version. Train longer (--epochs)" in text
 
 
 def test_failures_come_in_the_order_of_digits():
