@@ -32,7 +32,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=200)
     parser.add_argument("--pictures", type=int, default=1000, help="after which memory is looked at")
     options = parser.parse_args()
-    cv2.setNumThreads(1)
+    cv2.setNumThreads(1)  # as in the server
     classifier = Classifier.load(newest_version(options.push_dir))
     rng = np.random.default_rng(2026)
     digits = [np.pad(rng.integers(150, 255, (20, 6), np.uint8), ((4, 4), (11, 11))) for _ in range(10)]

@@ -7,6 +7,7 @@ import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import cv2
 from tornado.httpserver import HTTPServer
 
 from serving_bot.versions.hot_swap import FailedVersion, ModelServer
@@ -49,6 +50,7 @@ async def serve(
     Raises:
         WebError: the port is taken, or the address is not this machine's.
     """
+    cv2.setNumThreads(1)  # pictures are read side by side; OpenCV's own threads would wait for each other
     models = ModelServer(settings.push_dir, settings.threads)
     application = build(WebServices(models, settings.token, settings.per_minute))
     server = HTTPServer(
