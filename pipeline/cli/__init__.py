@@ -11,6 +11,7 @@ from pipeline.cli.bot import bot
 from pipeline.cli.compare import compare, report
 from pipeline.cli.data import data
 from pipeline.cli.evaluate_photos import evaluate_photos
+from pipeline.cli.export import export
 from pipeline.cli.extras import Commands
 from pipeline.cli.models import models
 from pipeline.cli.options import present
@@ -60,6 +61,7 @@ for panel, command, example in (
     (LOOK_BACK, tensorboard, "digits tensorboard"),
 ):
     app.command(rich_help_panel=panel, epilog=f"Example: {example}")(command)
+app.add_typer(export, name="export", rich_help_panel=READ)
 app.add_typer(runs, name="runs", rich_help_panel=LOOK_BACK)
 app.add_typer(models, name="models", rich_help_panel=LOOK_BACK)
 app.add_typer(vertex, name="vertex", rich_help_panel="Beyond this machine")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import io
 from functools import partial
@@ -24,10 +25,15 @@ from serving_bot.web.tensors import BadRequestError
 MOST_BYTES = MAX_BYTES + 2**16
 """Of a body: the largest picture, and what a form puts around it."""
 
+SLOWEST_BODY_S = 30.0
+"""A body that takes longer to arrive is not waited for."""
+
 
 @stream_request_body
 class _BodyHandler(Handler):
     """A request with a body, whose size is limited before it is kept."""
+
+    _deadline: asyncio.TimerHandle | None = None  # when the body has to be here
 
     async def prepare(self) -> None:  # type: ignore[override]
         super().prepare()
@@ -39,6 +45,11 @@ class _BodyHandler(Handler):
         if not self.services.admits(address):
             raise HTTPError(429, reason="Too many requests from this address; try again in a minute.")
         await self.services.count(address)
+        self._deadline = asyncio.get_running_loop().call_later(SLOWEST_BODY_S, self._refuse_late)
+
+    def _refuse_late(self) -> None:
+        error = HTTPError(408, reason=f"The body did not arrive within {SLOWEST_BODY_S:.0f} s.")
+        self.send_error(408, exc_info=(HTTPError, error, None))
 
     def data_received(self, chunk: bytes) -> None:
         if len(self.body) + len(chunk) > MOST_BYTES:
@@ -46,7 +57,20 @@ class _BodyHandler(Handler):
         self.body += chunk
 
     async def run(self, function: Any, *arguments: Any) -> Any:
+        self._stop_waiting()
         return await self.services.models.run(function, *arguments)
+
+    def on_finish(self) -> None:
+        self._stop_waiting()
+        super().on_finish()
+
+    def on_connection_close(self) -> None:
+        self._stop_waiting()
+        super().on_connection_close()
+
+    def _stop_waiting(self) -> None:
+        if self._deadline:
+            self._deadline.cancel()
 
 
 class ReadHandler(_BodyHandler):

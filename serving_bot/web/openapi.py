@@ -11,6 +11,7 @@ from serving_bot.web.tensors import MOST_IMAGES
 _ERRORS = {
     "400": "The body is not what is asked for.",
     "401": "The bearer token is missing or wrong.",
+    "408": "The body did not arrive in time.",
     "413": "The body is too large.",
     "415": "The content type is not answered.",
     "422": "The picture cannot be read.",
@@ -63,7 +64,7 @@ def describe(token: bool) -> dict[str, Any]:
                             }
                         }
                     },
-                    ("400", "401", "413", "415", "422", "429", "503"),
+                    ("400", "401", "408", "413", "415", "422", "429", "503"),
                     [
                         _flag("images", "Add what the network saw, as PNG data addresses."),
                         _flag("why", "Add how much each part of a digit's image matters."),
@@ -83,7 +84,7 @@ def describe(token: bool) -> dict[str, Any]:
                             }
                         }
                     },
-                    ("400", "401", "413", "429", "503"),
+                    ("400", "401", "408", "413", "429", "503"),
                 )
             },
             "/v2": {"get": _operation("The server, as the Open Inference Protocol says it")},
@@ -103,7 +104,7 @@ def describe(token: bool) -> dict[str, Any]:
                             }
                         }
                     },
-                    ("400", "401", "413", "429", "503"),
+                    ("400", "401", "408", "413", "429", "503"),
                 )
             },
             "/model": {"get": _operation("The card of the version that is served", errors=("503",))},

@@ -11,12 +11,9 @@ import cv2
 from tornado.httpserver import HTTPServer
 
 from serving_bot.versions.hot_swap import FailedVersion, ModelServer
-from serving_bot.web.api import MOST_BYTES, build
+from serving_bot.web.api import MOST_BYTES, SLOWEST_BODY_S, build
 from serving_bot.web.handler import WebServices
 from workers import UserError
-
-SLOWEST_BODY_S = 30.0
-"""A body that takes longer to arrive is not waited for."""
 
 IDLE_S = 60.0
 
@@ -54,7 +51,10 @@ async def serve(
     models = ModelServer(settings.push_dir, settings.threads)
     application = build(WebServices(models, settings.token, settings.per_minute))
     server = HTTPServer(
-        application, max_body_size=2 * MOST_BYTES, body_timeout=SLOWEST_BODY_S, idle_connection_timeout=IDLE_S
+        application,
+        max_body_size=2 * MOST_BYTES,
+        body_timeout=2 * SLOWEST_BODY_S,  # the handlers refuse slow senders before
+        idle_connection_timeout=IDLE_S,
     )
     try:
         server.listen(settings.port, settings.listen)

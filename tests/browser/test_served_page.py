@@ -1,12 +1,16 @@
 """The served page in a real browser, offline but for the server: `make test-browser`."""
 
 import base64
+import hashlib
+from pathlib import Path
 
 import pytest
 import tiny_model
 from chromium import running_chromium
 from playwright.sync_api import expect
 from running_server import running_server
+
+AXE = Path(__file__).parent / "axe" / "axe.min.js"
 
 pytestmark = pytest.mark.browser
 
@@ -54,6 +58,17 @@ def visit(browser, address):
         context.close()
         assert [text for text in messages if "Failed to load resource" not in text] == []
         assert foreign == []
+
+
+def serious_findings(page):
+    """What axe-core finds that is serious or critical, with its place on the page."""
+    page.evaluate(AXE.read_text("utf-8"))
+    found = page.evaluate("axe.run()")["violations"]
+    return [
+        (one["id"], [node["html"] for node in one["nodes"]])
+        for one in found
+        if one["impact"] in {"serious", "critical"}
+    ]
 
 
 def drop(page, picture):
@@ -136,6 +151,31 @@ def test_it_speaks_the_browsers_language(visit):
     assert missing == []
 
 
+def test_axe_core_is_what_npm_distributes():
+    assert hashlib.sha256(AXE.read_bytes()).hexdigest() in (AXE.parent / "SOURCE").read_text("utf-8")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("locale", ["en-GB", "ru-RU"])
+def test_axe_core_finds_nothing_serious(visit, locale, scheme):
+    page = visit(locale=locale, color_scheme=scheme)
+    assert serious_findings(page) == []
+
+    drop(page, tiny_model.picture("407"))
+    answer(page, "407")
+    page.locator("#why").click()
+    expect(page.locator("#tiles canvas")).to_have_count(3)
+
+    assert serious_findings(page) == []
+
+
+def test_axe_core_does_find_what_is_wrong(visit):
+    page = visit()
+    page.locator("#canvas").evaluate("canvas => canvas.removeAttribute('aria-label')")
+
+    assert [name for name, _ in serious_findings(page)] == ["role-img-alt"]
+
+
 def test_a_camera_that_is_refused_is_said(visit):
     page = visit()
 
@@ -152,15 +192,36 @@ def test_an_unreadable_file_is_said(visit):
     expect(page.locator("#note")).to_contain_text("This is not a JPEG")
 
 
-def test_a_server_that_is_gone_is_said_until_it_is_back(visit):
-    page = visit()
-    page.route("**/read?*", lambda route: route.abort())
-
+def test_a_server_that_is_gone_is_said_until_it_is_back(browser, push_dir):
+    page = browser.new_context(locale="en-GB").new_page()
+    with running_server(push_dir) as address:
+        page.goto(address)
     drop(page, tiny_model.picture("42"))
-
     expect(page.locator("#note")).to_contain_text("The server does not answer")
-    page.unroute("**/read?*")
-    answer(page, "42")
+
+    with running_server(push_dir, "--port", address.rpartition(":")[2]):
+        answer(page, "42")
+        expect(page.locator("#note")).not_to_contain_text("does not answer")
+
+
+def test_a_token_is_asked_for_and_given(browser, push_dir, tmp_path):
+    (tmp_path / "token").write_text("secret\n")
+    with running_server(push_dir, "--token-file", str(tmp_path / "token")) as address:
+        page = browser.new_context(locale="en-GB").new_page()
+        page.goto(address)
+        drop(page, tiny_model.picture("42"))
+        expect(page.locator("#note")).to_have_text("Enter the access token above.")
+        assert serious_findings(page) == []
+        page.get_by_label("access token").fill("wrong")
+        page.keyboard.press("Enter")
+        expect(page.locator("#access")).to_be_visible()
+        page.get_by_label("access token").fill("secret")
+
+        page.keyboard.press("Enter")
+
+        answer(page, "42")
+        expect(page.locator("#access")).to_be_hidden()
+        expect(page.locator("#model")).to_contain_text("Ten templates")
 
 
 def test_a_new_version_answers_without_a_reload(visit, push_dir):

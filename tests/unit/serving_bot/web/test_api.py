@@ -1,5 +1,6 @@
 """The server over real HTTP, with a model that reads the canary digits."""
 
+import asyncio
 import base64
 import io
 import json
@@ -12,9 +13,14 @@ import requests
 import tiny_model
 from PIL import Image
 from running_server import running_server
+from tornado.httpserver import HTTPServer
+from tornado.netutil import bind_sockets
 
 from serving_bot.reading.classifier import Classifier
 from serving_bot.reading.occlusion import occlusion_map
+from serving_bot.versions.hot_swap import ModelServer
+from serving_bot.web import api
+from serving_bot.web.handler import WebServices
 from serving_bot.web.tensors import MOST_IMAGES
 
 
@@ -190,6 +196,23 @@ def test_too_large_a_body_is_refused_before_it_is_sent(address):
 
     assert answer.startswith("HTTP/1.1 413")
     assert "over the limit" in answer
+
+
+def test_a_slow_sender_is_refused(push_dir, monkeypatch):
+    monkeypatch.setattr(api, "SLOWEST_BODY_S", 0.2)
+
+    async def send():
+        (listening,) = bind_sockets(0, "127.0.0.1")
+        server = HTTPServer(api.build(WebServices(ModelServer(str(push_dir)))))
+        server.add_socket(listening)
+        reader, writer = await asyncio.open_connection(*listening.getsockname())
+        writer.write(b"POST /read HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nx")
+        return (await asyncio.wait_for(reader.read(), 10)).decode()
+
+    answer = asyncio.run(send())
+
+    assert answer.startswith("HTTP/1.1 408")
+    assert "did not arrive" in answer
 
 
 def test_a_token_and_a_rate(push_dir, tmp_path):
