@@ -25,6 +25,10 @@ from tornado.web import Application, RequestHandler
 TOKEN = "123456789:AAH-loopback_Secret_of_this_bot_0123"
 BOT = {"id": 123456789, "is_bot": True, "first_name": "Digits", "username": "loopback_digits_bot"}
 FILE_LIMIT = 20_000_000
+PROFILE_LIMITS = {
+    "setMyDescription": {"description": 512},
+    "setMyShortDescription": {"short_description": 120},
+}
 
 
 @dataclass(frozen=True)
@@ -299,6 +303,10 @@ class LoopbackBotApi:
                     400, "Bad Request: query is too old and response timeout expired or query ID is invalid"
                 )
             self._queries.remove(parameters["callback_query_id"])
+        elif method in PROFILE_LIMITS:
+            ((field, most),) = PROFILE_LIMITS[method].items()
+            if len(parameters[field]) > most:
+                raise ValueError(400, f"Bad Request: {field} is too long")
         elif method != "setMyCommands":
             raise ValueError(404, "Not Found")
         return True

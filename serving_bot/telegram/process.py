@@ -179,16 +179,17 @@ class BotProcess:
             await asyncio.sleep(delay)
 
     async def _name_commands(self) -> None:
-        """Tells Telegram the commands, for its menu. The bot works without."""
+        """Tells Telegram the profile's texts, and the commands for its menu. The bot works without."""
         try:
             for language in LANGUAGES:
                 texts = self._services.languages.of(language)
                 commands = [BotCommand(name, texts(f"command-{name}")) for name in ("start", "help", "model")]
-                await self._application.bot.set_my_commands(
-                    commands, language_code=None if texts is self._services.languages.of(None) else language
-                )
+                bot, code = self._application.bot, None if texts is self._services.languages.of(None) else language
+                await bot.set_my_description(texts("abilities"), language_code=code)
+                await bot.set_my_short_description(texts("short-description"), language_code=code)
+                await bot.set_my_commands(commands, language_code=code)
         except TelegramError as error:
-            log.warning("could not set the menu of commands", extra={"reason": str(error)})
+            log.warning("could not set the profile's texts and the menu of commands", extra={"reason": str(error)})
 
     def _health(self) -> dict[str, Any]:
         model = self._services.models.current

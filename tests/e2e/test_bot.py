@@ -24,6 +24,7 @@ from running_bot import COMMAND, ROOT, RunningBot, running, version_of
 from tiny_model import flatbuffer, picture, push
 
 from serving_bot.telegram.metrics import Metrics, serve_metrics
+from serving_bot.telegram.texts import LANGUAGES
 
 CHATS = itertools.count(1)
 SECRET = TOKEN.partition(":")[2]
@@ -556,6 +557,18 @@ def test_an_address_without_a_bot_api_is_one_sentence(api, tmp_path, status, sen
     assert output.splitlines()[-1].startswith(f"Error: {sentence}")
     assert "--api-url" in output.splitlines()[-1]
     assert api.attempts == {"getMe": 1}
+
+
+def test_profile_texts_and_commands_are_set_in_each_language(api, tmp_path):
+    bot = RunningBot(["--api-url", api.url, "--push-dir", str(tmp_path)])
+    api.wait(lambda: len(api.called("setMyCommands")) == len(LANGUAGES), 40)
+    assert bot.stop() == 0
+
+    for method, field in (("setMyDescription", "description"), ("setMyShortDescription", "short_description")):
+        said = {call.parameters.get("language_code"): call.parameters[field] for call in api.called(method)}
+        assert set(said) == {None, "ru"}
+        assert all(said.values())
+        assert said[None] != said["ru"]
 
 
 def test_a_token_that_is_revoked_ends_the_bot_with_the_same_sentence(api, tmp_path):
