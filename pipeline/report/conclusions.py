@@ -16,7 +16,7 @@ def told_apart(comparison: Comparison) -> bool:
 
 def describe(comparison: Comparison) -> str:
     """One comparison as a sentence, with its figures."""
-    verb = "beats" if told_apart(comparison) else "cannot be told apart from"
+    verb = "beats" if told_apart(comparison) else "is not significantly different from"
     counts = f"only the former reads {comparison.only_better:,} right, only the latter {comparison.only_worse:,}"
     verdict = f"{comparison.better} {verb} {comparison.worse}"
     return f"{verdict}: of the test images {counts} ({describe_p(comparison.adjusted_p)})."
@@ -31,7 +31,7 @@ def conclude(recipes: Sequence[Recipe], comparisons: Iterable[Comparison]) -> tu
     """The comparisons as few sentences: network against network, then epochs against epochs.
 
     Each takes together what is the same everywhere ("MyModel beats LeNet.") and otherwise says where what is the case
-    ("At 10 epochs MyModel beats LeNet; at 40 epochs they cannot be told apart.").
+    ("At 10 epochs MyModel beats LeNet; at 40 epochs they do not differ significantly.").
 
     Where networks and epochs do not pair up so, there is a sentence for each comparison.
     """
@@ -54,7 +54,7 @@ def conclude(recipes: Sequence[Recipe], comparisons: Iterable[Comparison]) -> tu
             found, condition = epochs.setdefault((one.epochs, other.epochs), {}), f"with {one.model}"
             outcome = f"{_epochs(winner)} {'beats' if winner.epochs == 1 else 'beat'} {_epochs(loser)}"
             nobody = f"{one.epochs} and {other.epochs} epochs"
-        outcome = outcome if told_apart(comparison) else f"{nobody} cannot be told apart"
+        outcome = outcome if told_apart(comparison) else f"{nobody} do not differ significantly"
         found.setdefault(outcome, []).append(condition)
     sentences = [_sentence(found) for found in (*networks.values(), *(epochs[key] for key in sorted(epochs)))]
     if not sentences or len({(recipe.model, recipe.epochs) for recipe in recipes}) < len(recipes):
@@ -65,7 +65,7 @@ def conclude(recipes: Sequence[Recipe], comparisons: Iterable[Comparison]) -> tu
 def _plain(comparison: Comparison) -> str:
     if told_apart(comparison):
         return f"{comparison.better} beats {comparison.worse}."
-    return f"{comparison.better} and {comparison.worse} cannot be told apart."
+    return f"{comparison.better} and {comparison.worse} do not differ significantly."
 
 
 def _epochs(recipe: Recipe) -> str:

@@ -28,7 +28,7 @@ def test_what_holds_everywhere_is_said_once():
 
     assert conclude([L10, L40, M10, M40], comparisons) == (
         "MyModel beats LeNet.",
-        "10 and 40 epochs cannot be told apart.",
+        "10 and 40 epochs do not differ significantly.",
     )
 
 
@@ -41,8 +41,8 @@ def test_what_does_not_hold_everywhere_is_said_with_where():
     ]
 
     assert conclude([L10, L40, M10, M40], comparisons) == (
-        "At 10 epochs MyModel beats LeNet; at 40 epochs LeNet and MyModel cannot be told apart.",
-        "With LeNet 40 epochs beat 10 epochs; with MyModel 10 and 40 epochs cannot be told apart.",
+        "At 10 epochs MyModel beats LeNet; at 40 epochs LeNet and MyModel do not differ significantly.",
+        "With LeNet 40 epochs beat 10 epochs; with MyModel 10 and 40 epochs do not differ significantly.",
     )
 
 
@@ -68,7 +68,7 @@ def test_what_does_not_pair_up_is_said_pair_by_pair():
     assert conclude([L10, M40], [compared(M40, L10, 0.001)]) == ("MyModel, 40 epochs beats LeNet, 10 epochs.",)
     slow = recipe("LeNet", 10, ", batch size 32")
     assert conclude([L10, slow], [compared(slow, L10, 0.3)]) == (
-        "LeNet, 10 epochs, batch size 32 and LeNet, 10 epochs cannot be told apart.",
+        "LeNet, 10 epochs, batch size 32 and LeNet, 10 epochs do not differ significantly.",
     )
 
 
@@ -81,7 +81,7 @@ def test_one_model_alone_concludes_nothing():
     [(0.0000001, "p < 0.001"), (0.0123, "p = 0.012"), (0.5, "p = 0.5"), (1.0, "p = 1")],
 )
 def test_a_pair_is_described_with_its_figures(p, said):
-    verb = "beats" if p < 0.05 else "cannot be told apart from"
+    verb = "beats" if p < 0.05 else "is not significantly different from"
 
     assert describe(compared(M10, L10, p)) == (
         f"MyModel, 10 epochs {verb} LeNet, 10 epochs: of the test images only the former reads 30 right, "

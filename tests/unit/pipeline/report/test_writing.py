@@ -29,7 +29,7 @@ def markdown(report):
 
 def test_the_conclusions_come_first(html, markdown):
     assert html.index("MyModel beats LeNet.") < html.index("<h2")
-    assert "* **MyModel beats LeNet.**\n* **10 and 40 epochs cannot be told apart.**\n" in markdown
+    assert "* **MyModel beats LeNet.**\n* **10 and 40 epochs do not differ significantly.**\n" in markdown
 
 
 def cells(markdown, name):
@@ -142,7 +142,7 @@ def test_seeds_are_told_apart_and_summed_up_before_the_many_columns(seeds):
 def test_with_seeds_recipes_are_compared_and_it_is_said_by_which_models(seeds):
     text = render_markdown(seeds)
 
-    assert seeds.conclusions == ("MyModel beats LeNet.", "10 and 40 epochs cannot be told apart.")
+    assert seeds.conclusions == ("MyModel beats LeNet.", "10 and 40 epochs do not differ significantly.")
     assert len(seeds.comparisons) == 6
     assert "* MyModel, 10 epochs beats LeNet, 10 epochs: of the test images only the former reads 50 right" in text
     assert "Of several seeds the one with the median accuracy is compared" in text
