@@ -89,7 +89,7 @@ def judge(classifier: Classifier, images: Images, labels: npt.NDArray[np.int64])
 
     Args:
         classifier: the model, loaded as the bot loads it.
-        images: test images uint8 [N, 28, 28] that the pages are composed of.
+        images: validation images uint8 [N, 28, 28] that the pages are composed of.
         labels: int64 [N], their digits.
     """
     reader = Reader(classifier)

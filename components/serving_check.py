@@ -12,7 +12,7 @@ from absl import logging
 from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
 from tfx.dsl.component.experimental.decorators import component
 from tfx.dsl.io import fileio
-from tfx.types import standard_artifacts
+from tfx.types import Artifact, standard_artifacts
 
 from compat.tfx import artifact_utils, io_utils, path_utils
 from components.judging import Judgement, judge
@@ -43,19 +43,16 @@ def ServingCheck(  # noqa: N802
 
     Args:
         model: the Trainer's export.
-        examples: the examples, of which the first `images` of the split `test` are read.
+        examples: the examples: the first `images` of the split `test` are sent, and pages composed of those of `eval`.
         blessing: gets the custom property `blessed`, 1 or 0, as TFX's InfraValidator sets it.
         images: how many images to send.
         thresholds: JSON with `min_pages_accuracy` and `min_refusal` (pipeline/config.py); what is missing is 0.
     """
     export = path_utils.serving_model_path(model.uri)
-    pattern = os.path.join(artifact_utils.get_split_uri([examples], "test"), "*")
-    dataset = tf.data.TFRecordDataset(sorted(tf.io.gfile.glob(pattern)), compression_type="GZIP").take(images)
-    serialised = list(dataset.as_numpy_iterator())
-    report = check_export(export, serialised)
+    report = check_export(export, _read(examples, "test", images))
     fileio.makedirs(blessing.uri)
     if report["problem"] is None:
-        judgement = judge(Classifier.load(export), *_decode(serialised))
+        judgement = judge(Classifier.load(export), *_decode(_read(examples, "eval", images)))
         report |= {
             "pages_accuracy": judgement.pages_accuracy,
             "pages_wrong": judgement.pages_wrong,
@@ -69,6 +66,13 @@ def ServingCheck(  # noqa: N802
     io_utils.write_string_file(os.path.join(blessing.uri, "INFRA_BLESSED" if blessed else "INFRA_NOT_BLESSED"), "")
     blessing.set_int_custom_property("blessed", int(blessed))
     logging.info("ServingCheck: %s", report)
+
+
+def _read(examples: Artifact, split: str, count: int) -> list[bytes]:
+    """The first tf.Examples of a split."""
+    pattern = os.path.join(artifact_utils.get_split_uri([examples], split), "*")
+    dataset = tf.data.TFRecordDataset(sorted(tf.io.gfile.glob(pattern)), compression_type="GZIP").take(count)
+    return list(dataset.as_numpy_iterator())
 
 
 def _decode(serialised: list[bytes]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:

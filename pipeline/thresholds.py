@@ -29,7 +29,7 @@ SERVING = ("min_pages_accuracy", "min_refusal")
 
 def serving_thresholds(thresholds: Mapping[str, float]) -> str:
     """ServingCheck's parameter: JSON of those of some thresholds, by name, that are its own."""
-    return json.dumps({name: thresholds[name] for name in SERVING if name in thresholds})
+    return json.dumps({name: float(thresholds[name]) for name in SERVING if name in thresholds})
 
 
 def read_thresholds(eval_config: str) -> dict[str, float]:
