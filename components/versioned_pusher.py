@@ -93,7 +93,7 @@ class Executor(PusherExecutor):  # type: ignore[misc]
                 "test_loss": evaluation.loss,
                 "test_calibration_error": evaluation.calibration_error,
                 "test_accuracy_by_digit": {str(k): v for k, v in evaluation.accuracy_by_digit.items()},
-                **{name: serving[name] for name in ("pages_accuracy", "pages_wrong", "refusal")},
+                **{name: serving[name] for name in ("pages_accuracy", "pages_wrong", "refusal") if name in serving},
             },
             "pushed_at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         }

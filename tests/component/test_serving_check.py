@@ -138,3 +138,21 @@ def test_a_model_that_reads_pictures_badly_is_not_blessed_and_the_report_says_ho
     kept = list((tmp_path / "blessing" / "pictures").iterdir())
     assert 0 < len(kept) <= 24
     assert all(path.read_bytes()[:2] in (b"\xff\xd8", b"\x89P") for path in kept)
+
+
+def test_where_nothing_is_demanded_the_pictures_are_left_out(tiny_run, export, tmp_path):
+    model, blessing = artifacts.Model(), artifacts.InfraBlessing()
+    model.uri, blessing.uri = str(tmp_path), str(tmp_path / "blessing")
+    export.rename(tmp_path / "Format-Serving")
+    examples = tiny_run.artifact("MnistExampleGen", "examples", artifacts.Examples)
+    demands = json.dumps({"min_pages_accuracy": 0.0, "min_refusal": 0.0})
+    component = ServingCheck(model=as_channel([model]), examples=as_channel([examples]), images=40, thresholds=demands)
+
+    component.executor_spec.executor_class().Do(
+        {"model": [model], "examples": [examples]}, {"blessing": [blessing]}, component.exec_properties
+    )
+
+    report = json.loads((tmp_path / "blessing" / "report.json").read_text())
+    assert blessing.get_int_custom_property("blessed") == 1
+    assert "refusal" not in report
+    assert not (tmp_path / "blessing" / "pictures").exists()
