@@ -13,7 +13,7 @@ from workers import UserError
 _ONLY_IN = {"gcsfs": "gs", "google.cloud.aiplatform": "vertex", "kfp": "vertex"}
 """Packages that one extra alone brings, whatever the command."""
 
-_WITHOUT_TRAINING = {"bot", "evaluate-photos", "models", "predict", "serve"}
+_WITHOUT_TRAINING = {"bot", "evaluate-photos", "export", "models", "predict", "serve"}
 """Commands that the extra `bot` is enough for; the others need `pipeline`."""
 
 _OURS = {"compat", "components", "models", "pipeline", "serving_bot", "workers"}

@@ -37,6 +37,7 @@ COMMANDS = {
     "models": ("bot", ["list"]),
     "bot": ("bot", []),
     "serve": ("bot", []),
+    "export": ("bot", ["page", "folder"]),
     "vertex": ("pipeline", ["compile", "--image", "image"]),
 }
 
