@@ -48,7 +48,7 @@ HERE = Path(sys.executable)
 START_S = 3.0
 RESIDENT_MIB = 150.0
 INSTALLED_MB = 350.0
-DOCUMENTS_MIB = 350.0
+DOCUMENTS_MIB = 450.0
 P99_S = 1.0
 HOSTILE_MIB = 600.0
 """What the process may grow to while being fed hostile files: two of the largest pictures, decoded."""
