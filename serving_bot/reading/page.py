@@ -61,6 +61,7 @@ class Page:
         dropped: frames, rings and rules, in pixels of the picture.
         zoom: how many times the picture was enlarged before.
         height: of the digits in pixels of the picture; 0.0 where there is no ink.
+        size: height and width of the picture in pixels.
         upside_down: whether lines are read from their right ends.
     """
 
@@ -68,6 +69,7 @@ class Page:
     dropped: list[Box]
     zoom: int
     height: float
+    size: tuple[int, int]
     upside_down: bool = False
 
     def turned(self) -> Page:
@@ -79,10 +81,14 @@ class Page:
         return replace(self, lattices=lattices, upside_down=not self.upside_down)
 
     def place(self, lattice: Lattice, box: Box) -> Box:
-        """Where a box of a line lies in the picture."""
+        """Where a box of a line lies in the picture; what a slanted line's box has outside of it is cut off."""
         placed = lattice.line.place(box)
-        left, top = max(placed.left, 0) // self.zoom, max(placed.top, 0) // self.zoom
-        return Box(left, top, -(-placed.right // self.zoom) - left, -(-placed.bottom // self.zoom) - top)
+        height, width = self.size
+        left = min(max(placed.left, 0) // self.zoom, width - 1)
+        top = min(max(placed.top, 0) // self.zoom, height - 1)
+        right = min(-(-placed.right // self.zoom), width)
+        bottom = min(-(-placed.bottom // self.zoom), height)
+        return Box(left, top, max(right - left, 1), max(bottom - top, 1))
 
 
 def find(pixels: Pixels, *, dark: bool | None = None, within: Mask | None = None) -> Page:
@@ -96,6 +102,7 @@ def find(pixels: Pixels, *, dark: bool | None = None, within: Mask | None = None
     Raises:
         TooManyMarksError: there is more than is read.
     """
+    size = (pixels.shape[0], pixels.shape[1])
     zoom = -(-SMALL_SIDE // min(pixels.shape[:2])) if min(pixels.shape[:2]) < SMALL_SIDE else 1
     if zoom > 1:
         pixels = np.asarray(cv2.resize(pixels, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_CUBIC), np.uint8)
@@ -104,11 +111,11 @@ def find(pixels: Pixels, *, dark: bool | None = None, within: Mask | None = None
         contrast = contrast * (within if zoom == 1 else cv2.resize(within, contrast.shape[::-1]))
     levels = find_levels(contrast)
     if levels is None:
-        return Page([], [], zoom, 0.0)
+        return Page([], [], zoom, 0.0, size)
     faint, strong = levels
     strokes = find_strokes(contrast, faint, strong, ruled=zoom == 1)
     if not strokes.boxes:
-        return Page([], strokes.dropped, zoom, 0.0)
+        return Page([], strokes.dropped, zoom, 0.0, size)
     tallest = max(box.side for box in strokes.boxes)
     lattices = []
     count = 0
@@ -128,7 +135,7 @@ def find(pixels: Pixels, *, dark: bool | None = None, within: Mask | None = None
         for piece in lattice.pieces
     ]
     large = [height for height in heights if height >= 0.5 * max(heights)]
-    return Page(lattices, strokes.dropped, zoom, float(np.median(large)) / zoom if large else 0.0)
+    return Page(lattices, strokes.dropped, zoom, float(np.median(large)) / zoom if large else 0.0, size)
 
 
 def _lattice(line: Line, strong: float) -> Lattice:

@@ -202,3 +202,20 @@ def test_a_turned_page_has_its_last_line_first_and_its_images_turned() -> None:
     first, last = page.lattices[0], turned.lattices[-1]
     np.testing.assert_array_equal(last.images, first.images[..., ::-1, ::-1])
     assert not turned.turned().upside_down
+
+
+def test_boxes_of_slanted_lines_lie_in_the_picture():
+    """(found by tests/fuzz/finding.py: the upright box around a slanted group reached beyond the edge)"""
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        pixels = np.full((60, 90, 3), 230, np.uint8)
+        for _ in range(6):
+            start = rng.integers((0, 0), (90, 60))
+            end = start + rng.integers((5, -40), (30, 0))
+            cv2.line(pixels, start.tolist(), end.tolist(), (20, 20, 20), 2)
+        page = find(pixels)
+        for lattice in page.lattices:
+            for group in lattice.groups:
+                box = page.place(lattice, group.box)
+                assert 0 <= box.left < box.right <= 90
+                assert 0 <= box.top < box.bottom <= 60
