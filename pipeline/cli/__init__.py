@@ -14,7 +14,7 @@ from pipeline.cli.evaluate_photos import evaluate_photos
 from pipeline.cli.export import export
 from pipeline.cli.extras import Commands
 from pipeline.cli.models import models
-from pipeline.cli.options import present
+from pipeline.cli.options import openable, present
 from pipeline.cli.predict import predict
 from pipeline.cli.run import run
 from pipeline.cli.runs import lineage, runs
@@ -42,7 +42,7 @@ def digits(
     if context.invoked_subcommand is None:
         from pipeline.cli.next_steps import describe_next_steps
 
-        for part in describe_next_steps(root, push_dir):
+        for part in describe_next_steps(root, openable(push_dir)):
             present(part)
 
 

@@ -31,9 +31,8 @@ def describe_next_steps(root: str, push_dir: str) -> tuple[str, Table]:
             steps.add_row("digits run", "fetch MNIST, train, evaluate and push a model (some two minutes)")
             steps.add_row("digits data", "fetch MNIST only")
     else:
-        state = (
-            f"Version {live.number} is live: {live.name}, test accuracy {live.card['metrics']['test_accuracy']:.2%}."
-        )
+        accuracy = "" if live.test_accuracy is None else f", test accuracy {live.test_accuracy:.2%}"
+        state = f"Version {live.number} is live: {live.name}{accuracy}."
         steps.add_row("digits predict photo.jpg", "read a picture")
         steps.add_row("digits serve --open", "draw, drop or photograph digits in the browser")
         steps.add_row("digits bot", "answer photos in Telegram")

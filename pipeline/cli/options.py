@@ -26,7 +26,7 @@ def _known_model(name: str) -> str:
     return name
 
 
-def _openable(address: str) -> str:
+def openable(address: str) -> str:
     """The folder or address as it is; ends the command where the package is missing that fsspec opens it with."""
     scheme, separator, _ = address.partition("://")
     if not separator:
@@ -101,7 +101,7 @@ PushDir = Annotated[
     typer.Option(
         envvar="DIGITS_PUSH_DIR",
         help="Folder or address for pushed models.",
-        callback=_openable,
+        callback=openable,
         rich_help_panel=PLACES,
     ),
 ]

@@ -1,5 +1,7 @@
 """`digits` on its own, in folders of several states."""
 
+import json
+
 import pytest
 import tiny_model
 from typer.testing import CliRunner
@@ -58,3 +60,13 @@ def test_every_command_has_an_example_and_stands_in_a_group(ask):
     assert {"Train and compare", "Read digits", "Runs and models"} <= {line.strip("╭╮─ ") for line in text.splitlines()}
     for command in ("run", "compare", "report", "data", "predict", "serve", "bot", "evaluate-photos", "tensorboard"):
         assert f"digits {command}" in ask(command, "--help").split("Example:")[1]
+
+
+def test_a_card_without_figures_is_no_traceback(ask, tmp_path):
+    """(a model that was pushed by hand)"""
+    folder = tiny_model.push(tmp_path / "serving_model", 1763800000)
+    card = folder / "assets.extra" / "card.json"
+    card.write_text(
+        json.dumps({name: value for name, value in json.loads(card.read_text()).items() if name != "metrics"})
+    )
+    assert ask().startswith("Version 1763800000 is live: Ten templates")

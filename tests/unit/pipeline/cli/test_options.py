@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from pipeline.cli import app
 
 REASON = "Anonymous caller does not have storage.objects.get access"
-READING = [["predict", "x.png"], ["bot"], ["models", "list"]]
+READING = [[], ["predict", "x.png"], ["bot"], ["models", "list"]]
 
 
 def said(*arguments: str) -> tuple[int, str]:
