@@ -10,7 +10,8 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import cv2
 import numpy as np
@@ -35,23 +36,33 @@ def main() -> None:
     cv2.setNumThreads(1)  # as in the server
     classifier = Classifier.load(newest_version(options.push_dir))
     rng = np.random.default_rng(2026)
-    digits = [np.pad(rng.integers(150, 255, (20, 6), np.uint8), ((4, 4), (11, 11))) for _ in range(10)]
+    digits = [make_digit(rng) for _ in range(10)]
     pictures = [pages.photo([digit], rng, size=SIZE) for digit in digits]
-    command = [sys.executable, "-u", "-m", "pipeline.cli", "serve", "--push-dir", options.push_dir, "--port", "0"]
-    server = subprocess.Popen([*command, "--requests-per-minute", "1000000"], stdout=subprocess.PIPE, text=True)
+    with running(options.push_dir) as (address, server), requests.Session() as session:
+        print_reading(session, address, Reader(classifier), pictures, options.repeats)
+        print_tensors(session, address, classifier, options.repeats)
+        for number in range(options.pictures):
+            session.post(f"{address}/read", data=pictures[number % len(pictures)])
+        memory = server.memory_info().rss / 2**20
+        print(f"{'memory after ' + str(options.pictures) + ' pictures':<44} {memory:8.1f} MiB")
+
+
+@contextmanager
+def running(push_dir: str) -> Iterator[tuple[str, psutil.Process]]:
+    """The address and the process of a server that refuses nobody for asking often."""
+    command = [sys.executable, "-u", "-m", "pipeline.cli", "serve", "--push-dir", push_dir, "--port", "0"]
+    server = subprocess.Popen([*command, "--requests-per-minute", "10000000"], stdout=subprocess.PIPE, text=True)
     assert server.stdout is not None
     try:
-        address = next(line.split()[0] for line in server.stdout if line.startswith("http"))
-        with requests.Session() as session:
-            print_reading(session, address, Reader(classifier), pictures, options.repeats)
-            print_tensors(session, address, classifier, options.repeats)
-            for number in range(options.pictures):
-                session.post(f"{address}/read", data=pictures[number % len(pictures)])
-        memory = psutil.Process(server.pid).memory_info().rss / 2**20
-        print(f"{'memory after ' + str(options.pictures) + ' pictures':<44} {memory:8.1f} MiB")
+        yield next(line.split()[0] for line in server.stdout if line.startswith("http")), psutil.Process(server.pid)
     finally:
         server.terminate()
         server.wait()
+
+
+def make_digit(rng: np.random.Generator) -> pages.Pixels:
+    """A stroke that is read as a 1: uint8 [28, 28]."""
+    return np.pad(rng.integers(150, 255, (20, 6), np.uint8), ((4, 4), (11, 11)))
 
 
 def print_reading(session: requests.Session, address: str, reader: Reader, pictures: list[bytes], repeats: int) -> None:

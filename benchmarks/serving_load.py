@@ -11,7 +11,6 @@ import io
 import json
 import shutil
 import socket
-import subprocess
 import sys
 import tempfile
 import threading
@@ -19,7 +18,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -29,6 +28,7 @@ import psutil
 import requests
 from PIL import Image
 
+from benchmarks.serving import make_digit, running
 from models.export.layout import MODEL_FILE
 from models.synthesis import pages
 
@@ -46,7 +46,11 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as work:
         push_dir = Path(work) / "push"
         push(options.version, push_dir, 1)
-        with running(push_dir) as (address, process, cold):
+        (photo,) = photos(1)
+        start = time.perf_counter()
+        with running(str(push_dir)) as (address, process):
+            requests.post(f"{address}/read", data=photo, timeout=10).raise_for_status()
+            cold = time.perf_counter() - start
             page = requests.get(address, timeout=10).content
             good = report(
                 "page", f"{len(page):,} bytes, first answer {cold:.2f} s", cold <= COLD_S and len(page) <= MOST_PAGE
@@ -71,27 +75,10 @@ def push(version: Path, push_dir: Path, number: int, broken: bool = False) -> No
     shutil.copy(version / "saved_model.pb", folder)
 
 
-@contextmanager
-def running(push_dir: Path) -> Iterator[tuple[str, psutil.Process, float]]:
-    """The server's address, its process, and the seconds from its start to the first answer."""
-    (photo,) = photos(1)
-    start = time.perf_counter()
-    command = [sys.executable, "-u", "-m", "pipeline.cli", "serve", "--push-dir", str(push_dir), "--port", "0"]
-    server = subprocess.Popen([*command, "--requests-per-minute", "10000000"], stdout=subprocess.PIPE, text=True)
-    assert server.stdout is not None
-    try:
-        address = next(line.split()[0] for line in server.stdout if line.startswith("http"))
-        requests.post(f"{address}/read", data=photo, timeout=10).raise_for_status()
-        yield address, psutil.Process(server.pid), time.perf_counter() - start
-    finally:
-        server.terminate()
-        server.wait()
-
-
 def photos(count: int) -> list[bytes]:
     """Made photos of 640×480 with one digit."""
     rng = np.random.default_rng(2026)
-    digit = np.pad(rng.integers(150, 255, (20, 6), np.uint8), ((4, 4), (11, 11)))
+    digit = make_digit(rng)
     return [pages.photo([digit], rng, size=(480, 640)) for _ in range(count)]
 
 

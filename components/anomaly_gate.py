@@ -4,7 +4,6 @@ Beside what TensorFlow Data Validation compares with the schema, it looks for wh
 a split lacks, and images that lie on their side or are inverted.
 """
 
-import os
 from collections.abc import Iterator
 
 import numpy as np
@@ -17,7 +16,9 @@ from tfx.dsl.io import fileio
 from tfx.types import Artifact, standard_artifacts
 
 from compat.tfx import artifact_utils, io_utils
+from components.examples import FEATURES, open_split
 from models.features import CLASS_NAMES, IMAGE_KEY, LABEL_KEY, NUM_CLASSES
+from models.preprocessing import decode_images
 
 LEAST_SHARE = 0.01
 """A digit that fewer examples of a split show is too rare: a tenth of what ten equally frequent ones would have."""
@@ -25,10 +26,6 @@ LEAST_SHARE = 0.01
 SAMPLE = 1000  # images of a split that are looked at
 FEWEST_ONES = 5  # ones in the sample that tell how its images lie
 _READ_BATCH = 1024
-_FEATURES = {
-    IMAGE_KEY: tf.io.FixedLenFeature([], tf.string),
-    LABEL_KEY: tf.io.FixedLenFeature([], tf.int64),
-}
 
 
 class AnomaliesFoundError(RuntimeError):
@@ -64,11 +61,8 @@ def check_examples(examples: Artifact) -> None:
     """Raises AnomaliesFoundError where `find_anomalies` finds one in a split of MnistExampleGen's artifact."""
     found = []
     for split in artifact_utils.decode_split_names(examples.split_names):
-        files = tf.io.gfile.glob(os.path.join(artifact_utils.get_split_uri([examples], split), "*"))
         batches = (
-            tf.data.TFRecordDataset(sorted(files), compression_type="GZIP")
-            .batch(_READ_BATCH)
-            .map(lambda records: tf.io.parse_example(records, _FEATURES))
+            open_split(examples, split).batch(_READ_BATCH).map(lambda records: tf.io.parse_example(records, FEATURES))
         )
         pngs: list[bytes] = []
         labels = []
@@ -78,7 +72,7 @@ def check_examples(examples: Artifact) -> None:
         if not pngs:
             found.append(f"split {split}: it has no example")
             continue
-        images = np.stack([tf.io.decode_png(png, channels=1).numpy()[..., 0] for png in pngs])
+        images = decode_images(tf.constant(pngs)).numpy()[..., 0]
         found += [f"split {split}: {anomaly}" for anomaly in find_anomalies(images, np.concatenate(labels))]
     _stop_at("the images cannot be right", found)
 

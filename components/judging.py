@@ -5,7 +5,7 @@ A model can read MNIST well and people badly, or take a cat for a 5. So not MNIS
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import cv2
@@ -17,6 +17,7 @@ from serving_bot.reading.classifier import Classifier
 from serving_bot.reading.reader import Reader
 
 PAGES = {"digit": 40, "number of four digits": 30, "two joined digits": 30}  # made pictures of each kind
+_DIGITS = {"digit": 1, "number of four digits": 4, "two joined digits": 2}  # in each of them
 OTHERS = 8  # pictures of each of `pages.NON_DIGITS`
 SIZE = (450, 600)  # height and width of a picture in pixels
 SEED = 2026  # the same pictures for every model, so that models can be compared
@@ -47,41 +48,54 @@ class Judgement:
     pictures: tuple[Judged, ...]
 
     @property
+    def pages(self) -> list[Judged]:
+        """The pictures that show a number."""
+        return [one for one in self.pictures if one.label]
+
+    @property
+    def others(self) -> list[Judged]:
+        """The pictures without a digit."""
+        return [one for one in self.pictures if not one.label]
+
+    @property
     def pages_accuracy(self) -> float:
         """Share of the made pages that are read surely and rightly."""
-        return float(np.mean([one.right for one in self.pictures if one.label]))
+        return float(np.mean([one.right for one in self.pages]))
 
     @property
     def pages_wrong(self) -> float:
         """Share of the made pages that are read surely and wrongly."""
-        return float(np.mean([one.sure and not one.right for one in self.pictures if one.label]))
+        return float(np.mean([one.sure and not one.right for one in self.pages]))
 
     @property
     def refusal(self) -> float:
         """Share of the pictures without a digit that are not surely taken for a number."""
-        return float(np.mean([one.right for one in self.pictures if not one.label]))
+        return float(np.mean([one.right for one in self.others]))
 
     def by_kind(self) -> dict[str, float]:
         """The share of right answers for each kind of picture."""
-        kinds: dict[str, list[bool]] = {}
-        for one in self.pictures:
-            kinds.setdefault(one.kind, []).append(one.right)
-        return {kind: float(np.mean(right)) for kind, right in kinds.items()}
+        return _by_kind(self.pictures)
 
     def misses(self, thresholds: Mapping[str, float]) -> list[str]:
         """A sentence for each of `min_pages_accuracy` and `min_refusal` that is not met, with the worst kinds."""
         found = []
-        for name, value, what, mine in (
-            ("min_pages_accuracy", self.pages_accuracy, "of the made pages are read surely and rightly", True),
-            ("min_refusal", self.refusal, "of the pictures without a digit are refused", False),
+        for name, value, what, pictures in (
+            ("min_pages_accuracy", self.pages_accuracy, "of the made pages are read surely and rightly", self.pages),
+            ("min_refusal", self.refusal, "of the pictures without a digit are refused", self.others),
         ):
             if value < thresholds.get(name, 0.0):
-                of = {one.kind for one in self.pictures if bool(one.label) == mine}
-                worst = sorted((share, kind) for kind, share in self.by_kind().items() if kind in of)[:3]
+                worst = sorted((share, kind) for kind, share in _by_kind(pictures).items())[:3]
                 kinds = ", ".join(f"{kind} {share:.0%}" for share, kind in worst)
                 option = f"--{name.replace('_', '-')} {thresholds[name]:.2%}"
                 found.append(f"{value:.2%} {what}, below {option} (the worst: {kinds})")
         return found
+
+
+def _by_kind(pictures: Iterable[Judged]) -> dict[str, float]:
+    kinds: dict[str, list[bool]] = {}
+    for one in pictures:
+        kinds.setdefault(one.kind, []).append(one.right)
+    return {kind: float(np.mean(right)) for kind, right in kinds.items()}
 
 
 def judge(classifier: Classifier, images: Images, labels: npt.NDArray[np.int64]) -> Judgement:
@@ -108,10 +122,9 @@ def judge(classifier: Classifier, images: Images, labels: npt.NDArray[np.int64])
 def _make_pictures(images: Images, labels: npt.NDArray[np.int64]) -> Iterator[tuple[str, str, bytes]]:
     """Kind, label and file of each picture."""
     rng = np.random.default_rng(SEED)
-    sizes = dict(zip(PAGES, (1, 4, 2), strict=True))
     for kind, count in PAGES.items():
         for _ in range(count):
-            chosen = rng.integers(len(images), size=sizes[kind])
+            chosen = rng.integers(len(images), size=_DIGITS[kind])
             glyphs = [images[index] for index in chosen]
             joined = kind == "two joined digits"
             data = pages.joined(glyphs, int(rng.integers(-4, 3))) if joined else pages.photo(glyphs, rng, size=SIZE)

@@ -14,9 +14,11 @@ from tfx.dsl.component.experimental.decorators import component
 from tfx.dsl.io import fileio
 from tfx.types import Artifact, standard_artifacts
 
-from compat.tfx import artifact_utils, io_utils, path_utils
+from compat.tfx import io_utils, path_utils
+from components.examples import FEATURES, open_split
 from components.judging import Judgement, judge
 from models.features import IMAGE_KEY, LABEL_KEY
+from models.preprocessing import decode_images
 from serving_bot.reading.classifier import BrokenModelError, Classifier
 from serving_bot.versions.folder import Version
 from serving_bot.versions.hot_swap import check_version
@@ -55,7 +57,8 @@ def ServingCheck(  # noqa: N802
     report["misses"] = []
     demanded = json.loads(thresholds)
     if report["problem"] is None and (any(demanded.values()) or not demanded):
-        judgement = judge(Classifier.load(export), *_decode(_read(examples, "eval", images)))
+        digits, labels = _decode(_read(examples, "eval", images))
+        judgement = judge(Classifier.load(export), digits[..., 0], labels)
         report |= {
             "pages_accuracy": judgement.pages_accuracy,
             "pages_wrong": judgement.pages_wrong,
@@ -73,20 +76,13 @@ def ServingCheck(  # noqa: N802
 
 def _read(examples: Artifact, split: str, count: int) -> list[bytes]:
     """The first tf.Examples of a split."""
-    pattern = os.path.join(artifact_utils.get_split_uri([examples], split), "*")
-    dataset = tf.data.TFRecordDataset(sorted(tf.io.gfile.glob(pattern)), compression_type="GZIP").take(count)
-    return list(dataset.as_numpy_iterator())
+    return list(open_split(examples, split).take(count).as_numpy_iterator())
 
 
 def _decode(serialised: list[bytes]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
-    """Images uint8 [N, 28, 28] and labels int64 [N] of tf.Examples."""
-    features = {
-        IMAGE_KEY: tf.io.FixedLenFeature([], tf.string),
-        LABEL_KEY: tf.io.FixedLenFeature([], tf.int64),
-    }
-    parsed = tf.io.parse_example(tf.constant(serialised), features)
-    images = np.stack([tf.io.decode_png(png, channels=1).numpy()[..., 0] for png in parsed[IMAGE_KEY]])
-    return images, parsed[LABEL_KEY].numpy()
+    """Images uint8 [N, 28, 28, 1] and labels int64 [N] of tf.Examples."""
+    parsed = tf.io.parse_example(tf.constant(serialised), FEATURES)
+    return decode_images(parsed[IMAGE_KEY]).numpy(), parsed[LABEL_KEY].numpy()
 
 
 def _keep_wrong(judgement: Judgement, folder: str) -> None:
@@ -117,7 +113,7 @@ def check_export(export: str, serialised: list[bytes]) -> dict[str, object]:
         "litert_latency_ms": None,
         "problem": None,
     }
-    images = _decode(serialised)[0][..., np.newaxis]
+    images, _ = _decode(serialised)
     try:
         classifier = Classifier.load(export)
         saved_model = tf.saved_model.load(export)

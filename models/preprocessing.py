@@ -6,6 +6,8 @@ import tensorflow as tf
 
 from models.features import IMAGE_KEY, INPUT_SIZE, LABEL_KEY, RAW_SIZE
 
+_MARGIN = (INPUT_SIZE - RAW_SIZE) // 2
+
 
 def decode_images(png: tf.Tensor) -> tf.Tensor:
     """Decodes PNG bytes, string [N], to uint8 [N, 28, 28, 1]; another size is an InvalidArgumentError."""
@@ -18,9 +20,13 @@ def decode_images(png: tf.Tensor) -> tf.Tensor:
 
 def preprocess_images(images: tf.Tensor) -> tf.Tensor:
     """Normalises to 0..1 and pads by 2: uint8 [N, 28, 28, 1] to float32 [N, 32, 32, 1] (LeCun et al., 1998)."""
-    margin = (INPUT_SIZE - RAW_SIZE) // 2
     scaled = tf.cast(images, tf.float32) / 255.0
-    return tf.pad(scaled, [[0, 0], [margin, margin], [margin, margin], [0, 0]])
+    return tf.pad(scaled, [[0, 0], [_MARGIN, _MARGIN], [_MARGIN, _MARGIN], [0, 0]])
+
+
+def restore_images(images: tf.Tensor) -> tf.Tensor:
+    """What `preprocess_images` was given: float32 [N, 32, 32, 1] to uint8 [N, 28, 28, 1]."""
+    return tf.cast(tf.round(images[:, _MARGIN:-_MARGIN, _MARGIN:-_MARGIN] * 255), tf.uint8)
 
 
 def preprocessing_fn(inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:

@@ -14,9 +14,7 @@ import sys
 from pathlib import Path
 
 import matplotlib as mpl
-
-mpl.use("svg")
-import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
 
 from models.recipe import Training
 from pipeline.config import PipelineConfig
@@ -69,19 +67,8 @@ def _with_site_links(text: str, page: Path) -> str:
 
 def _write_commands(page: Path) -> None:
     """The reference of the commands, from the program itself."""
-    command = [
-        sys.executable,
-        "-m",
-        "typer",
-        "pipeline.cli",
-        "utils",
-        "docs",
-        "--name",
-        "digits",
-        "--title",
-        "Commands",
-    ]
-    subprocess.run([*command, "--output", page], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+    command = [sys.executable, "-m", "typer", "pipeline.cli", "utils", "docs", "--name=digits", "--title=Commands"]
+    subprocess.run([*command, f"--output={page}"], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
 
 
 def _write_reference(package: str, page: Path) -> None:
@@ -96,7 +83,8 @@ def _write_reference(package: str, page: Path) -> None:
 
 def _draw_graph(path: Path) -> None:
     """The pipeline's components and what each waits for, from `create_pipeline`, as an SVG."""
-    graph = create_pipeline(PipelineConfig(data="data", root="runs", push_dir="serving_model", training=_training()))
+    training = Training.choose("my_model", {})
+    graph = create_pipeline(PipelineConfig(data="data", root="runs", push_dir="serving_model", training=training))
     before: dict[str, set[str]] = {}  # all that runs before a component
     for node in graph.components:  # in topological order
         direct = {other.id for other in node.upstream_nodes}
@@ -110,7 +98,8 @@ def _draw_graph(path: Path) -> None:
         for number, names in enumerate(columns)
         for row, name in enumerate(names)
     }
-    figure, axes = plt.subplots(figsize=(1.35 * len(columns), 2.6))
+    figure = Figure(figsize=(1.35 * len(columns), 2.6))
+    axes = figure.subplots()
     box = {"boxstyle": "round,pad=0.5", "facecolor": "#e0f2f1", "edgecolor": "#00796b"}
     drawn = {
         name: axes.annotate(name, at, ha="center", va="center", fontsize=7, bbox=box) for name, at in places.items()
@@ -124,10 +113,6 @@ def _draw_graph(path: Path) -> None:
     axes.axis("off")
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "digits"}):
         figure.savefig(path, bbox_inches="tight", metadata={"Date": None})
-
-
-def _training() -> Training:
-    return Training.choose("my_model", {})
 
 
 def _run_notebooks(target: Path) -> None:

@@ -34,12 +34,10 @@ TARGET = ROOT / "docs" / "pictures"
 
 
 def draw_digits(data: Path) -> None:
-    """Ten training images of each digit, and one as it is and as the networks get it."""
+    """Fourteen training images of each digit, and one as it is and as the networks get it."""
     images, labels = next(read_batches(find_parts(str(data), PipelineConfig.eval_size)["train"]))
     rows = [np.hstack(images[labels == digit][:14]) for digit in range(10)]
-    cv2.imwrite(
-        str(TARGET / "mnist.png"), cv2.resize(np.vstack(rows), None, fx=1.25, fy=1.25), [cv2.IMWRITE_PNG_COMPRESSION, 9]
-    )
+    cv2.imwrite(str(TARGET / "mnist.png"), cv2.resize(np.vstack(rows), None, fx=1.25, fy=1.25))
     one = images[labels == 4][0]
     padded = np.pad(one, 2)
     framed = [np.pad(one, 4, constant_values=255), np.pad(padded, 2, constant_values=255)]

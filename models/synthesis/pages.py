@@ -12,16 +12,14 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
+from models.synthesis.outliers import LETTERS
+
 Pixels = npt.NDArray[np.uint8]
 Plane = npt.NDArray[np.float32]
 
 INSTRUMENTS = ("pen", "pencil", "marker", "chalk")
 GROUNDS = ("plain", "ruled", "squared")
 NON_DIGITS = ("letter", "word", "blank", "noise", "scribble", "natural")
-
-LETTERS = "ACEFHJKLMNPRTUVWXYadefhjkmnprtuvwxy"
-"""Letters that are not drawn like a digit: without O o D Q (0), I i l (1), Z z (2), S s (5), b G (6),
-B (8), g q (9)."""
 
 Rng = np.random.Generator
 
@@ -75,7 +73,7 @@ def non_digit(kind: str, rng: Rng, *, size: tuple[int, int] = (600, 800)) -> byt
     """A picture that holds no digit, as JPEG bytes.
 
     Args:
-        kind: one of `NON_DIGITS`: a letter of `LETTERS` or four of them, written like `photo`'s digits; an
+        kind: one of `NON_DIGITS`: a letter of `outliers.LETTERS` or four of them, written like `photo`'s digits; an
             empty sheet or board;
             noise; a scribble; a made-up landscape of soft shapes, edges and texture.
         rng: source of every choice.
@@ -99,7 +97,7 @@ def non_digit(kind: str, rng: Rng, *, size: tuple[int, int] = (600, 800)) -> byt
 
 
 def letter(rng: Rng) -> Pixels:
-    """One of `LETTERS` in Pillow's own font, slanted and bent a little: uint8 [112, 112], bright on black."""
+    """One of `outliers.LETTERS` in Pillow's own font, slanted and bent a little: uint8 [112, 112], bright on black."""
     text = LETTERS[int(rng.integers(len(LETTERS)))]
     image = Image.new("L", (112, 112))
     ImageDraw.Draw(image).text((56, 56), text, 255, font=ImageFont.load_default(72), anchor="mm")

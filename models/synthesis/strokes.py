@@ -71,8 +71,13 @@ def warp(drawing: Drawing, rng: np.random.Generator) -> Drawing:
 
 def to_mnist(drawing: Drawing) -> npt.NDArray[np.uint8]:
     """The ink of a drawing, of any size, sized and centred as MNIST is: uint8 [28, 28]; black where there is none."""
-    rows, columns = np.flatnonzero(drawing.max(axis=1) > 127), np.flatnonzero(drawing.max(axis=0) > 127)
+    ink = crop(drawing, 127)
+    return normalise(ink.astype(np.float32) / 255) if ink.size else np.zeros((28, 28), np.uint8)
+
+
+def crop(drawing: Drawing, level: int) -> Drawing:
+    """A drawing of any size cut to what is brighter than `level`; without rows and columns where nothing is."""
+    rows, columns = np.flatnonzero(drawing.max(axis=1) > level), np.flatnonzero(drawing.max(axis=0) > level)
     if not rows.size:
-        return np.zeros((28, 28), np.uint8)
-    ink = drawing[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    return normalise(ink.astype(np.float32) / 255)
+        return drawing[:0, :0]
+    return drawing[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from models.synthesis.strokes import to_mnist
+from models.synthesis.strokes import crop, to_mnist
 
 Images = npt.NDArray[np.uint8]
 
@@ -65,10 +65,9 @@ def _cut(digits: Images, rng: np.random.Generator) -> Images:
 
 def _tight(image: Images, rng: np.random.Generator) -> Images:
     """A digit cut to its ink, enlarged and slanted."""
-    rows, columns = np.flatnonzero(image.max(axis=1) > 60), np.flatnonzero(image.max(axis=0) > 60)
-    if not rows.size:
+    ink = crop(image, 60)
+    if not ink.size:
         return np.zeros((_SCALE, _SCALE), np.uint8)
-    ink = image[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     height, width = (_SCALE * side for side in ink.shape)
     slant = float(rng.normal(0, 0.15))
     matrix = np.array([[_SCALE, _SCALE * slant, max(0.0, -slant * height)], [0, _SCALE, 0]])

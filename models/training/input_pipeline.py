@@ -13,8 +13,8 @@ import numpy.typing as npt
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from models.features import IMAGE_KEY, INPUT_SIZE, LABEL_KEY, RAW_SIZE
-from models.preprocessing import preprocess_images
+from models.features import IMAGE_KEY, INPUT_SIZE, LABEL_KEY
+from models.preprocessing import preprocess_images, restore_images
 from models.synthesis.augmentation import augment
 from models.synthesis.drawn_digits import make_drawn_digits
 from models.synthesis.outliers import make_outliers
@@ -105,20 +105,13 @@ def _reserve(count: int) -> npt.NDArray[np.float32]:
     return room[first : first + count * _IMAGE_BYTES].view(np.float32).reshape(count, INPUT_SIZE, INPUT_SIZE, 1)
 
 
-def load_outliers(count: int, seed: int, digits: npt.NDArray[np.uint8]) -> Split:
-    """Makes at most `count` non-digit images, with the label OUTLIER; some are wrong cuts of `digits` [N, 28, 28]."""
+def load_outliers(split: Split | Stream, count: int, seed: int) -> Split:
+    """Makes at most `count` non-digit images, with the label OUTLIER; some are wrong cuts of a split's first digits."""
     count = min(count, _MOST_DRAWN)
-    cuts = make_wrong_cuts(digits, int(_WRONG_CUTS * count), seed)
-    drawn = np.concatenate([make_outliers(count - len(cuts), seed), cuts])
-    images = preprocess_images(drawn[..., tf.newaxis])
-    return Split(images, tf.fill([len(images)], tf.constant(OUTLIER, tf.int64)))
-
-
-def _some_digits(split: Split | Stream) -> npt.NDArray[np.uint8]:
-    """The first images of a split as they were before the transform: uint8 [N, 28, 28]."""
     images = split.images[:_DIGITS_CUT] if isinstance(split, Split) else split.head(_DIGITS_CUT)
-    margin = (INPUT_SIZE - RAW_SIZE) // 2
-    return np.asarray(np.rint(np.asarray(images)[:, margin:-margin, margin:-margin, 0] * 255), np.uint8)
+    cuts = make_wrong_cuts(restore_images(images).numpy()[..., 0], int(_WRONG_CUTS * count), seed)
+    drawn = preprocess_images(np.concatenate([make_outliers(count - len(cuts), seed), cuts])[..., tf.newaxis])
+    return Split(drawn, tf.fill([len(drawn)], tf.constant(OUTLIER, tf.int64)))
 
 
 def load_drawn_digits(count: int, seed: int) -> Split:
@@ -150,7 +143,7 @@ def training_batches(
     beside = [
         (number, load(number * steps * share.total, seed))
         for number, load in (
-            (outliers, functools.partial(load_outliers, digits=_some_digits(split))),
+            (outliers, functools.partial(load_outliers, split)),
             (drawn_digits, load_drawn_digits),
         )
         if number

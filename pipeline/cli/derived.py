@@ -10,8 +10,9 @@ from typing import Annotated, Any
 import typer
 
 from models.settings import Setting, settings_of
+from pipeline.cli.options import JUDGING, TRAINING
 
-_PANELS = {"Training": "Training", "Recipe": "Training", "Execution": "Training", "Thresholds": "Judging"}
+_PANELS = {"Training": TRAINING, "Recipe": TRAINING, "Execution": TRAINING, "Thresholds": JUDGING}
 
 
 class Given(dict[str, Any]):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import io
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,7 +13,6 @@ from types import MappingProxyType
 from typing import Any
 
 import tensorflow as tf
-from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import TENSORS, EventAccumulator
 
 from compat.tfx import path_utils
@@ -28,8 +26,10 @@ from pipeline.report.conclusions import conclude
 from pipeline.report.contents import Curve, MadePictures, MisreadPicture, ModelReport, Photos, Report
 from pipeline.report.recipes import PUBLISHED, compare, entitle, group_recipes, label_models
 from pipeline.report.statistics import wilson_interval
+from serving_bot.reading.evaluation import thumbnail
 
 _MADE_SHOWN = 12  # made pictures with a wrong answer that a report shows
+_MADE_SIZE = (240, 180)  # their width and height in pixels, at most
 _CURVES = {"epoch_accuracy": "accuracy", "epoch_loss": "loss"}  # Keras' tags
 _SPLITS = {"train": "training", "validation": "validation"}  # and its folders
 
@@ -152,11 +152,7 @@ def _serving_figures(run: Run) -> tuple[float | None, MadePictures | None]:
 
 def _thumbnail(path: str) -> str:
     with tf.io.gfile.GFile(path, "rb") as file:
-        picture = Image.open(io.BytesIO(file.read())).convert("RGB")
-    picture.thumbnail((240, 180))
-    target = io.BytesIO()
-    picture.save(target, "JPEG", quality=80)
-    return base64.b64encode(target.getvalue()).decode()
+        return base64.b64encode(thumbnail(file.read(), _MADE_SIZE)).decode()
 
 
 def _read_json(path: str) -> dict[str, Any]:

@@ -14,7 +14,6 @@ import jinja2
 from PIL import Image
 
 from serving_bot.reading.annotation import annotate
-from serving_bot.reading.answer import Reading
 from serving_bot.reading.decoding import UnreadablePictureError
 from serving_bot.reading.reader import Reader
 
@@ -141,12 +140,15 @@ def _read(reader: Reader, picture: Labelled, keep_picture: bool) -> Outcome:
         return Outcome(picture, "", False, str(error), None)
     answer = reading.text.replace("\n", "_")
     outcome = Outcome(picture, answer, reading.sure, "", None, none=reading.outcome == "none")
-    return replace(outcome, annotated=_thumbnail(reading)) if keep_picture and not outcome.right else outcome
+    if not keep_picture or outcome.right:
+        return outcome
+    return replace(outcome, annotated=thumbnail(annotate(reading), (THUMBNAIL, THUMBNAIL)))
 
 
-def _thumbnail(reading: Reading) -> bytes:
-    image = Image.open(io.BytesIO(annotate(reading))).convert("RGB")
-    image.thumbnail((THUMBNAIL, THUMBNAIL))
+def thumbnail(data: bytes, size: tuple[int, int]) -> bytes:
+    """A picture as JPEG bytes, at most so many pixels wide and high."""
+    image = Image.open(io.BytesIO(data)).convert("RGB")
+    image.thumbnail(size)
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=80)
     return buffer.getvalue()

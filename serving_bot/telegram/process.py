@@ -117,7 +117,7 @@ class BotProcess:
         await self._receiver.start()
         remote = "://" in self._settings.push_dir
         self._tasks.append(asyncio.create_task(models.watch(15.0 if remote else 1.0, self._on_refresh)))
-        self._tasks.append(asyncio.create_task(self._name_commands()))
+        self._tasks.append(asyncio.create_task(self._introduce()))
         log.info("ready", extra={"bot": self._application.bot.username})
 
     async def stop(self) -> None:
@@ -178,13 +178,14 @@ class BotProcess:
                 return
             await asyncio.sleep(delay)
 
-    async def _name_commands(self) -> None:
+    async def _introduce(self) -> None:
         """Tells Telegram the profile's texts, and the commands for its menu. The bot works without."""
+        bot = self._application.bot
         try:
             for language in LANGUAGES:
                 texts = self._services.languages.of(language)
                 commands = [BotCommand(name, texts(f"command-{name}")) for name in ("start", "help", "model")]
-                bot, code = self._application.bot, None if texts is self._services.languages.of(None) else language
+                code = None if texts is self._services.languages.of(None) else language
                 await bot.set_my_description(texts("abilities"), language_code=code)
                 await bot.set_my_short_description(texts("short-description"), language_code=code)
                 await bot.set_my_commands(commands, language_code=code)

@@ -33,23 +33,34 @@ def test_a_whole_export_is_fine(export, serialised):
     assert 0 < report["litert_latency_ms"] < 1000
 
 
-@pytest.mark.parametrize("whole", [True, False])
-def test_the_executor_blesses_a_whole_export_only_and_says_why(tiny_run, export, tmp_path, whole):
-    model, blessing = artifacts.Model(), artifacts.InfraBlessing()
-    model.uri, blessing.uri = str(tmp_path), str(tmp_path / "blessing")
-    export.rename(tmp_path / "Format-Serving")
-    if not whole:
-        (tmp_path / "Format-Serving" / "assets.extra" / "model.tflite").write_bytes(b"TFL3" * 100)
-    examples = tiny_run.artifact("MnistExampleGen", "examples", artifacts.Examples)
-    component = ServingCheck(model=as_channel([model]), examples=as_channel([examples]), images=40)
+@pytest.fixture
+def check(tiny_run, export, tmp_path):
+    """Executes the component on the export; returns its blessing, the blessing's folder and the report in it."""
 
-    component.executor_spec.executor_class().Do(
-        {"model": [model], "examples": [examples]}, {"blessing": [blessing]}, component.exec_properties
-    )
+    def check(**parameters):
+        model, blessing = artifacts.Model(), artifacts.InfraBlessing()
+        model.uri, blessing.uri = str(tmp_path), str(tmp_path / "blessing")
+        export.rename(tmp_path / "Format-Serving")
+        examples = tiny_run.artifact("MnistExampleGen", "examples", artifacts.Examples)
+        component = ServingCheck(model=as_channel([model]), examples=as_channel([examples]), images=40, **parameters)
+        component.executor_spec.executor_class().Do(
+            {"model": [model], "examples": [examples]}, {"blessing": [blessing]}, component.exec_properties
+        )
+        folder = Path(blessing.uri)
+        return blessing, folder, json.loads((folder / "report.json").read_text())
+
+    return check
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_the_executor_blesses_a_whole_export_only_and_says_why(check, export, whole):
+    if not whole:
+        (export / "assets.extra" / "model.tflite").write_bytes(b"TFL3" * 100)
+
+    blessing, folder, report = check()
 
     assert blessing.get_int_custom_property("blessed") == whole
-    assert (tmp_path / "blessing" / ("INFRA_BLESSED" if whole else "INFRA_NOT_BLESSED")).is_file()
-    report = json.loads((tmp_path / "blessing" / "report.json").read_text())
+    assert (folder / ("INFRA_BLESSED" if whole else "INFRA_NOT_BLESSED")).is_file()
     assert report["images"] == 40
     assert (report["problem"] is None) == whole
 
@@ -116,43 +127,23 @@ def test_an_export_that_the_bot_would_not_serve_is_not_blessed(export, serialise
     assert "canary digits" in report["problem"]
 
 
-def test_a_model_that_reads_pictures_badly_is_not_blessed_and_the_report_says_how_badly(tiny_run, export, tmp_path):
-    model, blessing = artifacts.Model(), artifacts.InfraBlessing()
-    model.uri, blessing.uri = str(tmp_path), str(tmp_path / "blessing")
-    export.rename(tmp_path / "Format-Serving")
-    examples = tiny_run.artifact("MnistExampleGen", "examples", artifacts.Examples)
-    demands = json.dumps({"min_pages_accuracy": 1.0, "min_refusal": 0.0})
-    component = ServingCheck(model=as_channel([model]), examples=as_channel([examples]), images=40, thresholds=demands)
+def test_a_model_that_reads_pictures_badly_is_not_blessed_and_the_report_says_how_badly(check):
+    blessing, folder, report = check(thresholds=json.dumps({"min_pages_accuracy": 1.0, "min_refusal": 0.0}))
 
-    component.executor_spec.executor_class().Do(
-        {"model": [model], "examples": [examples]}, {"blessing": [blessing]}, component.exec_properties
-    )
-
-    report = json.loads((tmp_path / "blessing" / "report.json").read_text())
     assert blessing.get_int_custom_property("blessed") == 0
     assert report["problem"] is None
     (miss,) = report["misses"]
     assert miss.startswith(
         f"{report['pages_accuracy']:.2%} of the made pages are read surely and rightly, below --min-p"
     )
-    kept = list((tmp_path / "blessing" / "pictures").iterdir())
+    kept = list((folder / "pictures").iterdir())
     assert 0 < len(kept) <= 24
     assert all(path.read_bytes()[:2] in (b"\xff\xd8", b"\x89P") for path in kept)
 
 
-def test_where_nothing_is_demanded_the_pictures_are_left_out(tiny_run, export, tmp_path):
-    model, blessing = artifacts.Model(), artifacts.InfraBlessing()
-    model.uri, blessing.uri = str(tmp_path), str(tmp_path / "blessing")
-    export.rename(tmp_path / "Format-Serving")
-    examples = tiny_run.artifact("MnistExampleGen", "examples", artifacts.Examples)
-    demands = json.dumps({"min_pages_accuracy": 0.0, "min_refusal": 0.0})
-    component = ServingCheck(model=as_channel([model]), examples=as_channel([examples]), images=40, thresholds=demands)
+def test_where_nothing_is_demanded_the_pictures_are_left_out(check):
+    blessing, folder, report = check(thresholds=json.dumps({"min_pages_accuracy": 0.0, "min_refusal": 0.0}))
 
-    component.executor_spec.executor_class().Do(
-        {"model": [model], "examples": [examples]}, {"blessing": [blessing]}, component.exec_properties
-    )
-
-    report = json.loads((tmp_path / "blessing" / "report.json").read_text())
     assert blessing.get_int_custom_property("blessed") == 1
     assert "refusal" not in report
-    assert not (tmp_path / "blessing" / "pictures").exists()
+    assert not (folder / "pictures").exists()

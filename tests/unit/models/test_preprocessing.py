@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from models.preprocessing import decode_images, preprocess_images, preprocessing_fn
+from models.preprocessing import decode_images, preprocess_images, preprocessing_fn, restore_images
 
 
 @pytest.fixture
@@ -34,6 +34,11 @@ def test_pads_by_two_and_normalises(images):
     np.testing.assert_allclose(result[:, 2:-2, 2:-2], images / np.float32(255), rtol=1e-6)
     result[:, 2:-2, 2:-2] = 0
     assert not result.any()
+
+
+def test_every_level_is_restored():
+    images = np.resize(np.arange(256, dtype=np.uint8), (1, 28, 28, 1))
+    np.testing.assert_array_equal(restore_images(preprocess_images(images)), images)
 
 
 def test_transform_does_the_same(images, png):
