@@ -30,7 +30,7 @@ def digests(tree):
 @pytest.mark.parametrize(
     ("edited", "seen_by"),
     [
-        ("models/preprocessing.py", {"Transform", "Trainer"}),
+        ("models/preprocessing.py", {"Transform", "Trainer", "ServingCheck"}),
         ("models/normalising.py", {"Trainer", "ServingCheck"}),
         ("models/features.py", set(ENTRIES)),
         ("components/evaluation/metrics.py", {"Evaluator"}),
