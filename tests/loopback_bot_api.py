@@ -293,6 +293,10 @@ class LoopbackBotApi:
             return self._sent_pictures(method, parameters)
         if method in ("editMessageText", "editMessageReplyMarkup"):
             return self._edited(method, parameters)
+        self._do_and_say_nothing(method, parameters)
+        return True
+
+    def _do_and_say_nothing(self, method: str, parameters: dict[str, Any]) -> None:
         if method == "setWebhook":
             self.webhook = parameters
         elif method == "deleteWebhook":
@@ -307,9 +311,10 @@ class LoopbackBotApi:
             ((field, most),) = PROFILE_LIMITS[method].items()
             if len(parameters[field]) > most:
                 raise ValueError(400, f"Bad Request: {field} is too long")
-        elif method != "setMyCommands":
+        elif method == "setMyCommands":
+            self._check_reachable(json.loads(parameters.get("scope", "{}")).get("chat_id"))
+        elif method not in ("deleteMyCommands", "sendChatAction"):
             raise ValueError(404, "Not Found")
-        return True
 
     def _file(self, identifier: str) -> dict[str, Any]:
         if identifier not in self.files:
@@ -346,10 +351,13 @@ class LoopbackBotApi:
         message |= ({"text": text} if text is not None else {}) | ({"reply_markup": markup} if markup else {})
         return message
 
+    def _check_reachable(self, chat: int | None) -> None:
+        if chat is not None and chat not in self.chats and not any(chat == known for known, _ in self.messages):
+            raise ValueError(400, "Bad Request: chat not found")
+
     def _sent(self, parameters: dict[str, Any], content: dict[str, Any]) -> dict[str, Any]:
         chat = int(parameters["chat_id"])
-        if chat not in self.chats and not any(chat == known for known, _ in self.messages):
-            raise ValueError(400, "Bad Request: chat not found")
+        self._check_reachable(chat)
         reply = json.loads(parameters.get("reply_parameters", "null"))
         if reply is not None:
             original = self.messages.get((chat, reply["message_id"]))

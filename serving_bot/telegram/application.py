@@ -74,5 +74,5 @@ def build(settings: BotSettings, services: Services, contact: Contact, take: Tak
         .build()
     )
     application.bot_data = services
-    add_handlers(application)
+    add_handlers(application, settings.admin_chat)
     return application  # type: ignore[no-any-return]

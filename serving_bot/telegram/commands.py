@@ -40,6 +40,19 @@ async def on_model(update: Update, context: BotContext) -> None:
     await message_of(update).reply_text(texts("no-model") if model is None else describe(model, texts))
 
 
+async def on_status(update: Update, context: BotContext) -> None:
+    """Says what ``/healthz`` says, to the admin chat."""
+    texts = context.texts(update)
+    health = context.services.health()
+    status = texts(
+        "status",
+        version=str(health["model"] or "–"),
+        silence=texts.number(health["telegram_silence_s"]),
+        waited=texts.number(health["longest_wait_s"]),
+    )
+    await message_of(update).reply_text(status)
+
+
 async def on_text(update: Update, context: BotContext) -> None:
     """Does what a button of the menu says; anything else gets a friendly word."""
     texts = context.texts(update)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -64,6 +65,7 @@ class Services:
     journal: Journal
     answer_groups: bool = True
     allowed_chats: frozenset[int] = frozenset()
+    health: Callable[[], dict[str, Any]] = dict  # what ``/healthz`` says
     shown: OrderedDict[tuple[int, int], None] = field(default_factory=OrderedDict)
     _small_downloads: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(8))
     _large_downloads: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))

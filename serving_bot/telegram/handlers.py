@@ -10,14 +10,14 @@ from telegram.error import Forbidden, TelegramError
 from telegram.ext import Application, CallbackQueryHandler, CommandHandler, MessageHandler, TypeHandler, filters
 
 from serving_bot.telegram.buttons import on_show
-from serving_bot.telegram.commands import guard, on_help, on_model, on_other, on_start, on_text
+from serving_bot.telegram.commands import guard, on_help, on_model, on_other, on_start, on_status, on_text
 from serving_bot.telegram.context import BotContext, meant_for
 from serving_bot.telegram.pictures import SHOW, on_album, on_picture
 
 log = logging.getLogger(__name__)
 
 
-def add_handlers(application: Application[Any, BotContext, Any, Any, Any, Any]) -> None:
+def add_handlers(application: Application[Any, BotContext, Any, Any, Any, Any], admin_chat: int | None) -> None:
     """Registers every handler of this bot."""
     private = filters.UpdateType.MESSAGE & filters.ChatType.PRIVATE
     moving = filters.ANIMATION | filters.VIDEO | filters.VIDEO_NOTE
@@ -32,6 +32,9 @@ def add_handlers(application: Application[Any, BotContext, Any, Any, Any, Any]) 
         MessageHandler(private & ~filters.StatusUpdate.ALL, on_other),
         CallbackQueryHandler(on_show, f"^{SHOW}"),
     ]
+    if admin_chat is not None:
+        of_admins = filters.UpdateType.MESSAGE & filters.Chat(admin_chat)
+        application.add_handler(CommandHandler("status", on_status, of_admins))
     application.add_handler(TypeHandler(Update, guard), group=-1)
     application.add_handlers(handlers)
     application.add_error_handler(on_error)

@@ -16,6 +16,7 @@ from serving_bot.telegram.attachments import TooBigError, attachment, download
 from serving_bot.telegram.commands import word_for
 from serving_bot.telegram.context import BotContext, meant_for, message_of
 from serving_bot.telegram.texts import Texts
+from serving_bot.telegram.typing_action import typing_action
 from serving_bot.telegram.wording import Answer, tell
 
 log = logging.getLogger(__name__)
@@ -137,7 +138,8 @@ async def _read(message: Message, context: BotContext, texts: Texts) -> Answer |
         async with services.room_for(picture.size):
             data = await download(picture, context)
             began = time.monotonic()
-            reading = await services.models.read(model, data)
+            async with typing_action(message):
+                reading = await services.models.read(model, data)
             services.metrics.reading.observe(time.monotonic() - began)
     except TooBigError:
         return Answer(texts("too-big"), "too_big")

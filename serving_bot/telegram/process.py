@@ -9,7 +9,6 @@ import signal
 import sqlite3
 from typing import Any
 
-from telegram import BotCommand
 from telegram.error import InvalidToken, TelegramError
 from tornado.httpserver import HTTPServer
 
@@ -23,8 +22,9 @@ from serving_bot.telegram.logs import Redactor, set_up_logging
 from serving_bot.telegram.memory import give_back_freed_memory
 from serving_bot.telegram.metrics import Metrics, serve_metrics
 from serving_bot.telegram.network import Contact, NoBotApiError, delays
+from serving_bot.telegram.profile import introduce
 from serving_bot.telegram.receiving import BotError, Receiver
-from serving_bot.telegram.texts import LANGUAGES, Languages
+from serving_bot.telegram.texts import Languages
 from serving_bot.versions.hot_swap import FailedVersion, ModelServer
 
 log = logging.getLogger(__name__)
@@ -72,6 +72,7 @@ class BotProcess:
             journal=_journal(settings),
             answer_groups=settings.groups == "answer",
             allowed_chats=settings.allowed_chats,
+            health=self._health,
         )
         intake = Intake(
             self._services.journal,
@@ -117,7 +118,8 @@ class BotProcess:
         await self._receiver.start()
         remote = "://" in self._settings.push_dir
         self._tasks.append(asyncio.create_task(models.watch(15.0 if remote else 1.0, self._on_refresh)))
-        self._tasks.append(asyncio.create_task(self._introduce()))
+        introducing = introduce(self._application.bot, self._services.languages, self._settings)
+        self._tasks.append(asyncio.create_task(introducing))
         log.info("ready", extra={"bot": self._application.bot.username})
 
     async def stop(self) -> None:
@@ -177,20 +179,6 @@ class BotProcess:
             else:
                 return
             await asyncio.sleep(delay)
-
-    async def _introduce(self) -> None:
-        """Tells Telegram the profile's texts, and the commands for its menu. The bot works without."""
-        bot = self._application.bot
-        try:
-            for language in LANGUAGES:
-                texts = self._services.languages.of(language)
-                commands = [BotCommand(name, texts(f"command-{name}")) for name in ("start", "help", "model")]
-                code = None if texts is self._services.languages.of(None) else language
-                await bot.set_my_description(texts("abilities"), language_code=code)
-                await bot.set_my_short_description(texts("short-description"), language_code=code)
-                await bot.set_my_commands(commands, language_code=code)
-        except TelegramError as error:
-            log.warning("could not set the profile's texts and the menu of commands", extra={"reason": str(error)})
 
     def _health(self) -> dict[str, Any]:
         model = self._services.models.current

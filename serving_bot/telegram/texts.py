@@ -39,10 +39,13 @@ class Texts:
             raise KeyError(f"{key} ({self.language})")
         return text.format(**arguments)
 
+    def number(self, value: float, decimals: int = 1) -> str:
+        """A number as this language writes it."""
+        return f"{value:.{decimals}f}".replace(".", self("decimal-point"))
+
     def percentage(self, share: float, decimals: int = 1) -> str:
         """A share between 0 and 1 as this language writes percentages."""
-        number = f"{100 * share:.{decimals}f}".replace(".", self("decimal-point"))
-        return self("percentage", number=number)
+        return self("percentage", number=self.number(100 * share, decimals))
 
     def time(self, moment: datetime) -> str:
         """A moment, in UTC, as this language writes times."""

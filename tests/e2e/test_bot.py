@@ -201,6 +201,16 @@ def test_several_digits_are_read_in_order(conversation, chat):
     assert answer.startswith("Я вижу 4 цифры: 2580 (наименьшая уверенность 9")
 
 
+def test_a_large_page_is_announced_by_typing(conversation, chat):
+    sheet = cv2.imdecode(np.frombuffer(picture("0123456789", margin=40), np.uint8), cv2.IMREAD_COLOR)
+    page = np.tile(sheet, (16, 3, 1))
+    message = conversation.document(cv2.imencode(".png", page)[1].tobytes(), chat=chat)
+    (answer,) = conversation.wait(lambda: conversation.answers(chat, message))
+    actions = [call for call in conversation.called("sendChatAction") if call.parameters["chat_id"] == str(chat)]
+    assert {call.parameters["action"] for call in actions} == {"typing"}
+    assert actions[0].at < answer.at
+
+
 def test_an_empty_sheet_holds_nothing(conversation, chat):
     message = conversation.photo(blank(), chat=chat)
     (answer,) = texts_of(conversation.wait(lambda: conversation.answers(chat, message)))
@@ -560,8 +570,9 @@ def test_an_address_without_a_bot_api_is_one_sentence(api, tmp_path, status, sen
 
 
 def test_profile_texts_and_commands_are_set_in_each_language(api, tmp_path):
-    bot = RunningBot(["--api-url", api.url, "--push-dir", str(tmp_path)])
-    api.wait(lambda: len(api.called("setMyCommands")) == len(LANGUAGES), 40)
+    api.chats.add(99)
+    bot = RunningBot(["--api-url", api.url, "--push-dir", str(tmp_path), "--admin-chat", "99"])
+    api.wait(lambda: len(api.called("setMyCommands")) == 3 * len(LANGUAGES), 40)
     assert bot.stop() == 0
 
     for method, field in (("setMyDescription", "description"), ("setMyShortDescription", "short_description")):
@@ -569,6 +580,40 @@ def test_profile_texts_and_commands_are_set_in_each_language(api, tmp_path):
         assert set(said) == {None, "ru"}
         assert all(said.values())
         assert said[None] != said["ru"]
+    assert commands_of(api, "ru") == commands_of(api, None)
+    assert commands_of(api, None) == {
+        "all_private_chats": ["start", "help", "model"],
+        "all_group_chats": ["model", "help"],
+        "chat": ["start", "help", "model", "status"],
+    }
+
+
+def commands_of(api, language: str | None) -> dict[str, list[str]]:
+    """The commands by kind of chat, in this language."""
+    calls = [call.parameters for call in api.called("setMyCommands")]
+    return {
+        json.loads(call["scope"])["type"]: [command["command"] for command in json.loads(call["commands"])]
+        for call in calls
+        if call.get("language_code") == language
+    }
+
+
+def test_ignored_groups_have_no_commands_and_an_admin_chat_out_of_reach_is_logged(api, tmp_path):
+    bot = RunningBot(["--api-url", api.url, "--push-dir", str(tmp_path), "--groups", "ignore", "--admin-chat", "99"])
+    api.wait(lambda: "could not set the menu of commands" in bot.output, 40)
+    assert bot.stop() == 0
+    deleted = {json.loads(call.parameters["scope"])["type"] for call in api.called("deleteMyCommands")}
+    assert deleted == {"all_group_chats", "default"}
+    assert set(commands_of(api, None)) == {"all_private_chats"}
+
+
+def test_the_admin_chat_alone_is_told_the_status(api, tmp_path):
+    push(tmp_path, 7)
+    with running(api, tmp_path, "--admin-chat", "99"):
+        api.text("/status", chat=99, language="ru")
+        assert re.fullmatch(r"Действующая версия: 7\nПоследний ответ Telegram: 0,\d с назад\n.* 0,0 с", api.said(99)[0])
+        api.text("/status", chat=1)
+        assert api.said(1)[0].startswith("I do better with pictures")
 
 
 def test_a_token_that_is_revoked_ends_the_bot_with_the_same_sentence(api, tmp_path):
