@@ -1,4 +1,4 @@
-"""Private and internal names of libraries, a module for each library, and what replaces each name.
+"""Private and internal names of libraries, one module per library; each says when it can go.
 
-`tests/unit/compat/` names every one, so that a release that moves one fails a test and not a run.
+`tests/unit/compat/` covers every name, so a release that moves one fails a test, not a run.
 """

@@ -1,4 +1,4 @@
-"""Private names of Apache Beam; each with what replaces it."""
+"""Private names of Apache Beam, and what would replace each."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from apache_beam.options.pipeline_options import PipelineOptions, _BeamArgumentP
 
 
 def unknown_options(options: Sequence[str]) -> list[str]:
-    """The command-line options, such as "--runner=Flink", that no class of Beam's options declares.
+    """The command-line options, such as "--runner=Flink", that no class of Beam options declares.
 
-    `PipelineOptions` itself only logs what it does not know (`_BeamArgumentParser`, `_add_argparse_args`). Goes when it
-    can be told to refuse it.
+    `PipelineOptions` only logs unknown options (hence `_BeamArgumentParser`, `_add_argparse_args`). Remove this when it
+    can reject them.
 
     Raises:
-        ValueError: the value of an option cannot be read; the message is Beam's.
+        ValueError: an option has an invalid value; the message is Beam's.
     """
 
     class Parser(_BeamArgumentParser):  # type: ignore[misc]

@@ -1,7 +1,7 @@
-"""Names of kfp that `kfp.dsl` and `kfp.compiler` do not export; each with what replaces it."""
+"""Names of kfp that `kfp.dsl` and `kfp.compiler` do not export, and what would replace each."""
 
-# The compiled job as a message: kfp sets resources on its own tasks only (`PipelineTask.set_accelerator_type`), which
-# TFX's runner does not make. Goes when `KubeflowV2DagRunner` passes resources of single nodes on for every component.
+# Part of the compiled job's message: kfp sets resources only on its own tasks (`PipelineTask.set_accelerator_type`),
+# which TFX's runner does not create. Remove this when `KubeflowV2DagRunner` takes resources per node.
 from kfp.pipeline_spec.pipeline_spec_pb2 import PipelineDeploymentConfig
 
 ResourceSpec = PipelineDeploymentConfig.PipelineContainerSpec.ResourceSpec

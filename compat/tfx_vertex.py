@@ -1,7 +1,7 @@
-"""Keys of the Trainer's `custom_config` in tfx.extensions.google_cloud_ai_platform, which takes seconds to load.
+"""Keys of the Trainer's `custom_config` in tfx.extensions.google_cloud_ai_platform, which loads for seconds.
 
-`tfx.v1.extensions.google_cloud_ai_platform` exports the first two under these names and replaces this module where its
-load time does not matter; the third is the executor's own.
+`tfx.v1.extensions.google_cloud_ai_platform` exports the first two under these names, and replaces this module once load
+time does not matter; only the executor defines the third.
 """
 
 ENABLE_VERTEX_KEY = "ai_platform_enable_vertex"

@@ -1,4 +1,4 @@
-"""From the ink of one digit to what MNIST looks like."""
+"""Turns the ink of one digit into an image that looks like MNIST."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ import numpy.typing as npt
 SIDE = 28
 BOX = 20  # the longer side of the digit, in pixels
 STROKE_WIDTHS = (1.0, 3.0)
-"""Least widths of a stroke, in pixels of the 28×28, at which a digit is looked at. A hairline would all but
-vanish when it is reduced; a wide stroke is closer to MNIST's mean but may close a small loop, hence both."""
+"""Minimum stroke widths, in pixels of the 28×28 image; a digit is classified at each. A hairline nearly vanishes when
+reduced; a wide stroke is closer to MNIST's mean but may close a small loop."""
 
 LONGEST = 640
-"""Longer ink, in pixels, is reduced to this first: thickening a stroke along an enlarged strip would take seconds."""
+"""Ink longer than this, in pixels, is reduced first: thickening strokes in a large image would take seconds."""
 
 Ink = npt.NDArray[np.float32]
 
 
 def normalise(ink: Ink, least_width: float = STROKE_WIDTHS[0]) -> npt.NDArray[np.uint8]:
-    """One digit as MNIST has it: fitted into 20×20, proportions kept, anti-aliased, centre of mass in the middle.
+    """One digit in MNIST's format: fitted into 20×20 with its aspect ratio, anti-aliased, centred by centre of mass.
 
     The steps are those of http://yann.lecun.com/exdb/mnist/ ("size normalized to fit in a 20x20 pixel box
     while preserving their aspect ratio ... centered in a 28x28 image by computing the center of mass of the pixels").
 
     Args:
-        ink: float32 [height, width] in 0..1, the share of ink in each pixel, cut to the digit's box.
-        least_width: thinner strokes are thickened to this many pixels of the result.
+        ink: float32 [height, width] in 0..1, the share of ink in each pixel, cropped to the digit's box.
+        least_width: strokes thinner than this, in pixels of the result, are thickened to it.
 
     Returns:
-        uint8 [28, 28], white ink on black. All zero where there is no ink.
+        uint8 [28, 28], white ink on black. All zeros if there is no ink.
     """
     if max(ink.shape) > LONGEST:
         ink = _fit(ink, LONGEST)
@@ -58,12 +58,12 @@ def stroke_width(ink: Ink) -> float:
     the outline."""
     solid = cv2.copyMakeBorder((ink > 0.5).astype(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
     outline = np.count_nonzero(solid[:, 1:] != solid[:, :-1]) + np.count_nonzero(solid[1:] != solid[:-1])
-    # Counted along pixel edges an outline is 4/pi times its length on average over directions.
+    # Counted along pixel edges, an outline is on average 4/pi times its length.
     return 2.0 * float(np.count_nonzero(solid)) / max(outline * np.pi / 4, 1.0)
 
 
 def _fit(ink: Ink, side: int) -> Ink:
-    """The ink with a longer side of `side` pixels, proportions kept."""
+    """The ink scaled so that its longer side is `side` pixels."""
     scale = side / max(ink.shape)
     size = (max(1, round(ink.shape[1] * scale)), max(1, round(ink.shape[0] * scale)))
     method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC

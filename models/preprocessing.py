@@ -1,4 +1,4 @@
-"""Raw image to network input. One function, used by Transform, by training and by every exported endpoint."""
+"""Raw image to network input. Transform, training and every exported endpoint use the same function."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _MARGIN = (INPUT_SIZE - RAW_SIZE) // 2
 
 
 def decode_images(png: tf.Tensor) -> tf.Tensor:
-    """Decodes PNG bytes, string [N], to uint8 [N, 28, 28, 1]; another size is an InvalidArgumentError."""
+    """Decodes PNG bytes, string [N], to uint8 [N, 28, 28, 1]; any other size raises InvalidArgumentError."""
     return tf.map_fn(
         lambda image: tf.ensure_shape(tf.io.decode_png(image, channels=1), [RAW_SIZE, RAW_SIZE, 1]),
         tf.reshape(png, [-1]),
@@ -25,12 +25,12 @@ def preprocess_images(images: tf.Tensor) -> tf.Tensor:
 
 
 def restore_images(images: tf.Tensor) -> tf.Tensor:
-    """What `preprocess_images` was given: float32 [N, 32, 32, 1] to uint8 [N, 28, 28, 1]."""
+    """Inverts `preprocess_images`: float32 [N, 32, 32, 1] to uint8 [N, 28, 28, 1]."""
     return tf.cast(tf.round(images[:, _MARGIN:-_MARGIN, _MARGIN:-_MARGIN] * 255), tf.uint8)
 
 
 def preprocessing_fn(inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-    """TensorFlow Transform's entry point: PNG bytes to float32 [N, 32, 32, 1], the label (if there) to int64 [N]."""
+    """TensorFlow Transform's entry point: PNG bytes to float32 [N, 32, 32, 1], the label (if present) to int64 [N]."""
     outputs = {IMAGE_KEY: preprocess_images(decode_images(inputs[IMAGE_KEY]))}
     if LABEL_KEY in inputs:
         outputs[LABEL_KEY] = tf.reshape(inputs[LABEL_KEY], [-1])

@@ -1,4 +1,4 @@
-"""What decides the result of a training, beside the data. Imports no TensorFlow: the command line uses it."""
+"""Everything but the data that determines a training's result. Imports no TensorFlow: the command line uses it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from models.settings import Setting, SettingError, setting, settings_of
 
 PLATFORM_PREFIX = "ai_platform_"
-"""How TFX names what its Trainer for Vertex AI reads from the `custom_config`, beside the training's own settings."""
+"""Prefix of the `custom_config` keys that TFX's Trainer for Vertex AI reads; the others are the training's settings."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,27 +25,27 @@ class Recipe:
     augment: bool = setting(
         True,
         label="Augment",
-        help="Vary slant, size, place and stroke width of training images.",
+        help="Vary slant, size, position and stroke width of training images.",
     )
     outliers: int = setting(
         16,
         minimum=0,
         label="Outliers",
-        help="Non-digit images beside each batch, so that the network learns to abstain.",
+        help="Non-digit images added to each batch, so the network learns to abstain.",
     )
     drawn_digits: int = setting(
         4,
         by_model={"lenet": 8},
         minimum=0,
         label="Drawn digits",
-        help="Synthetic digits in forms that MNIST lacks, beside each batch.",
+        help="Synthetic digits in forms that MNIST lacks, added to each batch.",
     )
     weight_decay: float = setting(
         0.0,
         by_model={"my_model": 0.1},
         minimum=0,
         label="Weight decay",
-        help="How much weights shrink at each step, times the learning rate.",
+        help="Weight decay at each step, times the learning rate.",
     )
 
 
@@ -58,13 +58,13 @@ class Execution:
         minimum=1,
         option="train-memory",
         label="Training memory",
-        help="MiB for training images; more are streamed from disk and shuffled within a window of that size.",
+        help="MiB for training images; a larger set is streamed from disk and shuffled within a window of that size.",
     )
     mixed_precision: bool | None = setting(
         None,
         decided="on GPUs and CPUs with bfloat16",
         label="Mixed precision",
-        help="Train in 16 bits where that is safe.",
+        help="Train with mixed 16-bit precision.",
     )
     xla: bool | None = setting(None, decided="on one GPU", label="XLA", help="Compile the training step with XLA.")
 
@@ -76,27 +76,27 @@ class Training:
     model: str  # a name in ARCHITECTURES
     # passes over the training split
     epochs: int = setting(3, minimum=1, label="Epochs", help="Passes over the training images.")
-    # of initial weights, order and augmentation
-    seed: int = setting(1, minimum=0, label="Seed", help="Seed of initial weights, order and augmentation.")
+    # for initial weights, data order and augmentation
+    seed: int = setting(1, minimum=0, label="Seed", help="Random seed for weights, data order and augmentation.")
     recipe: Recipe = field(default_factory=Recipe)  # how the network is trained
     execution: Execution = field(default_factory=Execution)  # how the training is executed
-    source: str = ""  # fingerprint of the source code, so that TFX's cache sees an edit
+    source: str = ""  # fingerprint of the source code, so TFX's cache notices an edit
 
     @classmethod
     def choose(cls, model: str, settings: Mapping[str, Any], source: str | None = None) -> Training:
-        """The training that some settings ask for; the network decides over those that are missing or None.
+        """The training with these settings; those that are missing or None get the network's defaults.
 
         Args:
             model: a name in ARCHITECTURES.
             settings: values of TRAINING_SETTINGS, by name.
-            source: fingerprint of the source code; by default, of this one.
+            source: fingerprint of the source code; by default, of the running code.
 
         Raises:
-            SettingError: there is no such setting.
+            SettingError: a setting is unknown.
         """
         unknown = [name for name in settings if name not in TRAINING_SETTINGS]
         if unknown:
-            raise SettingError(f"There is no setting {unknown[0]!r} in this release.")
+            raise SettingError(f"This release has no setting {unknown[0]!r}.")
         values = {
             name: known.default_for(model) if settings.get(name) is None else settings[name]
             for name, known in TRAINING_SETTINGS.items()
@@ -107,20 +107,20 @@ class Training:
         return cls(model=model, recipe=recipe, execution=execution, source=source, **values)
 
     def to_config(self) -> dict[str, Any]:
-        """All settings by name, model and source as JSON values: the card and ML Metadata hold them so."""
+        """All settings by name, with model and source, as JSON values: the form that the card and ML Metadata hold."""
         values = asdict(self)
         recipe, execution, source = values.pop("recipe"), values.pop("execution"), values.pop("source")
         return {**values, **recipe, **execution, "source": source}
 
     @classmethod
     def from_config(cls, values: Mapping[str, Any]) -> Training:
-        """From what `to_config` made; settings that an earlier release did not have get their defaults.
+        """Reads what `to_config` made; settings that an earlier release lacks get their defaults.
 
         Args:
             values: a Trainer's `custom_config`, which may also hold what TFX's Trainer for Vertex AI reads.
 
         Raises:
-            SettingError: a setting is unknown, or there is no model.
+            SettingError: a setting is unknown, or the model is missing.
         """
         settings = {name: value for name, value in values.items() if not name.startswith(PLATFORM_PREFIX)}
         try:
@@ -135,11 +135,11 @@ TRAINING_SETTINGS: Mapping[str, Setting] = {
     **settings_of(Recipe),
     **settings_of(Execution),
 }
-"""Every setting of a training by name, in the order that people see."""
+"""Every setting of a training by name, in display order."""
 
 
 def source_fingerprint() -> str:
-    """SHA-256 over the files that training and export run."""
+    """SHA-256 of the code that trains and exports."""
     digest = hashlib.sha256()
     folder = Path(__file__).parent
     for path in sorted(folder.rglob("*.py")):

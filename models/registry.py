@@ -15,7 +15,7 @@ class Architecture:
     """A network; models/recipe.py says how it is trained."""
 
     module: str  # dotted module with `build() -> keras.Model`, float32 [N, 32, 32, 1] to logits float32 [N, 10]
-    display_name: str  # the name people see
+    display_name: str  # the name shown to people
 
     def build(self) -> keras.Model:
         """Builds the network with fresh weights."""
@@ -29,6 +29,6 @@ ARCHITECTURES = {
 
 
 def name_training(model: str, epochs: int) -> str:
-    """The network and its epochs for people: "MyModel, 10 epochs"; a network of another release by its own name."""
+    """Display name of a network and its epochs: "MyModel, 10 epochs"; an unknown network keeps its registry name."""
     known = ARCHITECTURES.get(model)
     return f"{known.display_name if known else model}, {epochs} epoch{'s' if epochs != 1 else ''}"

@@ -1,7 +1,7 @@
-"""Settings that are declared once: options, environment variables, cards, history and reports are derived from them.
+"""Settings, each declared once: options, environment variables, cards, history and reports are derived from them.
 
-A setting is a field of a frozen dataclass whose metadata says what people see of it. Imports no TensorFlow: the command
-line uses it.
+A setting is a field of a frozen dataclass; its metadata holds its label, help and range. Imports no TensorFlow: the
+command line uses it.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ class SettingError(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
-    """What is known of a setting."""
+    """A declared setting."""
 
-    name: str  # of the field, of `--set` and of the card's key
+    name: str  # the field's, also in `--set` and in the card
     kind: type  # int, float or bool
-    default: Any  # its value if nobody chooses one; None lets the Trainer decide
-    by_model: Mapping[str, Any]  # defaults of networks (names in models/registry.py) for which it is another
-    label: str  # its name for people, in history and reports
+    default: Any  # its value unless one is chosen; with None the Trainer decides
+    by_model: Mapping[str, Any]  # networks (names in models/registry.py) with another default
+    label: str  # its name in history and reports
     help: str  # what it does, a sentence for `--help`
-    minimum: float | None = None  # the least value
-    maximum: float | None = None  # the greatest value
-    option: str  # name of the option, without dashes, where it is not `name`
-    decided: str | None = None  # what `--help` shows as the default where None or the network decides
+    minimum: float | None = None  # inclusive
+    maximum: float | None = None  # inclusive
+    option: str  # name of the option, without leading dashes
+    decided: str | None = None  # what `--help` shows as the default if it depends on device or network
 
     @property
     def variable(self) -> str:
@@ -40,18 +40,18 @@ class Setting:
         return f"DIGITS_{self.option.replace('-', '_').upper()}"
 
     def default_for(self, model: str) -> Any:
-        """The default with a network."""
+        """The default for a network."""
         return self.by_model.get(model, self.default)
 
     def parse(self, text: str) -> Any:
-        """A value from text: a number in range, or true or false.
+        """Parses a value: a number in range, or true or false.
 
         Raises:
-            SettingError: it is something else.
+            SettingError: the text is not such a value.
         """
         if self.kind is bool:
             if text not in ("true", "false"):
-                raise SettingError(f"{self.name} is true or false, not {text}.")
+                raise SettingError(f"{self.name} must be true or false, not {text}.")
             return text == "true"
         try:
             number = float(text)
@@ -61,9 +61,9 @@ class Setting:
         most = math.inf if self.maximum is None else self.maximum
         if not least <= number <= most or math.isinf(number):
             bounds = f"{self.minimum} or more" if self.maximum is None else f"from {self.minimum} to {self.maximum}"
-            raise SettingError(f"{self.name} is a number, {bounds}, not {text}.")
+            raise SettingError(f"{self.name} must be a number, {bounds}, not {text}.")
         if self.kind is int and number != int(number):
-            raise SettingError(f"{self.name} is a whole number, not {text}.")
+            raise SettingError(f"{self.name} must be a whole number, not {text}.")
         return self.kind(number)
 
 

@@ -1,7 +1,7 @@
-"""Functions in processes of their own, by one protocol: pickled messages over `multiprocessing.connection`.
+"""Runs functions in worker processes, which exchange pickled messages over `multiprocessing.connection`.
 
-A process of its own is for what may end it (native code that reads damaged files, LiteRT's converter), and for
-libraries whose output belongs in a log. Imports nothing of ours, and no TensorFlow.
+A worker isolates code that may crash its process (native code that reads damaged files, LiteRT's converter) and
+libraries whose output belongs in a log. Imports neither TensorFlow nor other packages of this project.
 """
 
 from workers.process import UserError, Worker, WorkerEndedError, WorkerTimeoutError, ask

@@ -13,21 +13,21 @@ from multiprocessing.connection import Connection
 
 
 def end_with_parent(descriptor: int, scratch: str) -> None:
-    """Ends this process as soon as nobody listens any more: the parent was killed, and what it held is free."""
+    """Ends this process as soon as the parent is gone."""
     poll = select.poll()
-    poll.register(descriptor, 0)  # a hang-up is reported in any case
+    poll.register(descriptor, 0)  # poll always reports a hang-up
     poll.poll()
     shutil.rmtree(scratch, ignore_errors=True)
-    os._exit(1)  # as good as a kill
+    os._exit(1)  # skips all cleanup, as a kill would
 
 
 def main() -> None:
     """Calls the function with the connection to the parent."""
     descriptor, target, scratch = int(sys.argv[1]), sys.argv[2], sys.argv[3]
     tempfile.tempdir = scratch
-    os.set_inheritable(descriptor, False)  # not for the worker's own children
+    os.set_inheritable(descriptor, False)  # the worker's children do not inherit it
     connection = Connection(descriptor)
-    # (its own descriptor: the connection may be closed before the thread looks, which would count as a hang-up)
+    # (a duplicate: the connection may be closed before the thread polls, which would look like a hang-up)
     threading.Thread(target=end_with_parent, args=(os.dup(descriptor), scratch), daemon=True).start()
     module, _, name = target.partition(":")
     getattr(import_module(module), name)(connection)

@@ -12,19 +12,19 @@ from collections.abc import Iterator, Mapping
 from multiprocessing import Pipe
 from typing import IO, Any
 
-_LAST_BYTES = 4096  # how much of the end of a worker's output is searched for its last line
+_LAST_BYTES = 4096  # how much of a worker's output is searched, from its end, for the last line
 
 
 class UserError(Exception):
-    """What a person can put right; the message is one sentence or two, with the next step. A command ends with it."""
+    """An error the user can fix. A command prints the message, one or two sentences with the next step, and ends."""
 
 
 class WorkerEndedError(Exception):
-    """A worker ended before it had said all that was asked of it; the message says how.
+    """A worker ended before it answered; the message says how.
 
     Attributes:
         status: its exit status, negative for a signal.
-        said: the last line that it or its libraries printed, "" if there was none.
+        said: the last line that it or its libraries printed; "" if there was none.
     """
 
     def __init__(self, status: int, said: str):
@@ -38,15 +38,16 @@ class WorkerTimeoutError(Exception):
 
 
 class Worker:
-    """A function that runs in a process of its own, which ends with this object's context, or with this process.
+    """A function that runs in a separate process, which ends with this object's context or with this process.
 
-    The process starts at once: what its module loads, it loads while the parent goes on. Its temporary files are in a
-    folder of its own, which is removed however it ends.
+    The process starts at once and loads its module while the parent continues. Its temporary files are in a separate
+    folder, which is removed however the process ends.
 
     Args:
         target: "package.module:function"; the function takes a multiprocessing.connection.Connection, and the worker
             ends when it returns.
-        output: where its standard output and error go; by default, to a file that nobody sees but WorkerEndedError.
+        output: where its standard output and error go; by default, to a temporary file that only WorkerEndedError
+            quotes.
         environment: its environment variables; by default, this process's.
     """
 
@@ -72,11 +73,11 @@ class Worker:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Ends the process, whether it is done or not."""
+        """Ends the process, whether or not it is done."""
         self.stop(patience=0)
 
     def send(self, message: Any) -> None:
-        """Sends a message, which pickle can take.
+        """Sends a message, which must be picklable.
 
         Raises:
             WorkerEndedError: the worker has ended.
@@ -90,11 +91,11 @@ class Worker:
         """The worker's next message.
 
         Args:
-            timeout: seconds to wait; None for ever.
+            timeout: seconds to wait; None waits for ever.
 
         Raises:
-            WorkerEndedError: the worker ended without one; a message that was cut by a kill is none.
-            WorkerTimeoutError: there was none in time.
+            WorkerEndedError: the worker ended without a message; one that a kill cut short does not count.
+            WorkerTimeoutError: no message came in time.
         """
         try:
             if not self._connection.poll(timeout):
@@ -104,10 +105,10 @@ class Worker:
             raise self._ended() from error
 
     def __iter__(self) -> Iterator[Any]:
-        """The worker's messages until it has ended well.
+        """The worker's messages until it ends.
 
         Raises:
-            WorkerEndedError: it ended with another status than 0.
+            WorkerEndedError: it ended with a status other than 0.
         """
         while True:
             try:
@@ -119,13 +120,13 @@ class Worker:
             yield message
 
     def wait(self) -> None:
-        """Returns when the process has ended by itself."""
+        """Waits until the process ends by itself."""
         self.process.wait()
 
     def stop(self, patience: float) -> None:
-        """Ends the process: if there is patience with SIGINT, and so many seconds later with a kill.
+        """Ends the process: with SIGINT and, `patience` seconds later, a kill; without patience, with a kill at once.
 
-        Any thread may call it; one that waits for a message then gets WorkerEndedError.
+        Any thread may call it; a thread that waits for a message then gets WorkerEndedError.
         """
         with self._stopping:
             if self.process.poll() is None and patience:
@@ -164,15 +165,14 @@ def ask(
     """Asks a worker one question.
 
     Args:
-        target: as Worker takes it; the function receives the request and sends an answer, or an exception of the class
-            `error`.
+        target: as for Worker; the function receives the request and sends an answer, or an exception of class `error`.
         request: the question.
-        error: what is raised.
-        failure: what to say if the worker ended without an answer, without the full stop.
-        environment: as Worker takes it.
+        error: the class to raise.
+        failure: the message if the worker ends without an answer, without a full stop.
+        environment: as for Worker.
 
     Raises:
-        error: the worker sent one, or it ended without an answer.
+        error: the worker sent one, or ended without an answer.
     """
     with Worker(target, environment=environment) as worker:
         try:

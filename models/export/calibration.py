@@ -1,4 +1,4 @@
-"""How a network's probabilities are calibrated, and which of them are believed."""
+"""Calibrates a network's probabilities and chooses the threshold above which it answers."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import numpy.typing as npt
 import tensorflow as tf
 
 NON_DIGITS = 0.1  # share of pictures without a digit among those that the threshold is chosen for
-RISK = 0.01  # share of them that may be answered surely and wrongly
+RISK = 0.01  # share of all pictures that may get a confident wrong answer
 
 
 def fit_temperature(logits: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]) -> float:
-    """The temperature T that makes softmax(logits / T) best calibrated: least negative log-likelihood.
+    """The temperature T that calibrates softmax(logits / T) best: least negative log-likelihood.
 
     Temperature scaling of Guo et al., On Calibration of Modern Neural Networks (2017), section 4.2.
 
@@ -31,7 +31,7 @@ def fit_temperature(logits: npt.NDArray[np.float32], labels: npt.NDArray[np.int6
 def choose_threshold(
     digits: npt.NDArray[np.float64], labels: npt.NDArray[np.int64], outliers: npt.NDArray[np.float64]
 ) -> float:
-    """The least probability at which an answer is believed, so that at most `RISK` of all pictures get a wrong one.
+    """The lowest probability at which the model answers, so that at most `RISK` of all pictures get a wrong answer.
 
     The point on the risk-coverage curve of El-Yaniv and Wiener, On the Foundations of Noise-free Selective
     Classification (2010), for a mixture of digits and, one in ten, other pictures.
@@ -42,7 +42,7 @@ def choose_threshold(
         outliers: calibrated probabilities [M, 10] of non-digit images.
 
     Returns:
-        In 0.1..0.999; 0.999 where no threshold keeps the risk.
+        In 0.1..0.999; 0.999 if no threshold keeps the risk.
     """
     best, wrong, other = digits.max(axis=1), digits.argmax(axis=1) != labels, outliers.max(axis=1)
     for threshold in np.arange(0.1, 0.999, 0.001):

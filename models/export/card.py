@@ -1,4 +1,4 @@
-"""What a model's card says beside its figures: the network's layers, and the machine it was trained on."""
+"""What a model card holds besides metrics: the network's layers and the machine that trained it."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def _times(size: tuple[int, ...]) -> str:
 
 
 def describe_machine() -> str:
-    """Processors, their kind and visible GPUs, in a line."""
+    """Number and model of processors, and visible GPUs, in one line."""
     cpus = os.cpu_count() or 1
     parts = [f"{cpus} CPU" + "s" * (cpus > 1), _processor(), platform.system()]
     for device in tf.config.list_physical_devices("GPU"):
@@ -66,7 +66,7 @@ def describe_machine() -> str:
 
 
 def _processor() -> str:
-    """The processor's name: Linux says it in a file, other systems to Python."""
+    """The processor's name: from a file on Linux, from Python elsewhere."""
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as file:
             names = [line.split(":", 1)[1].strip() for line in file if line.startswith("model name")]
@@ -76,10 +76,10 @@ def _processor() -> str:
 
 
 def git_revision() -> str:
-    """The commit this source tree stands at, with `-dirty` when it was edited.
+    """The commit of this source tree, with `-dirty` if it was edited.
 
-    In the image, which holds no checkout, the file REVISION says it (Dockerfile); elsewhere outside a checkout it is
-    "unknown".
+    The image has no checkout; there the file REVISION holds the commit (Dockerfile). Anywhere else outside a checkout
+    it is "unknown".
     """
     folder = Path(__file__).parents[1]
     noted = folder / "REVISION"

@@ -14,7 +14,7 @@ class ConversionError(RuntimeError):
 
 
 class LitertConverter:
-    """Converts one SavedModel. Its worker loads TensorFlow while others work, and ends with the context."""
+    """Converts one SavedModel. Its worker loads TensorFlow in the background and ends with the context."""
 
     def __init__(self) -> None:
         self._worker = Worker("models.export.litert:work")
@@ -24,14 +24,14 @@ class LitertConverter:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Ends the worker, converted or not."""
+        """Ends the worker, whether or not it has converted."""
         self._worker.stop(patience=0)
 
     def convert(self, saved_model: str, flatbuffer: str) -> None:
         """Converts the `serving_images` endpoint of a SavedModel, once.
 
         Raises:
-            ConversionError: naming the operations that LiteRT lacks, or with the last line the converter said.
+            ConversionError: the message names the operations that LiteRT lacks, or quotes the converter's last line.
         """
         try:
             self._worker.send((saved_model, flatbuffer))
@@ -43,17 +43,17 @@ class LitertConverter:
 
 
 def work(connection: Connection) -> None:
-    """Writes the flatbuffer; weights stay float32 so that it answers as the SavedModel does."""
-    import tensorflow as tf  # noqa: PLC0415 (takes seconds, while the parent trains)
+    """Writes the flatbuffer; weights stay float32, so it answers as the SavedModel does."""
+    import tensorflow as tf  # noqa: PLC0415 (takes seconds; the parent trains meanwhile)
 
     saved_model, flatbuffer = connection.recv()
     converter = tf.lite.TFLiteConverter.from_saved_model(saved_model, signature_keys=["serving_images"])
     try:
         content = converter.convert()
-    except Exception as error:  # (the converter's own class is not public)
+    except Exception as error:  # (the converter's exception class is not public)
         missing = re.findall(r"^(?:Custom|TF Select) ops: (.+?)\s*$", str(error), re.MULTILINE)
         if not missing:
-            raise  # the worker's last line is all there is to say
+            raise  # the parent quotes the worker's last line
         connection.send(
             ConversionError(
                 f"LiteRT has no operation {', '.join(missing)}. Build the network without it (see models/registry.py)."

@@ -33,8 +33,8 @@ def export_model(
 
     Args:
         model: float32 [N, 32, 32, 1] to logits float32 [N, 10].
-        transform_output: the transform graph that serialised tf.Examples go through.
-        card: what is known of the model, JSON-serialisable; the flatbuffer's SHA-256 is added to it.
+        transform_output: the transform graph, applied to serialised tf.Examples.
+        card: facts about the model, JSON-serialisable; the flatbuffer's SHA-256 is added.
         converter: not used yet.
         path: folder to make.
 
@@ -55,8 +55,8 @@ def export_model(
 def write_saved_model(model: keras.Model, transform_output: tft.TFTransformOutput, path: str) -> None:
     """Writes the SavedModel with two endpoints that answer {"probabilities": float32 [N, 10], "class": int64 [N]}.
 
-    `serving_default` takes serialised tf.Examples, string [N]; `serving_images` takes uint8 [N, 28, 28, 1]. It goes
-    through ExportArchive because LiteRT's converter loses the weights of SavedModels written in other ways.
+    `serving_default` takes serialised tf.Examples, string [N]; `serving_images` takes uint8 [N, 28, 28, 1]. It uses
+    ExportArchive because LiteRT's converter loses the weights of SavedModels written in other ways.
     """
     answer = _answer_with(model)
     transform = transform_output.transform_features_layer()
@@ -85,7 +85,7 @@ def write_saved_model(model: keras.Model, transform_output: tft.TFTransformOutpu
 
 
 def _answer_with(model: keras.Model) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
-    """The one function behind both endpoints: network input to answer. Softmax is applied here and nowhere else."""
+    """The function behind both endpoints: network input to answer. Softmax is applied only here."""
 
     def answer(inputs: tf.Tensor) -> dict[str, tf.Tensor]:
         probabilities = tf.nn.softmax(model(inputs, training=False))

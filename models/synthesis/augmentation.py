@@ -1,4 +1,4 @@
-"""Training images made to vary as people's own pictures do. TensorFlow operations over a whole batch."""
+"""Augments training images so that they vary as people's pictures do. TensorFlow operations over a whole batch."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ MAX_SHEAR = 0.20
 """Horizontal shear to either side: slant as a share of the height."""
 
 MAX_ZOOM = 0.12
-"""Change of width and height, each on its own, to either side."""
+"""Largest change of width and of height, drawn independently, to either side."""
 
 MAX_SHIFT = 1.5
 """Shift to either side in pixels."""
@@ -24,11 +24,11 @@ MAX_THINNING = 0.4
 
 
 def augment(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """Varies slant, size, place, and stroke width of a batch, each image by its own random amounts.
+    """Varies slant, size, position and stroke width, each image by its own random amounts.
 
     One affine transform about the centre (rotation, shear, zoom, shift; bilinear), then a blend with the image dilated
-    or eroded by 3×3. What is drawn follows Simard et al., "Best Practices for Convolutional Neural
-    Networks" (2003) for the affine part; stroke width is what pens and markers add.
+    or eroded by 3×3. The affine part follows Simard et al., "Best Practices for Convolutional Neural Networks" (2003);
+    stroke width varies with pens and markers.
 
     Args:
         images: float32 [N, S, S, 1] in 0..1, white ink on black.
@@ -57,7 +57,7 @@ def augment(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         interpolation="BILINEAR",
         fill_mode="CONSTANT",
     )
-    # Pooling is several times faster with the batch in the place of the channels.
+    # Pooling is several times faster with the batch in place of the channels.
     planes = tf.transpose(moved[..., 0], [1, 2, 0])[tf.newaxis]
     dilated = tf.nn.max_pool2d(planes, 3, 1, "SAME")
     eroded = -tf.nn.max_pool2d(-planes, 3, 1, "SAME")

@@ -1,8 +1,7 @@
-"""Digits in forms that MNIST's writers hardly used: drawn, in MNIST's format, to be learnt beside it.
+"""Draws digits in forms that are rare in MNIST, in MNIST's format, for training.
 
-MNIST was written in the United States. Elsewhere a 1 has a flag and perhaps a foot, and a 7 a bar across; a 4 may be
-open, the bar of a 5 may lie apart, a 9 may stand on a straight stem or look like a P, a 0 may have a tail or a slash,
-and a 2 a loop at its foot.
+MNIST was written in the United States. Elsewhere a 1 may have a flag and a foot, a 7 a crossbar, a 4 an open top, a 5 a
+detached bar, a 9 a straight stem or the shape of a P, a 0 a tail or a slash, and a 2 a loop at its foot.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ import numpy.typing as npt
 from models.synthesis.strokes import SIDE, Drawing, draw_character, draw_strokes, to_mnist, warp
 
 _FROM_FONTS = 0.35
-"""Share of digits of all classes in the forms of fonts."""
+"""Share of digits, of all classes, drawn with fonts."""
 
 Rng = np.random.Generator
 
@@ -28,7 +27,7 @@ def make_drawn_digits(count: int, seed: int) -> tuple[npt.NDArray[np.uint8], npt
         seed: the same seed gives the same digits.
 
     Returns:
-        Images uint8 [count, 28, 28], white ink on black, sized and centred as MNIST is, and labels int64 [count].
+        Images uint8 [count, 28, 28], white ink on black, sized and centred as in MNIST, and labels int64 [count].
     """
     rng = np.random.default_rng(seed)
     images, labels = [], []
@@ -44,13 +43,13 @@ def _draw(rng: Rng) -> tuple[int, Drawing]:
         digit = int(rng.integers(10))
         return digit, draw_character(str(digit), rng)
     digit = int(rng.choice(list(_FORMS), p=list(_SHARES)))
-    # (a 4 or 7 that is as narrow as a 1 would be taken for one by people, too)
+    # (people, too, would take a 4 or 7 as narrow as a 1 for a 1)
     size = np.array([rng.uniform(*((34, 52) if digit in (4, 7) else (22, 48))), rng.uniform(44, 60)])
     strokes = [np.array(corners) * size + (SIDE - size) / 2 for corners in _FORMS[digit](rng)]
     return digit, draw_strokes(strokes, rng.uniform(0.3, 5), rng)
 
 
-# Each form: strokes as lists of corners (x, y) in a box from (0, 0), its upper left corner, to (1, 1).
+# Each form: strokes as lists of corners (x, y) in a box from (0, 0), top left, to (1, 1), bottom right.
 _Corners = list[tuple[float, float]]
 
 

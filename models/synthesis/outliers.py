@@ -1,7 +1,7 @@
 """Non-digit images in MNIST's format: letters, signs, strokes and blobs.
 
-Trained towards the uniform distribution (beside each batch of digits) they teach a network of ten classes to doubt:
-"outlier exposure", Hendrycks et al., "Deep Anomaly Detection with Outlier Exposure", ICLR 2019.
+Added to each batch with the uniform distribution as target, they teach a ten-class network to abstain: Hendrycks et
+al., "Deep Anomaly Detection with Outlier Exposure", ICLR 2019.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ import numpy.typing as npt
 from models.synthesis.strokes import SIDE, Drawing, draw_character, draw_strokes, to_mnist, warp
 
 LETTERS = "ACEFHJKLMNPRTUVWXYadefhjkmnprtuvwxy"
-"""Latin letters without those that are drawn like a digit: O o D Q, I i l, Z z, S s, b G, B, g q, c."""
+"""Latin letters except those that look like a digit: O o D Q, I i l, Z z, S s, b G, B, g q, c."""
 
 SHARES = {"letter": 0.5, "sign": 0.2, "strokes": 0.2, "blob": 0.1}
-"""How the kinds are mixed."""
+"""Share of each kind."""
 
 
 def make_outliers(count: int, seed: int) -> npt.NDArray[np.uint8]:
@@ -27,7 +27,7 @@ def make_outliers(count: int, seed: int) -> npt.NDArray[np.uint8]:
         seed: the same seed gives the same images.
 
     Returns:
-        uint8 [count, 28, 28], white ink on black, sized and centred as MNIST is.
+        uint8 [count, 28, 28], white ink on black, sized and centred as in MNIST.
     """
     rng = np.random.default_rng(seed)
     kinds = rng.choice(list(SHARES), size=count, p=list(SHARES.values()))
@@ -61,7 +61,7 @@ def _blob(rng: np.random.Generator) -> Drawing:
     return np.ascontiguousarray(drawing[:height, :width])
 
 
-# Each sign: strokes as lists of corners (x, y) in a box from (0, 0), its upper left corner, to (1, 1).
+# Each sign: strokes as lists of corners (x, y) in a box from (0, 0), top left, to (1, 1), bottom right.
 _SIGNS: list[list[list[tuple[float, float]]]] = [
     [[(0, 0.5), (1, 0.5)], [(0.5, 0), (0.5, 1)]],  # plus
     [[(0, 0), (1, 1)], [(0, 1), (1, 0)]],  # times

@@ -1,6 +1,6 @@
-"""Makes pictures as people send them: photos of digits written on paper or a board, and pictures without a digit.
+"""Makes pictures like those people send: photos of digits written on paper or a board, and pictures without a digit.
 
-Everything follows from the random generator that is passed in, so a seed gives the same picture again.
+All randomness comes from the generator passed in, so a seed always gives the same picture.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ def photo(
     """A photo of glyphs written side by side, as JPEG bytes.
 
     Args:
-        glyphs: uint8 [28, 28] each (or any square), ink bright on black, as MNIST has it.
-        rng: source of every choice that is not given.
+        glyphs: uint8 [28, 28] each (or any square), bright ink on black, as in MNIST.
+        rng: chooses everything that is not given.
         size: height and width in pixels.
         instrument: one of `INSTRUMENTS`.
         ground: one of `GROUNDS`; chalk is always on a plain board.
@@ -55,8 +55,7 @@ def canvas(glyph: Pixels, side: int = 280) -> bytes:
 
 
 def joined(glyphs: Sequence[Pixels], overlap: int) -> bytes:
-    """Glyphs of 28×28 side by side on light paper, as PNG bytes; the ink of neighbours overlaps by
-    `overlap` columns (below 0: a gap)."""
+    """28×28 glyphs side by side on light paper as PNG; neighbours overlap by `overlap` columns (negative: a gap)."""
     tight = [glyph[:, np.flatnonzero(glyph.max(axis=0) > 60)] for glyph in glyphs]
     line = np.zeros((28, sum(glyph.shape[1] + max(-overlap, 0) for glyph in tight)), np.uint8)
     end = 0
@@ -70,13 +69,12 @@ def joined(glyphs: Sequence[Pixels], overlap: int) -> bytes:
 
 
 def non_digit(kind: str, rng: Rng, *, size: tuple[int, int] = (600, 800)) -> bytes:
-    """A picture that holds no digit, as JPEG bytes.
+    """A picture without a digit, as JPEG bytes.
 
     Args:
         kind: one of `NON_DIGITS`: a letter of `outliers.LETTERS` or four of them, written like `photo`'s digits; an
-            empty sheet or board;
-            noise; a scribble; a made-up landscape of soft shapes, edges and texture.
-        rng: source of every choice.
+            empty sheet or board; noise; a scribble; a synthetic landscape of soft shapes, edges and texture.
+        rng: makes every choice.
         size: height and width in pixels.
     """
     instrument = str(rng.choice(INSTRUMENTS))
@@ -93,7 +91,7 @@ def non_digit(kind: str, rng: Rng, *, size: tuple[int, int] = (600, 800)) -> byt
         return photo([_scribble(rng)], rng, size=size, instrument=instrument, ground=ground)
     if kind == "natural":
         return to_jpeg(_landscape(rng, size), rng)
-    raise ValueError(f"{kind!r} is none of {NON_DIGITS}")
+    raise ValueError(f"unknown kind {kind!r}; choose one of {NON_DIGITS}")
 
 
 def letter(rng: Rng) -> Pixels:
@@ -126,7 +124,7 @@ def photograph(ink: Plane, rng: Rng, instrument: str, ground: str) -> Pixels:
     rule_colour = np.asarray(sheet_colour * rng.uniform((0.6, 0.65, 0.75), (0.75, 0.8, 0.9)), np.float32)
     sheet = np.asarray(sheet * (1 - rules) + rule_colour * rules, np.float32)
     share = ink[..., np.newaxis]
-    if instrument in ("pencil", "chalk"):  # grains of the paper stay uncovered
+    if instrument in ("pencil", "chalk"):  # the paper's grain stays uncovered
         share = share * np.clip(_grain(rng, height, width, 1.2) * 0.35 + 0.85, 0.2, 1)[..., np.newaxis]
     scene = _perspective(np.asarray(sheet * (1 - share) + ink_colour * share, np.float32), rng)
     scene *= _light(rng, height, width)[..., np.newaxis]
@@ -153,7 +151,7 @@ def _write(glyphs: Sequence[Pixels], rng: Rng, size: tuple[int, int], instrument
     for index, glyph in enumerate(glyphs):
         large = cv2.resize(glyph, (side, side), interpolation=cv2.INTER_CUBIC).astype(np.float32) / 255
         large = cv2.GaussianBlur(large, (0, 0), side / 90)
-        # The level at which the enlarged glyph is cut makes the stroke thinner or thicker.
+        # The threshold applied to the enlarged glyph makes the stroke thinner or thicker.
         cut = {"pen": 0.55, "pencil": 0.55, "marker": 0.4, "chalk": 0.5}[instrument] + float(rng.uniform(-0.1, 0.1))
         large = np.clip((large - cut) * side / 12 + 0.5, 0, 1)
         x, y = int(left + index * pitch), int(top + rng.uniform(-0.03, 0.03) * side)
@@ -238,7 +236,7 @@ def _landscape(rng: Rng, size: tuple[int, int]) -> Pixels:
     texture = np.fft.irfft2(spectrum, size, axes=(0, 1))
     scene = 128 + texture / texture.std() * rng.uniform(15, 45)
     scene = np.ascontiguousarray(scene, np.float32)
-    for _ in range(int(rng.integers(3, 25))):  # things in front: discs and facets with their own light
+    for _ in range(int(rng.integers(3, 25))):  # foreground objects: discs and facets with their own light
         layer = np.zeros(size, np.uint8)
         centre = rng.uniform((0, 0), (width, height))
         if rng.random() < 0.5:

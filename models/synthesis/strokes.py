@@ -1,4 +1,4 @@
-"""Signs drawn as hands draw them, in MNIST's format: letters, digits and strokes for training."""
+"""Draws letters, digits and strokes as if by hand, in MNIST's format, for training."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _POINTS, _SUBPIXEL_BITS = 100, 4
 
 
 def draw_character(character: str, rng: np.random.Generator) -> Drawing:
-    """A letter or digit of one of Hershey's fonts."""
+    """A letter or digit in a Hershey font."""
     drawing = np.zeros((SIDE, SIDE), np.uint8)
     font, thickness = int(rng.choice(_FONTS)), int(rng.integers(*_THICKNESSES))
     cv2.putText(drawing, character, (22, 66), font, float(rng.uniform(1.6, 2.2)), 255, thickness, cv2.LINE_AA)
@@ -60,7 +60,7 @@ def draw_strokes(strokes: Sequence[Stroke], roundness: float, rng: np.random.Gen
 
 
 def warp(drawing: Drawing, rng: np.random.Generator) -> Drawing:
-    """Slants, stretches and bends as hands do what is drawn straight."""
+    """Slants, stretches and bends a drawing as handwriting does."""
     matrix = np.eye(2, 3, dtype=np.float32) + rng.normal(0, 0.12, (2, 3)).astype(np.float32)
     matrix[:, 2] = SIDE / 2 - matrix[:, :2] @ np.full(2, SIDE / 2, np.float32)
     slanted = cv2.warpAffine(drawing, matrix, (SIDE, SIDE))
@@ -70,13 +70,13 @@ def warp(drawing: Drawing, rng: np.random.Generator) -> Drawing:
 
 
 def to_mnist(drawing: Drawing) -> npt.NDArray[np.uint8]:
-    """The ink of a drawing, of any size, sized and centred as MNIST is: uint8 [28, 28]; black where there is none."""
+    """The ink of a drawing of any size, sized and centred as in MNIST: uint8 [28, 28]; all black if there is no ink."""
     ink = crop(drawing, 127)
     return normalise(ink.astype(np.float32) / 255) if ink.size else np.zeros((28, 28), np.uint8)
 
 
 def crop(drawing: Drawing, level: int) -> Drawing:
-    """A drawing of any size cut to what is brighter than `level`; without rows and columns where nothing is."""
+    """A drawing of any size, cropped to the pixels brighter than `level`; empty if there are none."""
     rows, columns = np.flatnonzero(drawing.max(axis=1) > level), np.flatnonzero(drawing.max(axis=0) > level)
     if not rows.size:
         return drawing[:0, :0]

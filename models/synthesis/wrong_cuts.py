@@ -1,8 +1,8 @@
-"""Non-digit images as a reader of numbers makes them: joined digits that were cut at a wrong place.
+"""Non-digit images as a reader of numbers produces them: joined digits that were cut in the wrong place.
 
 A reader that lets the network choose among cuts (serving_bot/reading, after LeCun et al., 1998, section VI) needs one
-that doubts halves, pairs, and digits with a piece of their neighbour. Half an 8 may be a 3, however: what resembles
-a digit is no wrong cut.
+that is unsure about halves, pairs, and digits with a piece of their neighbour. But half an 8 may be a 3, so anything
+that resembles a digit is not used.
 """
 
 from __future__ import annotations
@@ -16,24 +16,24 @@ from models.synthesis.strokes import crop, to_mnist
 Images = npt.NDArray[np.uint8]
 
 LIKE_A_DIGIT = 0.9
-"""A cut whose cosine similarity to a digit's image, both blurred to 14×14, is greater may be taken for that digit."""
+"""A cut with a higher cosine similarity to a digit's image, both blurred to 14×14, resembles that digit."""
 
-_SCALE = 3  # digits are composed three times as large as MNIST has them
+_SCALE = 3  # digits are composed at three times MNIST's size
 _PARTS = {"part": 0.4, "pair": 0.3, "digit and neighbour": 0.3}
-_MOST_TRIES = 8  # cuts made for each that is wanted, at most
+_MOST_TRIES = 8  # cuts made for each one wanted, at most
 
 
 def make_wrong_cuts(digits: Images, count: int, seed: int) -> Images:
-    """Cuts pairs of digits at wrong places.
+    """Cuts pairs of digits in wrong places.
 
     Args:
-        digits: uint8 [M, 28, 28], of all classes; what is made resembles none of them.
+        digits: uint8 [M, 28, 28], of all classes; no result resembles any of them.
         count: how many to make.
         seed: the same seed and digits give the same images.
 
     Returns:
-        uint8 [N, 28, 28], white ink on black, sized and centred as MNIST is. N is `count`, or less where nearly all
-        that was cut resembles a digit or is empty.
+        uint8 [N, 28, 28], white ink on black, sized and centred as in MNIST. N is `count`, or less if nearly all cuts
+        are empty or resemble a digit.
     """
     rng = np.random.default_rng(seed)
     known = _blurred(digits)
@@ -64,7 +64,7 @@ def _cut(digits: Images, rng: np.random.Generator) -> Images:
 
 
 def _tight(image: Images, rng: np.random.Generator) -> Images:
-    """A digit cut to its ink, enlarged and slanted."""
+    """A digit cropped to its ink, enlarged and slanted."""
     ink = crop(image, 60)
     if not ink.size:
         return np.zeros((_SCALE, _SCALE), np.uint8)

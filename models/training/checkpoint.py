@@ -21,11 +21,11 @@ _WEIGHTS = ".weights.h5"
 
 
 class Checkpoint(keras.callbacks.Callback):  # type: ignore[misc]
-    """Keeps the state of a training after each epoch, whole or not at all, and restores the latest at the start.
+    """Saves the state of a training after each epoch, atomically, and restores the latest at the start.
 
-    Keras' BackupAndRestore overwrites the weights in place: a kill while it writes leaves a training that can neither
-    resume nor start. Here the weights (with the optimizer's variables) of epoch N appear as `N.weights.h5` when they
-    are complete, beside `N.json`, the seconds of all processes up to there.
+    Keras' BackupAndRestore overwrites the weights in place: a kill during the write leaves a training that can neither
+    resume nor restart. Here `N.weights.h5` holds the weights and the optimizer's variables of epoch N and appears only
+    when complete, beside `N.json`, the training seconds so far.
 
     Args:
         state: folder of the state.
@@ -43,7 +43,7 @@ class Checkpoint(keras.callbacks.Callback):  # type: ignore[misc]
 
     @property
     def seconds(self) -> float:
-        """Seconds of this process and of those before it, up to the last epoch that each completed."""
+        """Seconds of this process plus those of earlier ones, up to the last epoch that each completed."""
         return self._before + time.monotonic() - self._start
 
     def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
@@ -57,7 +57,7 @@ class Checkpoint(keras.callbacks.Callback):  # type: ignore[misc]
             self.model.load_weights(copy)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        """Writes the state and removes what was there before it."""
+        """Writes the state and removes the previous one."""
         fileio.makedirs(self._folder)
         self.epochs_done = epoch + 1
         io_utils.write_string_file(self._path(self.epochs_done, ".json"), str(self.seconds))
@@ -77,7 +77,7 @@ class Checkpoint(keras.callbacks.Callback):  # type: ignore[misc]
 
 @contextmanager
 def open_state(checkpoint: str, distribution: Distribution) -> Iterator[str]:
-    """The folder this program keeps its state in: the chief's is `checkpoint`, the others start from copies of it."""
+    """The folder of this program's state: `checkpoint` for the chief, a copy of it for the others."""
     if distribution.is_chief:
         distribution.wait_for_all()
         yield checkpoint
@@ -85,13 +85,13 @@ def open_state(checkpoint: str, distribution: Distribution) -> Iterator[str]:
     with tempfile.TemporaryDirectory() as folder:
         own = os.path.join(folder, "checkpoint")
         distribution.wait_for_all()
-        if fileio.exists(checkpoint):  # (the chief cannot change it: no epoch ends before all have begun it)
+        if fileio.exists(checkpoint):  # (the chief cannot change it yet: an epoch ends only after all have begun it)
             io_utils.copy_dir(checkpoint, own)
         yield own
 
 
 def state_folder(fn_args: FnArgs) -> str:
-    """Where this very training keeps its state: the same for a re-run on the same inputs, different for any other."""
+    """The folder of this training's state: the same for a rerun on the same inputs, different for any other."""
     inputs = [fn_args.custom_config, sorted(fn_args.train_files), fn_args.transform_output]
     key = hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()[:16]
     # model_run_dir is <Trainer>/model_run/<execution>; the folder lies beside `model_run`.
@@ -99,7 +99,7 @@ def state_folder(fn_args: FnArgs) -> str:
 
 
 def epochs_done(state: str) -> int:
-    """How many epochs the latest complete state in the folder has behind it; 0 where there is none."""
+    """Number of epochs that the latest complete state in the folder covers; 0 if there is none."""
     names = fileio.listdir(state) if fileio.exists(state) else []
     epochs = [name.removesuffix(_WEIGHTS) for name in names if name.endswith(_WEIGHTS)]
     return max((int(name) for name in epochs if name.isdigit()), default=0)

@@ -1,7 +1,7 @@
-"""The devices that train one network: this machine's, or those of several machines that TF_CONFIG names.
+"""The devices that train one network: this machine's, or those of the cluster in TF_CONFIG.
 
-TF_CONFIG is TensorFlow's way to tell each program of a cluster where the others are and which one it is (a JSON object
-with `cluster` and `task`; Vertex AI sets it). TensorFlow itself reads it.
+TF_CONFIG, a JSON object with `cluster` and `task`, tells each program of a cluster where the others are and which one
+it is. Vertex AI sets it; TensorFlow reads it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class ClusterError(RuntimeError):
 
 
 def computes_bfloat16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
-    """Whether this machine's CPU has instructions for bfloat16 (AVX512_BF16, AMX). Only Linux says; elsewhere False."""
+    """Whether this machine's CPU has instructions for bfloat16 (AVX512_BF16, AMX). Always False except on Linux."""
     flags = cpuinfo.read_text().split() if cpuinfo.exists() else []
     return bool({"avx512_bf16", "amx_bf16"} & set(flags))
 
@@ -33,16 +33,16 @@ class Distribution:
 
     strategy: tf.distribute.Strategy  # how TensorFlow spreads it
     devices: list[str]  # names of all devices, for the card
-    share: Share | None = None  # which part of each step this program draws, None where it is the only one
+    share: Share | None = None  # which part of each step this program draws; None if it is the only one
 
     @property
     def is_chief(self) -> bool:
-        """Whether this program writes what is to be kept. The others only train."""
+        """Whether this program writes the results. The others only train."""
         return self.share is None or self.share.first == 0
 
     @property
     def replicas(self) -> int:
-        """How many devices train."""
+        """Number of devices that train."""
         return int(self.strategy.num_replicas_in_sync)
 
     @property
@@ -52,22 +52,22 @@ class Distribution:
 
     @property
     def is_fast_in_16_bits(self) -> bool:
-        """Whether 16 bits are computed faster than 32: on GPUs, and on CPUs with instructions for bfloat16."""
+        """Whether 16-bit arithmetic is faster than 32-bit: on GPUs, and on CPUs with bfloat16 instructions."""
         return self.has_gpu or computes_bfloat16()
 
     def distribute(self, batches: Callable[[Share], tf.data.Dataset]) -> tf.data.Dataset:
-        """What to fit on: the whole batches, or for one of several programs the batches of its own replicas."""
+        """The dataset to fit on: whole batches, or in a cluster the batches of this program's replicas."""
         if self.share is None:
             return batches(Share())
         share = self.share
         return self.strategy.distribute_datasets_from_function(lambda context: batches(share))
 
     def prepare(self, model: keras.Model, images: tf.Tensor, labels: tf.Tensor) -> None:
-        """Makes a compiled network ready for `fit` on what `distribute` returns.
+        """Prepares a compiled network for `fit` on what `distribute` returns.
 
-        Keras 3 builds metrics and optimizer from the first batch, but cannot read one that is spread over programs:
-        they are built from the shapes of these examples instead, float32 [N, 32, 32, 1] and int64 [N]. And it averages
-        what the replicas report of a step over an axis that scalars have not: they get one.
+        Keras 3 builds metrics and optimizer from the first batch, but cannot read a batch that is spread over programs:
+        this builds them from example images, float32 [N, 32, 32, 1], and labels, int64 [N]. Keras also averages the
+        replicas' results over an axis that scalars lack: this adds one.
         """
         if self.share is not None:
             with self.strategy.scope():
@@ -90,16 +90,16 @@ def _with_axis(step: Callable[..., dict[str, tf.Tensor]]) -> Callable[..., dict[
 
 
 def join_devices(devices: list[str] | None = None) -> Distribution:
-    """Joins the cluster that TF_CONFIG names, or takes this machine's devices where it names no other machine.
+    """Joins the cluster in TF_CONFIG, or takes this machine's devices if TF_CONFIG names no other machine.
 
     Args:
-        devices: of this machine; by default all visible GPUs, or the CPU where there is none.
+        devices: of this machine; by default all visible GPUs, or the CPU if there is none.
 
     Raises:
         ClusterError: TF_CONFIG names several machines, but this process has used TensorFlow already.
     """
     resolver = tf.distribute.cluster_resolver.TFConfigClusterResolver()
-    # (an evaluator, which TensorFlow knows too, does not train)
+    # (TensorFlow's job `evaluator` does not train)
     cluster = {job: tasks for job, tasks in resolver.cluster_spec().as_dict().items() if job in {"chief", "worker"}}
     if sum(len(tasks) for tasks in cluster.values()) < 2:
         devices = devices or [device.name for device in tf.config.list_logical_devices("GPU")]
@@ -109,8 +109,8 @@ def join_devices(devices: list[str] | None = None) -> Distribution:
         strategy = tf.distribute.MultiWorkerMirroredStrategy(cluster_resolver=resolver)
     except RuntimeError as error:
         raise ClusterError(
-            "TF_CONFIG names several machines, but a process can join them only before it has used TensorFlow. Start "
-            "the Trainer in a process of its own on each machine (docs/scaling.md), or unset TF_CONFIG."
+            "TF_CONFIG names several machines, but a process can join them only before it uses TensorFlow. Start "
+            "the Trainer in a separate process on each machine (docs/scaling.md), or unset TF_CONFIG."
         ) from error
     here = len(strategy.extended.worker_devices)
     position = resolver.task_id + (len(cluster.get("chief", [])) if resolver.task_type == "worker" else 0)

@@ -1,6 +1,6 @@
 """Examples on disk to batches for training: read once, transformed once, kept in memory, shuffled exactly.
 
-What does not fit into the memory it may take is streamed instead (models/training/streaming.py).
+A split that exceeds the memory limit is streamed instead (models/training/streaming.py).
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from models.synthesis.outliers import make_outliers
 from models.synthesis.wrong_cuts import make_wrong_cuts
 from models.training.streaming import Stream, count_examples, open_stream
 
-OUTLIER = -1  # label of an image that is no digit
+OUTLIER = -1  # label of a non-digit image
 _READ_BATCH = 1024
 _IMAGE_BYTES = 4 * INPUT_SIZE**2
 _ALIGNMENT = 64  # bytes; EIGEN_MAX_ALIGN_BYTES of TensorFlow's builds
-_MOST_DRAWN = 8000  # of each kind: more would take longer to draw than they are worth
+_MOST_DRAWN = 8000  # of each kind: drawing more takes longer than it is worth
 _WRONG_CUTS = 0.4  # share of the outliers
-_DIGITS_CUT = 4000  # that the wrong cuts are made of
+_DIGITS_CUT = 4000  # source of the wrong cuts
 
 
 @dataclass(frozen=True)
@@ -39,31 +39,31 @@ class Split:
 
     @property
     def size(self) -> int:
-        """How many examples there are."""
+        """Number of examples."""
         return int(self.labels.shape[0])
 
 
 @dataclass(frozen=True)
 class Share:
-    """Which part of each step's examples a program draws, where several programs train one network."""
+    """Which part of each step's examples a program draws when several programs train one network."""
 
-    first: int = 0  # number of the first of its replicas among all
-    here: int = 1  # how many replicas it has; consecutive batches are for consecutive replicas
-    total: int = 1  # how many there are in all programs
+    first: int = 0  # index of its first replica among all
+    here: int = 1  # number of its replicas; consecutive batches go to consecutive replicas
+    total: int = 1  # number of replicas in all programs
 
 
 def load_split(patterns: list[str], transform_output: tft.TFTransformOutput) -> Split:
-    """Reads gzipped TFRecord files and sends them through the transform graph.
+    """Reads gzipped TFRecord files and applies the transform graph.
 
-    The order is that of the files, the same every time.
+    The examples keep the files' order.
     """
     split = _load(patterns, transform_output, None)
-    assert isinstance(split, Split)  # memory was not limited
+    assert isinstance(split, Split)  # (memory is not limited)
     return split
 
 
 def load_or_stream(patterns: list[str], transform_output: tft.TFTransformOutput, memory: int) -> Split | Stream:
-    """As load_split where the images take at most `memory` bytes; otherwise what streams them."""
+    """Loads a split whose images take at most `memory` bytes; streams a larger one."""
     return _load(patterns, transform_output, memory)
 
 
@@ -81,7 +81,7 @@ def _load(patterns: list[str], transform_output: tft.TFTransformOutput, memory: 
         tf.data.TFRecordDataset(files, compression_type="GZIP", num_parallel_reads=tf.data.AUTOTUNE)
         .batch(_READ_BATCH)
         .map(transform, num_parallel_calls=tf.data.AUTOTUNE)
-        .prefetch(2)  # tf.data's own choice can grow to as much as the images take
+        .prefetch(2)  # AUTOTUNE may buffer as much as all images take
     )
     images = _reserve(memory // _IMAGE_BYTES if memory is not None else count_examples(files)[0])
     labels: list[tf.Tensor] = []
@@ -96,9 +96,9 @@ def _load(patterns: list[str], transform_output: tft.TFTransformOutput, memory: 
 
 
 def _reserve(count: int) -> npt.NDArray[np.float32]:
-    """Room for images, float32 [count, 32, 32, 1], that takes memory only as it is filled.
+    """An array for images, float32 [count, 32, 32, 1], that takes memory only as it is filled.
 
-    It begins where TensorFlow wants a tensor to begin, so that a tensor can share it.
+    It is aligned as TensorFlow requires, so a tensor can share its memory.
     """
     room = np.empty(count * _IMAGE_BYTES + _ALIGNMENT, np.uint8)
     first = -room.ctypes.data % _ALIGNMENT
@@ -106,7 +106,7 @@ def _reserve(count: int) -> npt.NDArray[np.float32]:
 
 
 def load_outliers(split: Split | Stream, count: int, seed: int) -> Split:
-    """Makes at most `count` non-digit images, with the label OUTLIER; some are wrong cuts of a split's first digits."""
+    """Makes at most `count` non-digit images, labelled OUTLIER; some are wrong cuts of the split's first digits."""
     count = min(count, _MOST_DRAWN)
     images = split.images[:_DIGITS_CUT] if isinstance(split, Split) else split.head(_DIGITS_CUT)
     cuts = make_wrong_cuts(restore_images(images).numpy()[..., 0], int(_WRONG_CUTS * count), seed)
@@ -115,7 +115,7 @@ def load_outliers(split: Split | Stream, count: int, seed: int) -> Split:
 
 
 def load_drawn_digits(count: int, seed: int) -> Split:
-    """Makes at most `count` digits in forms that MNIST hardly has."""
+    """Makes at most `count` digits in forms that are rare in MNIST."""
     images, labels = make_drawn_digits(min(count, _MOST_DRAWN), seed)
     return Split(preprocess_images(images[..., tf.newaxis]), tf.constant(labels))
 
@@ -134,10 +134,10 @@ def training_batches(
 ) -> tf.data.Dataset:
     """All batches from `first_epoch` on: float32 [B, 32, 32, 1], int64 [B]; B = batch_size + outliers + drawn_digits.
 
-    Each batch depends on the seed and its own number only, so a resumed training sees what an uninterrupted one would
-    have seen. An epoch has `split.size // (batch_size * share.total)` steps, drawn from a fresh permutation of all
-    examples (of a Stream: shuffled within its window). Where several replicas train, each step has a batch for each,
-    and several programs draw from one permutation: together they see what one would see with batches of that size.
+    Each batch depends only on the seed and its number, so a resumed training sees the same batches as an uninterrupted
+    one. An epoch has `split.size // (batch_size * share.total)` steps, drawn from a new permutation of all examples (a
+    Stream is shuffled within its window). Each step has one batch per replica. Several programs draw from the same
+    permutation: together they see what one program would see with batches of the total size.
     """
     steps = split.size // (batch_size * share.total)
     beside = [
@@ -150,23 +150,23 @@ def training_batches(
     ]
 
     def numbers(element: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Epoch of a batch, and which of the epoch's batches it is."""
+        """Epoch of a batch, and its index in the epoch."""
         step, replica = element // share.here, element % share.here + share.first
         return step // steps, step % steps * share.total + replica
 
     def draw(source: Split, start: tf.Tensor, number: int, draws: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Examples `start` to `start + number` of a permutation that is evaluated only where it is needed."""
+        """Examples `start` to `start + number` of a permutation, which is evaluated lazily."""
         positions = (start + tf.range(number, dtype=tf.int64)) % source.size
         chosen = tf.random.experimental.index_shuffle(positions, draws, source.size - 1)
         return tf.gather(source.images, chosen), tf.gather(source.labels, chosen)
 
     def digits(element: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        assert isinstance(split, Split)  # a Stream comes in batches already
+        assert isinstance(split, Split)  # a Stream is already batched
         epoch, number = numbers(element)
         return draw(split, number * batch_size, batch_size, tf.stack([tf.constant(seed, tf.int64), epoch]))
 
     def complete(element: tf.Tensor, images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """What was drawn beside the digits, and everything varied."""
+        """Adds outliers and drawn digits, and augments the batch."""
         epoch, number = numbers(element)
         permutation = tf.stack([tf.constant(seed, tf.int64), -epoch - 1])
         for count, drawn in beside:

@@ -1,4 +1,4 @@
-"""What training minimises, how, and what it shows: cross-entropy on digits, doubt on everything else."""
+"""Loss, optimizer and metric of training: cross-entropy on digits, the uniform distribution on everything else."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _WARM_UP = 0.2  # of all steps
 
 
 def compile_model(model: keras.Model, training: Training, steps: int, distribution: Distribution) -> None:
-    """Gives a network its loss, metric, schedule (over `steps` an epoch) and optimizer.
+    """Compiles a network with its loss, metric, optimizer and schedule; `steps` is per epoch.
 
     Adam with decoupled weight decay (Loshchilov and Hutter, 2019), except for biases.
     """
@@ -40,7 +40,7 @@ def compile_model(model: keras.Model, training: Training, steps: int, distributi
 
 
 def _steps_per_execution(steps: int) -> int:
-    """Steps that TensorFlow runs without coming back to Python: the greatest divisor up to 16 ends an epoch whole."""
+    """Steps that TensorFlow runs between returns to Python: the greatest divisor up to 16, so an epoch ends exactly."""
     return max(number for number in range(1, 17) if steps % number == 0)
 
 
@@ -50,7 +50,7 @@ def _compiles(distribution: Distribution, wanted: bool | None) -> bool:
 
 
 class OutlierExposureLoss(keras.losses.Loss):  # type: ignore[misc]
-    """Cross-entropy from logits, of which outliers have the uniform distribution as their target.
+    """Cross-entropy from logits; the target of outliers is the uniform distribution.
 
     Equation 1 of Hendrycks et al., Deep Anomaly Detection with Outlier Exposure (2019); every image weighs the same.
     Without outliers in the batch it is Keras's SparseCategoricalCrossentropy(from_logits=True).
@@ -65,7 +65,7 @@ class OutlierExposureLoss(keras.losses.Loss):  # type: ignore[misc]
 
 
 class DigitAccuracy(keras.metrics.Mean):  # type: ignore[misc]
-    """Share of right answers among the digits of a batch; outliers have no right answer."""
+    """Accuracy on the digits of a batch; outliers have no right answer."""
 
     def __init__(self, name: str = "accuracy", **options: Any):
         super().__init__(name=name, **options)

@@ -1,4 +1,4 @@
-"""How far training is: logged while it goes, and its speed."""
+"""Logs the progress of a training and measures its speed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PROGRESS_LOGGER = "digits.progress"  # records of this logger carry a dict `prog
 
 
 class Progress(keras.callbacks.Callback):  # type: ignore[misc]
-    """Logs where training stands, twice a second at most, and measures its speed."""
+    """Logs progress at most twice a second, and measures speed."""
 
     def __init__(self, epochs: int, steps: int, batch_size: int):
         super().__init__()
@@ -24,20 +24,20 @@ class Progress(keras.callbacks.Callback):  # type: ignore[misc]
 
     @property
     def images_per_second(self) -> float | None:
-        """Training speed in the median epoch, without validation; None where no epoch was run.
+        """Training speed in the median epoch, without validation; None if no epoch ran.
 
-        Of two epochs the faster, because the first one contains tracing.
+        Of two epochs it is the faster one, because the first includes tracing.
         """
         if not self._step_seconds:
             return None
         return self._steps * self._batch_size / statistics.median_low(self._step_seconds)
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        """Starts the epoch's time."""
+        """Starts the epoch's timer."""
         self._epoch, self._epoch_start = epoch, time.monotonic()
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
-        """Logs, and ends the epoch's time at its last step."""
+        """Logs, and stops the epoch's timer at its last step."""
         now = time.monotonic()
         if batch == self._steps - 1:
             self._step_seconds.append(now - self._epoch_start)
@@ -62,11 +62,11 @@ class Progress(keras.callbacks.Callback):  # type: ignore[misc]
 
 
 class DivergedError(RuntimeError):
-    """The loss is no number any more; the message is a sentence with the next step."""
+    """The loss is not finite; the message says what to do next."""
 
 
 class StopAtNaN(keras.callbacks.Callback):  # type: ignore[misc]
-    """Ends a training whose loss became NaN or infinite: no later step can mend its weights.
+    """Stops a training whose loss became NaN or infinite: its weights cannot recover.
 
     Args:
         learning_rate: the peak of the schedule, for the message.
@@ -81,7 +81,7 @@ class StopAtNaN(keras.callbacks.Callback):  # type: ignore[misc]
         self._epoch = epoch
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
-        """Raises DivergedError if the loss of the epoch so far is no number."""
+        """Raises DivergedError if the loss of the epoch so far is not finite."""
         if logs and not math.isfinite(logs["loss"]):
             raise DivergedError(
                 f"the loss became {logs['loss']} in epoch {self._epoch + 1}, step {batch + 1}: the training diverged "

@@ -32,17 +32,17 @@ from models.training.progress import Progress, StopAtNaN
 from models.training.streaming import Stream
 
 _EVAL_BATCH = 500
-_OUTLIERS = 1000  # non-digit images by which the threshold is chosen
-_OUTLIER_SEED = 2**31  # no training makes outliers of this seed
+_OUTLIERS = 1000  # non-digit images for choosing the threshold
+_OUTLIER_SEED = 2**31  # differs from every training's seed
 
 
 def run_fn(fn_args: FnArgs) -> None:
     """Trains and exports; see TFX's Trainer guide for the attributes of `fn_args`.
 
-    In a cluster (TF_CONFIG) every program calls this with the same arguments, in a file system that all share. The
-    chief exports and keeps the state; the others return when the export is there.
+    In a cluster (TF_CONFIG) every program calls this with the same arguments, on a shared file system. The chief
+    exports and saves the state; the others return when the export exists.
     """
-    distribution = join_devices()  # before anything else: TensorFlow joins a cluster only while it is fresh
+    distribution = join_devices()  # first: a process can join a cluster only before it uses TensorFlow
     training = Training.from_config(fn_args.custom_config)
     with ExitStack() as stack:
         converter = stack.enter_context(LitertConverter()) if distribution.is_chief else None
@@ -85,17 +85,17 @@ def train_model(
 ) -> tuple[keras.Model, dict[str, Any]]:
     """Trains a network.
 
-    The loss is taken from logits (models/training/objective.py); the learning rate warms up over the first fifth of the
-    steps and then falls as a cosine to zero (Goyal et al., 2017; Loshchilov and Hutter, SGDR, 2017).
+    The loss takes logits (models/training/objective.py). The learning rate warms up over the first fifth of the steps,
+    then follows a cosine to zero (Goyal et al., 2017; Loshchilov and Hutter, SGDR, 2017).
 
     Args:
         training: what to train and how.
         train: examples to learn from.
         evaluation: examples for the validation figures and the temperature.
-        checkpoint: folder that holds the state after each epoch; training resumes from what is there.
+        checkpoint: folder of the state after each epoch; training resumes from it.
         log_dir: folder for TensorBoard's logs.
-        devices: devices to mirror over; by default all visible GPUs, or the CPU where there is none.
-        distribution: devices that were joined already, of several machines perhaps.
+        devices: devices to mirror over; by default all visible GPUs, or the CPU if there is none.
+        distribution: devices that were already joined, possibly of several machines.
 
     Returns:
         The float32 network on the default device, and facts for its card: metrics, temperature, speed, devices.
@@ -103,10 +103,10 @@ def train_model(
     recipe = training.recipe
     distribution = distribution or join_devices(devices)
     keras.utils.set_random_seed(training.seed)
-    # One program draws whole batches, which Keras divides; of several each draws those of its own replicas.
+    # A single program draws whole batches, which Keras divides; in a cluster each draws those of its own replicas.
     parts = 1 if distribution.share is None else distribution.replicas
     batch_size = max(1, min(recipe.batch_size, train.size) // parts)
-    # (a batch that a small training set makes smaller has fewer images beside it)
+    # (a small training set makes smaller batches; these get proportionally fewer added images)
     outliers, drawn_digits = (
         number * batch_size // recipe.batch_size for number in (recipe.outliers, recipe.drawn_digits)
     )
@@ -159,7 +159,7 @@ def train_model(
 
 
 def _measure(model: keras.Model, evaluation: Split) -> dict[str, Any]:
-    """For a network's card: validation accuracy, the temperature that calibrates it, and when it is to be believed."""
+    """Metrics for the model card: validation accuracy, the calibration temperature, and the threshold for an answer."""
     logits = model.predict(evaluation.images, batch_size=_EVAL_BATCH, verbose=0)
     labels = evaluation.labels.numpy()
     outliers = preprocess_images(make_outliers(_OUTLIERS, _OUTLIER_SEED)[..., tf.newaxis])
@@ -175,9 +175,9 @@ def _measure(model: keras.Model, evaluation: Split) -> dict[str, Any]:
 
 @contextmanager
 def _precision_for(distribution: Distribution, wanted: bool | None) -> Iterator[None]:
-    """Mixed precision while a network is built (Micikevicius et al., 2018), by default where it is faster.
+    """Mixed precision while a network is built (Micikevicius et al., 2018), by default if it is faster.
 
-    On a CPU it is bfloat16, whose range needs no loss scaling and which recent CPUs compute.
+    On a CPU it is bfloat16: recent CPUs support it, and its range needs no loss scaling.
     """
     before = keras.config.dtype_policy()
     if distribution.is_fast_in_16_bits if wanted is None else wanted:

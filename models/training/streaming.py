@@ -1,4 +1,4 @@
-"""A training split too large for memory: read anew in each epoch, and shuffled within a window that memory holds."""
+"""A training split too large for memory: read again in each epoch, and shuffled within a window that fits in memory."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from models.features import INPUT_SIZE
 
 _OPEN_FILES = 16
 _RECORD_OVERHEAD = 128
-"""Bytes that a record takes in tf.data's shuffle buffer beside its own: tensor, its buffer and the string's header."""
+"""Overhead of a record in tf.data's shuffle buffer, in bytes: tensor, its buffer and the string's header."""
 
 
 @dataclass(frozen=True)
@@ -19,8 +19,8 @@ class Stream:
     """A split on disk."""
 
     files: tuple[str, ...]  # gzipped TFRecord files
-    size: int  # how many examples they hold
-    window: int  # how many examples are shuffled together
+    size: int  # number of examples in them
+    window: int  # number of examples shuffled together
     # serialised tf.Examples, string [N], to (float32 [N, 32, 32, 1] in 0..1, int64 [N])
     transform: Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
 
@@ -34,10 +34,10 @@ class Stream:
     ) -> tf.data.Dataset:
         """(float32 [batch_size, 32, 32, 1], int64 [batch_size]), `per_epoch` for each epoch from `first_epoch` on.
 
-        In each epoch the files come in an order of their own, several are read side by side, and what they give is
-        shuffled within the window: still as records, which take a tenth of an image's memory. The order depends on
-        the seed and the epoch only, so a training that goes on from an epoch sees what it would have seen. Several
-        workers share the files, or where there are fewer files than workers, the examples.
+        Each epoch reads the files in a new order, several in parallel, and shuffles the records within the window; a
+        record takes a tenth of an image's memory. The order depends only on the seed and the epoch, so a resumed
+        training sees the same examples. Several workers share the files, or if there are fewer files than workers, the
+        examples.
         """
         paths = tf.constant(self.files)
         by_file = len(self.files) >= workers
@@ -59,13 +59,13 @@ class Stream:
                 (found if by_file else found.shard(workers, worker))
                 .shuffle(self.window, seed=seed + epoch, reshuffle_each_iteration=False)
                 .batch(batch_size, drop_remainder=True)
-                .repeat()  # a worker whose files hold a few examples less than the others' sees some of them twice
+                .repeat()  # a worker with slightly fewer examples than the others sees some of them twice
                 .take(per_epoch)
             )
 
         @tf.autograph.experimental.do_not_convert
         def transform(records: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            images, labels = self.transform(records)  # (a transform graph does not know their shapes)
+            images, labels = self.transform(records)  # (the transform graph does not set their shapes)
             shape = [batch_size, INPUT_SIZE, INPUT_SIZE, 1]
             return tf.ensure_shape(images, shape), tf.ensure_shape(labels, shape[:1])
 
@@ -77,14 +77,14 @@ class Stream:
 
 
 def open_stream(files: list[str], transform: Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]], memory: int) -> Stream:
-    """Counts the examples in gzipped TFRecord files, and chooses the window: what `memory` bytes hold of them."""
+    """Counts the examples in gzipped TFRecord files, and chooses the largest window that fits in `memory` bytes."""
     examples, size = count_examples(files)
     window = memory // (size // examples + _RECORD_OVERHEAD)
     return Stream(tuple(files), examples, max(1, min(window, examples)), transform)
 
 
 def count_examples(files: list[str]) -> tuple[int, int]:
-    """How many records gzipped TFRecord files hold, and their bytes."""
+    """Number of records in gzipped TFRecord files, and their bytes."""
 
     def measure(records: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         return tf.size(records, tf.int64), tf.reduce_sum(tf.cast(tf.strings.length(records), tf.int64))

@@ -141,7 +141,7 @@ def parameter_values(job: Mapping[str, Any], settings: Mapping[str, str]) -> dic
     values = dict(job["runtimeConfig"]["parameterValues"])
     for name in settings:
         if name not in SETTINGS:
-            raise VertexError(f"There is no setting {name!r}; there are {', '.join(SETTINGS)}.")
+            raise VertexError(f"Unknown setting {name!r}; choose {', '.join(SETTINGS)}.")
     try:
         values["training"] = json.dumps(_change_training(json.loads(values["training"]), settings))
         thresholds = {

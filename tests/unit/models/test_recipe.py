@@ -33,7 +33,7 @@ def test_settings_that_a_release_lacks_get_defaults_and_unknown_ones_are_named()
     assert Training.from_config({"model": "lenet", "epochs": 2, "source": ""}) == Training.choose(
         "lenet", {"epochs": 2}, ""
     )
-    with pytest.raises(SettingError, match="no setting 'momentum' in this release"):
+    with pytest.raises(SettingError, match="release has no setting 'momentum'"):
         Training.from_config({"model": "lenet", "source": "", "momentum": 0.9})
     with pytest.raises(SettingError, match="no 'model'"):
         Training.from_config({"source": ""})

@@ -34,13 +34,13 @@ def test_text_becomes_a_value_of_its_kind():
 @pytest.mark.parametrize(
     ("known", "text", "sentence"),
     [
-        (COUNT, "0", "count is a number, 1 or more, not 0."),
-        (COUNT, "1.5", "count is a whole number, not 1.5."),
-        (COUNT, "many", "count is a number, 1 or more, not many."),
-        (COUNT, "inf", "count is a number, 1 or more, not inf."),
-        (SHARE, "1.1", "share is a number, from 0 to 1, not 1.1."),
-        (SHARE, "nan", "share is a number, from 0 to 1, not nan."),
-        (SWITCH, "1", "switch is true or false, not 1."),
+        (COUNT, "0", "count must be a number, 1 or more, not 0."),
+        (COUNT, "1.5", "count must be a whole number, not 1.5."),
+        (COUNT, "many", "count must be a number, 1 or more, not many."),
+        (COUNT, "inf", "count must be a number, 1 or more, not inf."),
+        (SHARE, "1.1", "share must be a number, from 0 to 1, not 1.1."),
+        (SHARE, "nan", "share must be a number, from 0 to 1, not nan."),
+        (SWITCH, "1", "switch must be true or false, not 1."),
     ],
 )
 def test_other_text_is_a_sentence(known, text, sentence):

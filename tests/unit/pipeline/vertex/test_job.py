@@ -87,22 +87,22 @@ def test_a_job_of_an_earlier_release_gets_the_settings_it_lacks(job):
 def test_a_job_with_a_setting_of_another_release_is_a_sentence(job):
     job["runtimeConfig"]["parameterValues"]["training"] = json.dumps(TRAINING | {"momentum": 0.9})
 
-    with pytest.raises(VertexError, match="There is no setting 'momentum' in this release"):
+    with pytest.raises(VertexError, match="This release has no setting 'momentum'"):
         training(job)
 
 
 @pytest.mark.parametrize(
     ("name", "value", "sentence"),
     [
-        ("epoch", "3", "There is no setting 'epoch'; there are model, epochs, "),
+        ("epoch", "3", "Unknown setting 'epoch'; choose model, epochs, "),
         ("model", "resnet", "Unknown model 'resnet'; choose lenet or my_model."),
-        ("epochs", "0", "epochs is a number, 1 or more, not 0."),
-        ("epochs", "1.5", "epochs is a whole number, not 1.5."),
-        ("epochs", "many", "epochs is a number, 1 or more, not many."),
-        ("learning_rate", "nan", "learning_rate is a number, 1e-09 or more, not nan."),
-        ("learning_rate", "inf", "learning_rate is a number, 1e-09 or more, not inf."),
-        ("augment", "perhaps", "augment is true or false, not perhaps."),
-        ("min_accuracy", "97", "min_accuracy is a number, from 0 to 1, not 97."),
+        ("epochs", "0", "epochs must be a number, 1 or more, not 0."),
+        ("epochs", "1.5", "epochs must be a whole number, not 1.5."),
+        ("epochs", "many", "epochs must be a number, 1 or more, not many."),
+        ("learning_rate", "nan", "learning_rate must be a number, 1e-09 or more, not nan."),
+        ("learning_rate", "inf", "learning_rate must be a number, 1e-09 or more, not inf."),
+        ("augment", "perhaps", "augment must be true or false, not perhaps."),
+        ("min_accuracy", "97", "min_accuracy must be a number, from 0 to 1, not 97."),
     ],
 )
 def test_a_wrong_setting_is_a_sentence(job, name, value, sentence):
