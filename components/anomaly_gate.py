@@ -1,7 +1,7 @@
-"""AnomalyGate: stops the run where the data does not fit, which ExampleValidator only records.
+"""AnomalyGate: stops the run if the data has anomalies, which ExampleValidator only records.
 
-Beside what TensorFlow Data Validation compares with the schema, it looks for what a schema cannot express: digits that
-a split lacks, and images that lie on their side or are inverted.
+Besides the anomalies that TensorFlow Data Validation finds with the schema, it checks what a schema cannot express:
+digits missing from a split, and transposed or inverted images.
 """
 
 from collections.abc import Iterator
@@ -21,15 +21,15 @@ from models.features import CLASS_NAMES, IMAGE_KEY, LABEL_KEY, NUM_CLASSES
 from models.preprocessing import decode_images
 
 LEAST_SHARE = 0.01
-"""A digit that fewer examples of a split show is too rare: a tenth of what ten equally frequent ones would have."""
+"""A digit with a smaller share of a split is too rare: a tenth of its share if all ten were equally frequent."""
 
-SAMPLE = 1000  # images of a split that are looked at
-FEWEST_ONES = 5  # ones in the sample that tell how its images lie
+SAMPLE = 1000  # images checked in each split
+FEWEST_ONES = 5  # ones needed in the sample to detect transposed images
 _READ_BATCH = 1024
 
 
 class AnomaliesFoundError(RuntimeError):
-    """The data does not fit; the message lists what was found, split by split."""
+    """The data has anomalies; the message lists them split by split."""
 
 
 @component
@@ -40,25 +40,25 @@ def AnomalyGate(  # noqa: N802
     """Raises AnomaliesFoundError unless every split is free of anomalies.
 
     Args:
-        anomalies: what ExampleValidator found, a SchemaDiff.pb for each split.
-        examples: the examples themselves.
+        anomalies: ExampleValidator's output, a SchemaDiff.pb for each split.
+        examples: the examples.
     """
     check_anomalies(anomalies)
     check_examples(examples)
 
 
 def check_anomalies(anomalies: Artifact) -> None:
-    """Raises AnomaliesFoundError where the artifact of ExampleValidator holds an anomaly."""
+    """Raises AnomaliesFoundError if ExampleValidator's artifact holds an anomaly."""
     found = [
         f"split {split}, feature {feature or '(dataset)'}: {info.short_description}: {info.description}"
         for split in artifact_utils.decode_split_names(anomalies.split_names)
         for feature, info in _read(anomalies, split)
     ]
-    _stop_at("the data does not fit pipeline/schema.pbtxt", found)
+    _stop_at("the data does not match pipeline/schema.pbtxt", found)
 
 
 def check_examples(examples: Artifact) -> None:
-    """Raises AnomaliesFoundError where `find_anomalies` finds one in a split of MnistExampleGen's artifact."""
+    """Raises AnomaliesFoundError if `find_anomalies` finds one in a split of MnistExampleGen's artifact."""
     found = []
     for split in artifact_utils.decode_split_names(examples.split_names):
         batches = (
@@ -70,25 +70,25 @@ def check_examples(examples: Artifact) -> None:
             pngs += batch[IMAGE_KEY][: SAMPLE - len(pngs)].tolist()
             labels.append(batch[LABEL_KEY])
         if not pngs:
-            found.append(f"split {split}: it has no example")
+            found.append(f"split {split}: no examples")
             continue
         images = decode_images(tf.constant(pngs)).numpy()[..., 0]
         found += [f"split {split}: {anomaly}" for anomaly in find_anomalies(images, np.concatenate(labels))]
-    _stop_at("the images cannot be right", found)
+    _stop_at("the images look wrong", found)
 
 
 def find_anomalies(images: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64]) -> list[str]:
-    """What is wrong with a split that its schema cannot tell, as sentences that name the likely cause.
+    """Problems of a split that a schema cannot express, one text each, with the likely cause.
 
     Args:
-        images: uint8 [n, 28, 28], the first of the split; `SAMPLE` are enough.
+        images: uint8 [n, 28, 28], the split's first images; `SAMPLE` are enough.
         labels: int64 [N] in 0..9, of the whole split, N >= n.
     """
     found = []
     counts = np.bincount(labels, minlength=NUM_CLASSES)
     for name, count in zip(CLASS_NAMES, counts.tolist(), strict=True):
         if count == 0:
-            found.append(f"no example shows the digit {name}: the data are incomplete, or their labels are wrong")
+            found.append(f"no example has the digit {name}: the data is incomplete, or its labels are wrong")
         elif count < LEAST_SHARE * len(labels):
             share = f"{count} of {len(labels):,} examples, less than {LEAST_SHARE:.0%}"
             found.append(f"the digit {name} is too rare: {share}")
@@ -101,8 +101,8 @@ def find_anomalies(images: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64])
         width, height = (np.median(ones.any(axis=axis).sum(axis=1)) for axis in (1, 2))
         if width > height:
             found.append(
-                "the images look transposed, as their ones lie on their side: EMNIST's files are stored that way; "
-                "swap rows and columns"
+                "the images look transposed, because the ones lie on their side: EMNIST's files are stored that "
+                "way; swap rows and columns"
             )
     return found
 

@@ -1,4 +1,4 @@
-"""The examples of MnistExampleGen as our components read them."""
+"""Reads MnistExampleGen's examples."""
 
 import os
 
@@ -12,7 +12,7 @@ FEATURES = {
     IMAGE_KEY: tf.io.FixedLenFeature([], tf.string),
     LABEL_KEY: tf.io.FixedLenFeature([], tf.int64),
 }
-"""What tf.io.parse_example is told."""
+"""The feature specification for tf.io.parse_example."""
 
 
 def open_split(examples: Artifact, split: str) -> tf.data.TFRecordDataset:

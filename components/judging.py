@@ -1,6 +1,7 @@
-"""How a model reads made pictures as people send them, through the whole reader, and what it says to other pictures.
+"""Judges a model on synthetic pictures like those people send, through the whole reader, and on non-digit pictures.
 
-A model can read MNIST well and people badly, or take a cat for a 5. So not MNIST's test images alone decide on a push.
+A model can do well on MNIST but badly on people's pictures, or take a cat for a 5. So MNIST's test images alone do not
+decide on a push.
 """
 
 from __future__ import annotations
@@ -16,11 +17,11 @@ from models.synthesis import pages
 from serving_bot.reading.classifier import Classifier
 from serving_bot.reading.reader import Reader
 
-PAGES = {"digit": 40, "number of four digits": 30, "two joined digits": 30}  # made pictures of each kind
-_DIGITS = {"digit": 1, "number of four digits": 4, "two joined digits": 2}  # in each of them
+PAGES = {"digit": 40, "number of four digits": 30, "two joined digits": 30}  # synthetic pictures of each kind
+_DIGITS = {"digit": 1, "number of four digits": 4, "two joined digits": 2}  # digits in each picture
 OTHERS = 8  # pictures of each of `pages.NON_DIGITS`
 SIZE = (450, 600)  # height and width of a picture in pixels
-SEED = 2026  # the same pictures for every model, so that models can be compared
+SEED = 2026  # the same pictures for every model, so models can be compared
 
 Images = npt.NDArray[np.uint8]
 
@@ -30,20 +31,20 @@ class Judged:
     """A picture and its answer."""
 
     kind: str
-    label: str  # what it shows, empty where that is no number
+    label: str  # the number it shows; empty if it shows none
     data: bytes  # the picture, JPEG or PNG
     text: str  # what was read
-    sure: bool  # whether that was answered as a fact
+    sure: bool  # whether the answer is confident
 
     @property
     def right(self) -> bool:
-        """Whether the answer is right: the number and sure, or nothing sure where there is none."""
+        """Whether the answer is right: the number, confidently; without a number, no confident answer."""
         return self.sure and self.text == self.label if self.label else not self.sure
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """What came of all pictures."""
+    """The answers to all pictures."""
 
     pictures: tuple[Judged, ...]
 
@@ -59,17 +60,17 @@ class Judgement:
 
     @property
     def pages_accuracy(self) -> float:
-        """Share of the made pages that are read surely and rightly."""
+        """Share of the synthetic pages with a confident right answer."""
         return float(np.mean([one.right for one in self.pages]))
 
     @property
     def pages_wrong(self) -> float:
-        """Share of the made pages that are read surely and wrongly."""
+        """Share of the synthetic pages with a confident wrong answer."""
         return float(np.mean([one.sure and not one.right for one in self.pages]))
 
     @property
     def refusal(self) -> float:
-        """Share of the pictures without a digit that are not surely taken for a number."""
+        """Share of the pictures without a digit that get no confident answer."""
         return float(np.mean([one.right for one in self.others]))
 
     def by_kind(self) -> dict[str, float]:
@@ -77,11 +78,11 @@ class Judgement:
         return _by_kind(self.pictures)
 
     def misses(self, thresholds: Mapping[str, float]) -> list[str]:
-        """A sentence for each of `min_pages_accuracy` and `min_refusal` that is not met, with the worst kinds."""
+        """A text for each missed threshold, `min_pages_accuracy` or `min_refusal`, with the worst kinds of pictures."""
         found = []
         for name, value, what, pictures in (
-            ("min_pages_accuracy", self.pages_accuracy, "of the made pages are read surely and rightly", self.pages),
-            ("min_refusal", self.refusal, "of the pictures without a digit are refused", self.others),
+            ("min_pages_accuracy", self.pages_accuracy, "of synthetic pages get a confident right answer", self.pages),
+            ("min_refusal", self.refusal, "of the pictures without a digit get no confident answer", self.others),
         ):
             if value < thresholds.get(name, 0.0):
                 worst = sorted((share, kind) for kind, share in _by_kind(pictures).items())[:3]
@@ -99,17 +100,17 @@ def _by_kind(pictures: Iterable[Judged]) -> dict[str, float]:
 
 
 def judge(classifier: Classifier, images: Images, labels: npt.NDArray[np.int64]) -> Judgement:
-    """Reads made pages of digits and made pictures without any.
+    """Reads synthetic pages of digits and synthetic pictures without digits.
 
     Args:
-        classifier: the model, loaded as the bot loads it.
+        classifier: the model, loaded the way the bot loads it.
         images: validation images uint8 [N, 28, 28] that the pages are composed of.
         labels: int64 [N], their digits.
     """
     reader = Reader(classifier)
     judged = []
     threads = cv2.getNumThreads()
-    cv2.setNumThreads(1)  # (pictures are small: threads cost more than they bring)
+    cv2.setNumThreads(1)  # (on small pictures threads cost more than they save)
     try:
         for kind, label, data in _make_pictures(images, labels):
             reading = reader.read(data)

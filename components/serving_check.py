@@ -1,4 +1,4 @@
-"""ServingCheck: loads an export exactly as the bot will, lets it read pictures, and gives TFX's infra blessing."""
+"""ServingCheck: loads an export exactly as the bot does, reads pictures with it, and gives TFX's infra blessing."""
 
 import json
 import os
@@ -23,8 +23,8 @@ from serving_bot.reading.classifier import BrokenModelError, Classifier
 from serving_bot.versions.folder import Version
 from serving_bot.versions.hot_swap import check_version
 
-_KEPT = 24  # pictures with wrong answers that are kept
-TOLERANCE = 1e-3  # how far LiteRT's probabilities may lie from the SavedModel's
+_KEPT = 24  # number of wrongly answered pictures to keep
+TOLERANCE = 1e-3  # largest allowed difference between LiteRT's and the SavedModel's probabilities
 
 
 @component
@@ -37,19 +37,19 @@ def ServingCheck(  # noqa: N802
 ) -> None:
     """Sends test images through the bot's classifier and through both SavedModel endpoints.
 
-    Blesses the export where all classes are equal, all probabilities agree within 1e-3, the bot's own check lets
-    it serve, which includes reading the canary digits, and it reads made pictures well enough (components/judging.py).
-    `report.json` of the blessing records what was found: images, largest difference, latency of one image, the
-    problem, if any, the figures on made pictures and the thresholds they miss. The pictures with wrong answers lie
-    in `pictures/` beside it, named by kind, label and answer.
+    Blesses the export if all classes are equal, all probabilities agree within 1e-3, the bot's own check (which reads
+    the canary digits) passes, and it reads synthetic pictures well enough (components/judging.py). The blessing's
+    `report.json` records the number of images, largest difference, latency of one image, the problem, if any, the
+    figures on synthetic pictures and the thresholds they miss. The wrongly answered pictures are in `pictures/` beside
+    it, named by kind, label and answer.
 
     Args:
         model: the Trainer's export.
-        examples: the examples: the first `images` of the split `test` are sent, and pages composed of those of `eval`.
-        blessing: gets the custom property `blessed`, 1 or 0, as TFX's InfraValidator sets it.
-        images: how many images to send.
-        thresholds: JSON with `min_pages_accuracy` and `min_refusal` (pipeline/config.py). Where both are 0 the pictures
-            are left out, which saves some seconds; where there is none they are read, and nothing is demanded.
+        examples: the first `images` of the split `test` are sent, and pages composed of those of `eval`.
+        blessing: gets the custom property `blessed`, 1 or 0, as from TFX's InfraValidator.
+        images: number of images to send.
+        thresholds: JSON with `min_pages_accuracy` and `min_refusal` (pipeline/config.py). If both are 0, the pictures
+            are skipped, which saves some seconds; without thresholds they are read and only measured.
     """
     export = path_utils.serving_model_path(model.uri)
     report = check_export(export, _read(examples, "test", images))
@@ -86,7 +86,7 @@ def _decode(serialised: list[bytes]) -> tuple[npt.NDArray[np.uint8], npt.NDArray
 
 
 def _keep_wrong(judgement: Judgement, folder: str) -> None:
-    """Writes the first of the pictures that were answered surely and wrongly, and of those that were not read."""
+    """Writes the first pictures with a confident wrong answer, and the first that were not read."""
     wrong = [one for one in judgement.pictures if not one.right]
     fileio.makedirs(folder)
     for number, one in enumerate(sorted(wrong, key=lambda one: not one.sure)[:_KEPT], 1):
@@ -98,14 +98,15 @@ def _keep_wrong(judgement: Judgement, folder: str) -> None:
 
 
 def check_export(export: str, serialised: list[bytes]) -> dict[str, object]:
-    """Compares the three ways to ask an export, and lets the bot check it as it checks a pushed version.
+    """Compares an export's three endpoints, and applies the bot's check of a pushed version.
 
     Args:
         export: SavedModel folder with `assets.extra`.
         serialised: tf.Examples.
 
     Returns:
-        `images`, `largest_difference`, `litert_latency_ms` (median of one image), and `problem`, None if all is well.
+        `images`, `largest_difference`, `litert_latency_ms` (median of one image), and `problem` (None if there is
+        none).
     """
     report: dict[str, object] = {
         "images": len(serialised),
@@ -128,7 +129,7 @@ def check_export(export: str, serialised: list[bytes]) -> dict[str, object]:
             rows.append(classifier.predict(image[np.newaxis])[0])
             seconds.append(time.perf_counter() - start)
     except (BrokenModelError, OSError, KeyError, ValueError, RuntimeError, tf.errors.OpError) as error:
-        report["problem"] = f"the export cannot be loaded or asked: {error}"
+        report["problem"] = f"the export cannot be loaded or run: {error}"
         return report
     litert = np.stack(rows)
     report["litert_latency_ms"] = round(statistics.median(seconds) * 1000, 3)
@@ -136,7 +137,7 @@ def check_export(export: str, serialised: list[bytes]) -> dict[str, object]:
     report["largest_difference"] = float(max(differences.values()))
     for name, answer in answers.items():
         unequal = int((litert.argmax(axis=1) != answer["class"].numpy()).sum())
-        # (a NaN is not within the tolerance either)
+        # (written so that a NaN also fails)
         if unequal or not differences[name] <= TOLERANCE:
             report["problem"] = (
                 f"LiteRT and {name} disagree: {unequal} of {len(images)} classes differ, "

@@ -1,4 +1,4 @@
-"""VersionedPusher: TFX's Pusher with versions that never collide, and a card that says what was pushed."""
+"""VersionedPusher: TFX's Pusher with unique version numbers and a complete model card."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from serving_bot.versions.folder import COMPLETE_MARK, PushFolderError, locked
 
 
 class PushError(Exception):
-    """Nothing could be pushed; the message is a sentence for the person who started the run."""
+    """Nothing could be pushed; the message is for the person who started the run."""
 
 
 class Executor(PusherExecutor):  # type: ignore[misc]
@@ -43,13 +43,13 @@ class Executor(PusherExecutor):  # type: ignore[misc]
         output_dict: dict[str, list[Any]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Pushes unless a blessing is missing, or this very export already lies undamaged in the folder.
+        """Pushes unless a blessing is missing, or the folder already holds an undamaged copy of this export.
 
-        Versions are seconds since 1970, or one more than the greatest version where the clock is behind it. A local
-        folder is locked meanwhile.
+        A version is the time in seconds since 1970, or one more than the greatest version if the clock is behind it. A
+        local folder is locked during the push.
 
         Raises:
-            PushError: the folder cannot be written, or the export itself is damaged.
+            PushError: the folder cannot be written, or the export is damaged.
         """
         pushed = artifact_utils.get_single_instance(output_dict["pushed_model"])
         if not self.CheckBlessing(input_dict):
@@ -66,15 +66,15 @@ class Executor(PusherExecutor):  # type: ignore[misc]
                     facts = {"run_id": run_id, **({"replaces": damaged} if damaged else {})}
                     version = _copy(export, push_dir, {**self._card_facts(export, input_dict), **facts})
         self._MarkPushed(pushed, os.path.join(push_dir, str(version)), str(version))
-        # What was pushed is kept with the run too, whatever becomes of the push folder.
-        with _explained(f"Version {version} was pushed, but the run's copy of it failed", pushed.uri):
+        # The run keeps a copy too, in case the push folder changes.
+        with _explained(f"Version {version} was pushed, but copying it to the run failed", pushed.uri):
             io_utils.copy_dir(os.path.join(push_dir, str(version)), pushed.uri)
 
     def _card_facts(self, export: str, input_dict: dict[str, list[Any]]) -> dict[str, Any]:
-        """The export's card, with what is known only now: data and evaluation."""
+        """The export's card, completed with data and evaluation."""
         card = _read_card(export)
         if is_as_exported(card, _read(os.path.join(export, MODEL_FILE))) is False:
-            raise PushError(f"{export} was damaged after the training: {MODEL_FILE} is not the one on its card.")
+            raise PushError(f"{export} was damaged after training: {MODEL_FILE} does not match its card.")
         examples = artifact_utils.get_single_instance(input_dict["examples"])
         evaluation = read_evaluation(artifact_utils.get_single_uri(input_dict["evaluation"]))
         serving = json.loads(
@@ -100,9 +100,9 @@ class Executor(PusherExecutor):  # type: ignore[misc]
 
 
 def find_version(push_dir: str, export: str) -> tuple[int | None, int | None]:
-    """The greatest version that is an undamaged copy of an export, and the greatest that is a damaged one.
+    """The latest version that is an undamaged copy of an export, and the latest that is a damaged copy.
 
-    None stands for none. Copies that were cut short, which nothing serves, are passed over.
+    Either is None if there is no such version. Incomplete copies, which nothing serves, are skipped.
     """
     export_id = _read_card(export)["export_id"]
     damaged = None
@@ -115,17 +115,17 @@ def find_version(push_dir: str, export: str) -> tuple[int | None, int | None]:
             if card.get("export_id") != export_id:
                 continue
         except ValueError as error:
-            logging.warning("A damaged card is passed over: %s.", error)
+            logging.warning("Skipping a damaged card: %s.", error)
             continue
         if _is_whole(folder, card, export):
             return version, damaged
-        logging.warning("%s is a damaged copy of %s; it is pushed anew.", folder, export)
+        logging.warning("%s is a damaged copy of %s; pushing it again.", folder, export)
         damaged = damaged or version
     return None, damaged
 
 
 def _is_whole(folder: str, card: dict[str, Any], export: str) -> bool:
-    """Whether a pushed version has every file of its export, byte by byte; its card says more than the export's."""
+    """Whether a pushed version has every file of its export, byte for byte, except the card, which has more."""
     for parent, _, names in fileio.walk(export):
         for name in names:
             path = os.path.join(parent, name)
@@ -138,19 +138,19 @@ def _is_whole(folder: str, card: dict[str, Any], export: str) -> bool:
 
 @contextmanager
 def _explained(what: str, folder: str) -> Iterator[None]:
-    """Turns what a file system raises into a sentence. ("from None": of a chain of errors a run shows the first)"""
+    """Turns a file system's error into a sentence. ("from None", because a run shows the first error of a chain)"""
     try:
         yield
     except PushFolderError as error:
         raise PushError(f"{what}: {error}") from None
-    except tf.errors.OpError as error:  # what TFX's file access raises
+    except tf.errors.OpError as error:  # raised by TFX's file access
         raise PushError(f"{what}: {error.message}.") from None
     except OSError as error:
         raise PushError(f"{what}: {error.strerror or error} ({error.filename or folder}).") from None
 
 
 def _copy(export: str, push_dir: str, card: dict[str, Any]) -> int:
-    """Copies an export to a version of its own, which it returns; the mark of completeness comes last."""
+    """Copies an export to a new version, which it returns; writes the completion mark last."""
     version = claim_version(push_dir)
     destination = os.path.join(push_dir, str(version))
     io_utils.copy_dir(export, destination, deny_regex_patterns=[r"saved_model\.pb", r"card\.json"])
@@ -164,16 +164,16 @@ def _copy(export: str, push_dir: str, card: dict[str, Any]) -> int:
 
 
 def claim_version(push_dir: str) -> int:
-    """Makes the folder of a version that is greater than all others and returns the version.
+    """Makes the folder of a new greatest version, and returns the version.
 
-    Making the folder claims the version, also where the folder is not locked.
+    Making the folder claims the version even if the push folder is not locked.
     """
     fileio.makedirs(push_dir)
     while True:
         version = max([int(time.time()), *(existing + 1 for existing in _versions(push_dir))])
         folder = os.path.join(push_dir, str(version))
         try:
-            # An object store has no exclusive mkdir; there the check and the clock must do.
+            # Object stores lack exclusive mkdir; there the check and the clock must suffice.
             if "://" in push_dir:
                 fileio.makedirs(folder)
             else:
@@ -249,8 +249,8 @@ class VersionedPusher(BaseComponent):  # type: ignore[misc]
             evaluation: the Evaluator's figures, for the card.
             examples: the data, for the card.
             push_dir: folder of versions, local or gs://.
-            run_id: the run's name for the card, where the executor is not told it: TFX's entry point for Kubeflow
-                Pipelines and Vertex AI leaves it out.
+            run_id: the run's name for the card, if the executor does not know it: TFX's entry point for Kubeflow
+                Pipelines and Vertex AI omits it.
         """
         super().__init__(
             VersionedPusherSpec(

@@ -1,1 +1,1 @@
-"""The Evaluator's metric, and how its result is read."""
+"""The Evaluator's metric, and reading its result."""

@@ -1,7 +1,7 @@
-"""What the Evaluator measures, as one TFMA metric: every figure from one look at each example.
+"""The Evaluator's figures as one TFMA metric, computed in a single pass over the examples.
 
-TFMA would hand every example to each of five metrics, in Python and once for each slice, and compile Keras' two among
-them first; together that took longer than everything else the Evaluator does (docs/adr/0004).
+With five metrics TFMA would pass every example to each, in Python and once per slice, and first compile the two from
+Keras; that took longer than everything else in the Evaluator (docs/adr/0004).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import tensorflow_model_analysis as tfma
 from compat.tfma import CONFUSION_MATRIX, MultiClassConfusionMatrixAtThresholds
 from models.features import IMAGE_KEY, NUM_CLASSES
 
-# Keras' names where Keras has the metric, TFMA's where TFMA has.
+# Keras' name if Keras has the metric, else TFMA's.
 ACCURACY = "sparse_categorical_accuracy"
 LOSS = "sparse_categorical_crossentropy"
 CALIBRATION_ERROR = "expected_calibration_error"
@@ -30,23 +30,24 @@ MISREAD = "misread"
 
 BINS = 15
 MOST_MISREAD = 10_000
-"""Misread examples that are kept, so that memory does not grow with the data: as many as MNIST's whole test split."""
-_LEAST_PROBABILITY = 1e-7  # as Keras clips, so that one hopeless answer does not make the loss infinite
+"""Number of misclassified examples kept, as many as MNIST's test split has, so memory does not grow with the data."""
+_LEAST_PROBABILITY = 1e-7  # clipped as in Keras, so a single answer cannot make the loss infinite
 
 
 class DigitMetrics(tfma.metrics.Metric):  # type: ignore[misc]
-    """Accuracy, loss, calibration, confusion matrix, number of examples and the misclassified ones.
+    """Accuracy, loss, calibration, confusion matrix, number of examples, and misclassified examples.
 
-    Thresholds given to this metric bind the accuracy. What it yields, for each model and slice:
+    Thresholds on this metric apply to the accuracy. For each model and slice it yields:
 
-    * `sparse_categorical_accuracy`: share of right answers, of 1.
+    * `sparse_categorical_accuracy`: share of right answers.
     * `sparse_categorical_crossentropy`: mean cross-entropy in nats.
-    * `expected_calibration_error`: how far confidence lies from accuracy, on average, a share of 1: 15 equal bins of
-      the largest probability. Guo et al., On Calibration of Modern Neural Networks (2017), equation 3.
-    * `example_count`: how many examples.
-    * `multi_class_confusion_matrix_plot`: counts for each true and predicted digit, as TFMA's viewer draws them.
+    * `expected_calibration_error`: mean gap between confidence and accuracy, over 15 equal bins of the largest
+      probability. Guo et al., On Calibration of Modern Neural Networks (2017), equation 3.
+    * `example_count`: number of examples.
+    * `multi_class_confusion_matrix_plot`: counts for each true and predicted digit, in the form that TFMA's viewer
+      draws.
     * `misread`: JSON, a list of [digest of the PNG bytes, label, predicted digit, its probability] by digest. Of more
-      than MOST_MISREAD the lowest digests are kept: of any two models those of the same pictures.
+      than MOST_MISREAD it keeps those with the lowest digests, so any two models keep the same pictures.
     """
 
     def __init__(self, name: str = ACCURACY):
@@ -55,19 +56,19 @@ class DigitMetrics(tfma.metrics.Metric):  # type: ignore[misc]
 
 @dataclass
 class Totals:
-    """What is counted over examples."""
+    """Counts over examples."""
 
-    # int64 [10, 10], examples of each true digit (row) by what was predicted (column)
+    # int64 [10, 10], examples by true digit (row) and predicted digit (column)
     confusion: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros((NUM_CLASSES, NUM_CLASSES), np.int64))
-    # float64 [15, 3], count, sum of confidences and number of right answers in each bin of confidence
+    # float64 [15, 3], count, sum of confidences and number of right answers in each confidence bin
     bins: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros((BINS, 3)))
     loss: float = 0.0  # sum of the cross-entropies, in nats
-    # digest, label, predicted digit and its probability of each wrong answer, unordered; of very many those with the
-    # lowest digests, MOST_MISREAD or more of them
+    # digest, label, predicted digit and its probability for each wrong answer, unordered; of very many, at least the
+    # MOST_MISREAD with the lowest digests
     misread: list[tuple[str, int, int, float]] = field(default_factory=list)
 
     def add(self, image: bytes, label: int, probabilities: npt.NDArray[np.float32]) -> None:
-        """Counts one example: its PNG bytes, its digit and what a model gave, float32 [10]."""
+        """Counts one example: its PNG bytes, its label and the model's probabilities, float32 [10]."""
         predicted = int(probabilities.argmax())
         confidence = float(probabilities[predicted])
         self.confusion[label, predicted] += 1
@@ -78,7 +79,7 @@ class Totals:
             self._forget()
 
     def merge(self, other: Totals) -> None:
-        """Counts what another has counted."""
+        """Adds another's counts."""
         self.confusion += other.confusion
         self.bins += other.bins
         self.loss += other.loss
@@ -86,16 +87,16 @@ class Totals:
         self._forget()
 
     def _forget(self) -> None:
-        if len(self.misread) > 2 * MOST_MISREAD:  # seldom, because sorting takes long
+        if len(self.misread) > 2 * MOST_MISREAD:  # rarely, because sorting is slow
             self.misread = self.lowest_misread()
 
     def lowest_misread(self) -> list[tuple[str, int, int, float]]:
-        """Those that are kept, by digest."""
+        """The misclassified examples to keep, by digest."""
         return sorted(self.misread)[:MOST_MISREAD]
 
     @property
     def examples(self) -> int:
-        """How many were counted."""
+        """Number of examples counted."""
         return int(self.confusion.sum())
 
     def calibration_error(self) -> float:
@@ -105,7 +106,7 @@ class Totals:
 
 
 def image_digest(image: bytes) -> str:
-    """Names a picture by its PNG bytes: 64 bits of BLAKE2b, in hexadecimal."""
+    """Identifies a picture by its PNG bytes: 64 bits of BLAKE2b, in hexadecimal."""
     return hashlib.blake2b(image, digest_size=8).hexdigest()
 
 
@@ -131,7 +132,7 @@ def _plot_key(model: str) -> Any:
 
 
 class _ReadExample(tfma.metrics.Preprocessor):  # type: ignore[misc]
-    """Takes picture, label and one model's probabilities out of TFMA's extracts."""
+    """Gets picture, label and one model's probabilities from TFMA's extracts."""
 
     def __init__(self, model: str, prediction_key: str):
         super().__init__(name=f"digit_example_{model}")
@@ -139,15 +140,15 @@ class _ReadExample(tfma.metrics.Preprocessor):  # type: ignore[misc]
 
     def process(self, extracts: dict[str, Any]) -> Iterator[tuple[bytes, int, npt.NDArray[np.float32]]]:
         label, predictions = extracts[tfma.LABELS_KEY], extracts[tfma.PREDICTIONS_KEY]
-        if self._model:  # with several models TFMA keys both by their names
+        if self._model:  # with several models, TFMA keys both by model name
             label, predictions = label[self._model], predictions[self._model]
-        if isinstance(predictions, Mapping):  # a model answers with its class, too
+        if isinstance(predictions, Mapping):  # the answer also has the class
             predictions = predictions[self._prediction_key]
         yield extracts[tfma.FEATURES_KEY][IMAGE_KEY].item(), int(label.item()), predictions
 
 
 class _Combiner(beam.CombineFn):  # type: ignore[misc]
-    """Adds examples up."""
+    """Sums over examples."""
 
     def __init__(self, model: str):
         self._model = model

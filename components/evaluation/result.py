@@ -1,4 +1,4 @@
-"""Reads what the Evaluator wrote: the figures that people and the pushed card want, and why a model was not blessed."""
+"""Reads the Evaluator's output: figures for people and the pushed card, and why a model was not blessed."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ _METRICS = {
 
 @dataclass(frozen=True)
 class Failure:
-    """A threshold that was missed."""
+    """A missed threshold."""
 
-    digit: int | None  # the digit it was missed on, or None for all examples together
-    # the accuracy, or for `is_change` its difference to the baseline's; None if there is no example
+    digit: int | None  # the digit it was missed on; None for all examples
+    # the accuracy, or with `is_change` its difference from the baseline's; None if there are no examples
     value: float | None
-    bound: float  # what was demanded of it
-    is_change: bool  # whether the threshold was on the difference
+    bound: float  # the required value
+    is_change: bool  # whether the threshold is on the difference
 
 
 @dataclass(frozen=True)
 class Misread:
-    """An example that the model got wrong."""
+    """A misclassified example."""
 
-    digest: str  # `metrics.image_digest` of its PNG bytes, by which it is found again among the examples
+    digest: str  # `metrics.image_digest` of its PNG bytes, identifies it among the examples
     label: int  # the true digit
-    predicted: int  # what the model said
-    probability: float  # how sure it was of that, 0 to 1
+    predicted: int  # the model's answer
+    probability: float  # the answer's probability, 0 to 1
 
 
 @dataclass(frozen=True)
@@ -48,30 +48,30 @@ class EvaluationResult:
 
     accuracy: float  # share of right answers
     loss: float  # mean cross-entropy in nats
-    calibration_error: float  # expected calibration error, a share of 1
-    examples: int  # how many were evaluated
-    accuracy_by_digit: dict[int, float]  # the accuracy on each digit that occurs
-    confusion: tuple[tuple[int, ...], ...]  # ten rows, one for each true digit, of how often each digit was predicted
-    wrong: int  # how many have a wrong answer
-    # the examples with a wrong answer, by digest; of more than metrics.MOST_MISREAD those with the lowest digests
+    calibration_error: float  # expected calibration error, 0 to 1
+    examples: int  # number of evaluated examples
+    accuracy_by_digit: dict[int, float]  # accuracy on each digit that occurs
+    confusion: tuple[tuple[int, ...], ...]  # counts: a row per true digit, a column per predicted digit
+    wrong: int  # number of wrong answers
+    # the misclassified examples by digest; of more than metrics.MOST_MISREAD, those with the lowest digests
     misread: tuple[Misread, ...]
-    baseline_accuracy: float | None  # the baseline's accuracy on the same examples, None without one
-    blessed: bool  # whether there were thresholds and every one was met
-    failures: tuple[Failure, ...]  # the thresholds that were not
+    baseline_accuracy: float | None  # the baseline's accuracy on the same examples; None without a baseline
+    blessed: bool  # whether there were thresholds and all were met
+    failures: tuple[Failure, ...]  # the missed thresholds
 
     def figures(self) -> dict[str, Any]:
-        """All but the misclassified examples, which of a hopeless model are nearly all, as plain values."""
+        """Everything except the misclassified examples (which may be most of them), as plain values."""
         return asdict(replace(self, misread=()), dict_factory=lambda pairs: {k: v for k, v in pairs if k != "misread"})
 
     @property
     def lists_all_misread(self) -> bool:
-        """Whether `misread` has every example with a wrong answer."""
+        """Whether `misread` has every misclassified example."""
         return len(self.misread) == self.wrong
 
     @property
     def last_known(self) -> str:
-        """The digest up to which `misread` has every example with a wrong answer."""
-        return "~" if self.lists_all_misread else self.misread[-1].digest  # ~ is behind all hexadecimal digits
+        """The digest up to which `misread` has every misclassified example."""
+        return "~" if self.lists_all_misread else self.misread[-1].digest  # ~ sorts after all hexadecimal digits
 
     @property
     def worst_digit(self) -> int:
@@ -114,7 +114,7 @@ def read_evaluation(uri: str) -> EvaluationResult:
 
 
 def _missing(config: tfma.EvalConfig, validation: Any) -> list[tuple[Any, float]]:
-    """The slices that a threshold binds and that have no example, with its bound."""
+    """The slices that have a threshold but no examples, with the bound."""
     bounds = {
         str(spec): threshold.threshold.value_threshold.lower_bound.value
         for metrics in config.metrics_specs
@@ -138,7 +138,7 @@ def _confusion(evaluated: tfma.EvalResult) -> tuple[tuple[int, ...], ...]:
     plot = next(by_output for slice_key, by_output in evaluated.plots if not slice_key)[""][""]
     counts = [[0] * NUM_CLASSES for _ in range(NUM_CLASSES)]
     for entry in plot["multiClassConfusionMatrixAtThresholds"]["matrices"][0]["entries"]:
-        # (protobuf's JSON leaves zeros out)
+        # (protobuf's JSON omits zeros)
         counts[entry.get("actualClassId", 0)][entry.get("predictedClassId", 0)] = int(entry["numWeightedExamples"])
     return tuple(map(tuple, counts))
 

@@ -26,13 +26,13 @@ from compat.tfx import BaseBeamExecutor, artifact_utils, examples_utils, proto_u
 from components.mnist_example_gen.idx import IMAGES_MAGIC, LABELS_MAGIC, IdxFormatError, IdxReader
 from models.features import IMAGE_KEY, LABEL_KEY, NUM_CLASSES, RAW_SIZE
 
-_SHARD = 5000  # examples in a file, and in memory at a time
+_SHARD = 5000  # examples per file, and in memory at a time
 _LABELS_HEADER = 8  # bytes
 _SOURCE_FILE = "source.json"
 _CHUNK = 2**20  # bytes
 
 FINGERPRINT_PROPERTY = "input_fingerprint"  # TFX's name for it
-MAX_EVAL_SHARE = 6  # at most one in so many training images is held out: small sets keep most of theirs
+MAX_EVAL_SHARE = 6  # at most one in 6 training images is held out, so small sets keep most of theirs
 
 
 class MissingDataError(FileNotFoundError):
@@ -40,7 +40,7 @@ class MissingDataError(FileNotFoundError):
 
 
 class SourceFileError(ValueError):
-    """The data folder's note of where its files came from cannot be read."""
+    """The data folder's source.json cannot be read."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Part:
 
 
 class Executor(BaseBeamExecutor):  # type: ignore[misc]
-    """Writes the splits and says on the artifact where they came from and how large they are."""
+    """Writes the splits, and records their source and sizes on the artifact."""
 
     def Do(  # noqa: N802 (TFX's name)
         self,
@@ -64,8 +64,8 @@ class Executor(BaseBeamExecutor):  # type: ignore[misc]
     ) -> None:
         """Writes each split as gzipped TFRecord shards, in the order of the files.
 
-        Not TFX's BaseExampleGenExecutor: it shuffles and writes image by image,
-        in an order that no seed reproduces. The Trainer shuffles.
+        TFX's BaseExampleGenExecutor is not used: it writes image by image, shuffled in an order that no seed
+        reproduces. The Trainer shuffles.
         """
         self._log_startup(input_dict, output_dict, exec_properties)
         examples = artifact_utils.get_single_instance(output_dict[standard_component_specs.EXAMPLES_KEY])
@@ -82,15 +82,15 @@ class Executor(BaseBeamExecutor):  # type: ignore[misc]
         sizes = {name: part.stop - part.start for name, part in parts.items()}
         examples.set_string_custom_property("split_sizes", json.dumps(sizes))
         examples.set_string_custom_property("source", _source(data))
-        examples.set_string_custom_property(FINGERPRINT_PROPERTY, fingerprint(data))  # on Vertex AI TFX's stood there
+        examples.set_string_custom_property(FINGERPRINT_PROPERTY, fingerprint(data))  # on Vertex AI it replaces TFX's
 
 
 @beam.ptransform_fn
 def WriteExamples(pipeline: beam.Pipeline, part: Part, folder: str) -> beam.PCollection:  # noqa: N802 (Beam's form)
-    """Reads a part and writes it to `folder`, one shard a batch.
+    """Reads a part and writes it to `folder`, one shard per batch.
 
-    The workers share the shards of uncompressed files; a compressed file is read from its start, by one of them. What
-    is shuffled between workers are places in files, not images: the in-memory runner would hold them all.
+    The workers share the shards of uncompressed files; one worker reads a compressed file from its start. Workers
+    exchange file positions, not images: the in-memory runner would hold them all in memory.
     """
     shards = math.ceil(part.stop / _SHARD) - part.start // _SHARD
     return (
@@ -103,7 +103,7 @@ def WriteExamples(pipeline: beam.Pipeline, part: Part, folder: str) -> beam.PCol
 
 
 def split_part(part: Part) -> list[tuple[int, Part]]:
-    """A piece for each shard with the shard's number; a compressed part is one piece, which begins with shard 0."""
+    """Splits a part into (shard number, piece); a compressed part is one piece, which starts at shard 0."""
     with open_pair(part.images_path, part.labels_path) as (images, labels):
         if images.is_gzip or labels.is_gzip:
             return [(0, part)]
@@ -115,9 +115,9 @@ def split_part(part: Part) -> list[tuple[int, Part]]:
 def write_shard(
     folder: str, shard: int, shards: int, images: npt.NDArray[np.uint8], labels: npt.NDArray[np.uint8]
 ) -> None:
-    """Writes one TFRecord file; a worker that repeats it writes the same examples over it."""
+    """Writes one TFRecord file; a retry overwrites it with the same examples."""
     path = os.path.join(folder, f"data_tfrecord-{shard:05d}-of-{shards:05d}.gz")
-    # (PNG is compressed already; gzip is what TFX's readers expect)
+    # (PNG is already compressed; TFX's readers expect gzip)
     options = tf.io.TFRecordOptions(compression_type="GZIP", compression_level=1)
     with tf.io.TFRecordWriter(path, options) as writer:
         for example in encode_examples(images, labels):
@@ -128,7 +128,8 @@ def read_batches(part: Part) -> Iterator[tuple[npt.NDArray[np.uint8], npt.NDArra
     """Yields (images uint8 [n, 28, 28], labels uint8 [n]) of the part in order, n at most 5,000.
 
     Raises:
-        IdxFormatError: either file is damaged, if compressed be it outside the part, or a label is outside 0..9.
+        IdxFormatError: either file is damaged (for a compressed file, also outside the part), or a label is outside
+            0..9.
     """
     with open_pair(part.images_path, part.labels_path) as (images, labels):
         seekable = not (images.is_gzip or labels.is_gzip)
@@ -146,7 +147,7 @@ def read_batches(part: Part) -> Iterator[tuple[npt.NDArray[np.uint8], npt.NDArra
 
 
 def encode_examples(images: npt.NDArray[np.uint8], labels: npt.NDArray[np.uint8]) -> list[bytes]:
-    """Images uint8 [n, 28, 28] and labels uint8 [n] as n serialised tf.Examples."""
+    """Serialises images uint8 [n, 28, 28] and labels uint8 [n] as n tf.Examples."""
     each_one = pa.array(np.arange(len(labels) + 1))  # every feature is a list of one value
     columns = {
         IMAGE_KEY: pa.array(encode_pngs(images), pa.large_binary()),
@@ -157,13 +158,13 @@ def encode_examples(images: npt.NDArray[np.uint8], labels: npt.NDArray[np.uint8]
 
 
 def encode_pngs(images: npt.NDArray[np.uint8]) -> list[bytes]:
-    """Images uint8 [n, 28, 28] as the PNGs that their tf.Examples hold."""
+    """Encodes images uint8 [n, 28, 28] as PNG, for their tf.Examples."""
     return list(tf.io.encode_png(images[..., np.newaxis], compression=1).numpy())
 
 
 @contextlib.contextmanager
 def open_pair(images_path: str, labels_path: str) -> Iterator[tuple[IdxReader, IdxReader]]:
-    """Opens an images file and its labels file and checks that their headers belong together."""
+    """Opens an images file and its labels file, and checks that their headers match."""
     with fileio.open(images_path, "rb") as images_file, fileio.open(labels_path, "rb") as labels_file:
         images = IdxReader(images_file, images_path, IMAGES_MAGIC)
         labels = IdxReader(labels_file, labels_path, LABELS_MAGIC)
@@ -188,11 +189,11 @@ def _eval_size(exec_properties: dict[str, Any]) -> int:
 
 
 def find_parts(folder: str, eval_size: int) -> dict[str, Part]:
-    """The splits of a data folder by name, `eval` being the last `eval_size` training images (a sixth at most).
+    """The splits of a data folder by name; `eval` is the last `eval_size` training images, at most a sixth.
 
     Raises:
         IdxFormatError: the header of a file is wrong.
-        MissingDataError: one of the four files is not there, or there are too few images.
+        MissingDataError: one of the four files is missing, or there are too few images.
     """
     train, test = _find_pair(folder, "train"), _find_pair(folder, "t10k")
     with open_pair(*train) as (images, _):
@@ -201,7 +202,7 @@ def find_parts(folder: str, eval_size: int) -> dict[str, Part]:
         test_count = images.count
     held_out = min(eval_size, count // MAX_EVAL_SHARE)
     if held_out < 1 or test_count < 1:
-        least = f"{MAX_EVAL_SHARE} and 1 are the least"
+        least = f"at least {MAX_EVAL_SHARE} and 1 are needed"
         raise MissingDataError(f"{folder}: too few images, {count} for training and {test_count} for testing; {least}")
     border = count - held_out
     return {
@@ -223,10 +224,10 @@ def _find_pair(folder: str, prefix: str) -> tuple[str, str]:
 
 
 def fingerprint(folder: str) -> str:
-    """SHA-256 over the names and the contents of a data folder's four files, hexadecimal: a copy has the same.
+    """Hexadecimal SHA-256 of the names and contents of a data folder's four files: a copy has the same fingerprint.
 
     Raises:
-        MissingDataError: one of them is not there.
+        MissingDataError: a file is missing.
     """
     digest = hashlib.sha256()
     for path in (*_find_pair(folder, "train"), *_find_pair(folder, "t10k")):
@@ -238,7 +239,7 @@ def fingerprint(folder: str) -> str:
 
 
 def _source(folder: str) -> str:
-    """What `digits data` noted of where the files came from; other folders are the user's own."""
+    """The files' source as `digits data` recorded it; "user" for other folders."""
     path = os.path.join(folder, _SOURCE_FILE)
     if not fileio.exists(path):
         return "user"
@@ -247,6 +248,6 @@ def _source(folder: str) -> str:
             return str(json.loads(file.read())["source"])
     except (ValueError, KeyError, TypeError) as error:
         raise SourceFileError(
-            f"{path} is not what `digits data` writes ({error}): remove it, and the data counts as your own, or let "
-            f"`digits data --dest {folder}` write it anew"
+            f"{path} is not what `digits data` writes ({error}): remove it to use the data as your own, or run "
+            f"`digits data --dest {folder}` to write it again"
         ) from error

@@ -1,4 +1,4 @@
-"""The IDX format of the MNIST files (described on yann.lecun.com/exdb/mnist): reading it as a stream, with checks."""
+"""The IDX format of the MNIST files (described on yann.lecun.com/exdb/mnist), read as a stream and checked."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ _KINDS = {IMAGES_MAGIC: "images", LABELS_MAGIC: "labels"}
 
 
 class IdxFormatError(ValueError):
-    """A file is not the IDX file it should be; the message names file and offset."""
+    """A file is not the expected IDX file; the message names file and offset."""
 
     def __init__(self, path: str, offset: int, problem: str):
         super().__init__(f"{path}, offset {offset}: {problem}")
 
 
 class IdxReader:
-    """Reads one IDX file of unsigned bytes, gzip-compressed or not, from its start to its end.
+    """Reads one IDX file of unsigned bytes, gzip-compressed or not, sequentially.
 
     Offsets in errors count uncompressed bytes.
 
     Attributes:
-        count: how many items the header promises.
-        is_gzip: whether the file is compressed; then it can only be read from its start.
+        count: number of items according to the header.
+        is_gzip: whether the file is compressed, and so can only be read from its start.
         shape: shape of one item, () for labels and (rows, columns) for images.
 
     Raises:
@@ -50,9 +50,9 @@ class IdxReader:
         self.shape: tuple[int, ...] = tuple(shape)
 
     def batches(self, size: int, start: int = 0, stop: int | None = None) -> Iterator[npt.NDArray[np.uint8]]:
-        """Yields uint8 [up to `size`, *shape] of the items from `start` to `stop`, by default of all.
+        """Yields uint8 [up to `size`, *shape] of the items from `start` to `stop`; by default, of all.
 
-        Behind the last item it checks that the file ends there. A compressed file takes no `start`.
+        After the last item it checks that the file ends. A compressed file must be read from the start.
 
         Raises:
             IdxFormatError: the file is truncated, damaged, or longer than its header says.

@@ -108,14 +108,14 @@ def test_a_digit_that_is_absent_or_rare_in_a_split_is_named(examples_of, some_tr
         )
 
     assert f"split train: the digit 8 is too rare: 1 of {keep.sum():,} examples, less than 1%" in str(caught.value)
-    assert "split test: no example shows the digit 3: the data are incomplete" in str(caught.value)
+    assert "split test: no example has the digit 3: the data is incomplete" in str(caught.value)
     assert len(str(caught.value).splitlines()) == 3
 
 
 def test_an_empty_split_is_an_anomaly(examples_of, some_test_images):
     images, labels = some_test_images
 
-    with pytest.raises(AnomaliesFoundError, match="split eval: it has no example"):
+    with pytest.raises(AnomaliesFoundError, match="split eval: no examples"):
         check_examples(examples_of(test=(images, labels), eval=(images[:0], labels[:0])))
 
 

@@ -134,7 +134,7 @@ def test_a_model_that_reads_pictures_badly_is_not_blessed_and_the_report_says_ho
     assert report["problem"] is None
     (miss,) = report["misses"]
     assert miss.startswith(
-        f"{report['pages_accuracy']:.2%} of the made pages are read surely and rightly, below --min-p"
+        f"{report['pages_accuracy']:.2%} of synthetic pages get a confident right answer, below --min-p"
     )
     kept = list((folder / "pictures").iterdir())
     assert 0 < len(kept) <= 24

@@ -106,7 +106,7 @@ def test_a_damaged_export_is_not_pushed(push, tiny_run, tmp_path):
     content = flatbuffer.read_bytes()
     cut(flatbuffer)
     try:
-        with pytest.raises(PushError, match="was damaged after the training"):
+        with pytest.raises(PushError, match="was damaged after training"):
             push(tmp_path / "to")
     finally:
         flatbuffer.write_bytes(content)

@@ -36,9 +36,9 @@ def test_a_missed_threshold_is_a_sentence_with_the_worst_kinds_and_one_that_is_m
     assert JUDGEMENT.misses({"min_pages_accuracy": 0.5, "min_refusal": 0.5}) == []
     assert JUDGEMENT.misses({}) == []
     assert JUDGEMENT.misses({"min_pages_accuracy": 0.6, "min_refusal": 0.8}) == [
-        "50.00% of the made pages are read surely and rightly, below --min-pages-accuracy 60.00% "
+        "50.00% of synthetic pages get a confident right answer, below --min-pages-accuracy 60.00% "
         "(the worst: digit 50%, two joined digits 50%)",
-        "50.00% of the pictures without a digit are refused, below --min-refusal 80.00% "
+        "50.00% of the pictures without a digit get no confident answer, below --min-refusal 80.00% "
         "(the worst: letter 0%, blank 100%)",
     ]
 
