@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import base64
 import io
+from collections.abc import Awaitable
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from tornado.httputil import HTTPFile, parse_body_arguments
@@ -14,7 +15,7 @@ from tornado.web import Application, HTTPError, stream_request_body
 
 from serving_bot.reading.annotation import enlarge
 from serving_bot.reading.answer import Reading
-from serving_bot.reading.decoding import MAX_BYTES, TooLargePictureError, UnreadablePictureError
+from serving_bot.reading.decoding import TooLargePictureError, UnreadablePictureError
 from serving_bot.reading.occlusion import occlusion_map
 from serving_bot.versions.hot_swap import ServedModel
 from serving_bot.web import tensors
@@ -22,58 +23,78 @@ from serving_bot.web.handler import Handler, WebServices
 from serving_bot.web.state import DocumentHandler, HealthHandler, MetricsHandler, MissingHandler, StateHandler
 from serving_bot.web.tensors import BadRequestError
 
-MOST_BYTES = MAX_BYTES + 2**16
-"""Of a body: the largest picture, and what a form puts around it."""
+Result = TypeVar("Result")
 
 SLOWEST_BODY_S = 30.0
 """A body that takes longer to arrive is not waited for."""
 
 
 @stream_request_body
-class _BodyHandler(Handler):
+class BodyHandler(Handler):
     """A request with a body, whose size is limited before it is kept."""
 
     _deadline: asyncio.TimerHandle | None = None  # when the body has to be here
+    _inside = False  # let in, and not yet out
+    _at_work = False  # the body is being used
 
     async def prepare(self) -> None:  # type: ignore[override]
+        """Refuses what is too much, and waits for the rest."""
         super().prepare()
         self.body = bytearray()
         length = self.request.headers.get("Content-Length", "0")
-        if not length.isdecimal() or int(length) > MOST_BYTES:
-            raise HTTPError(413, reason=f"The body is over the limit of {MOST_BYTES:,} bytes.")
-        address = self.request.remote_ip or ""
-        if not self.services.admits(address):
-            raise HTTPError(429, reason="Too many requests from this address; try again in a minute.")
-        await self.services.count(address)
+        if not length.isdecimal() or int(length) > self.services.most_bytes:
+            raise self._too_large()
+        await self.services.enter(self.client)
+        self._inside = True
         self._deadline = asyncio.get_running_loop().call_later(SLOWEST_BODY_S, self._refuse_late)
+
+    def _too_large(self) -> HTTPError:
+        return HTTPError(413, reason=f"The body is over the limit of {self.services.most_bytes:,} bytes.")
 
     def _refuse_late(self) -> None:
         error = HTTPError(408, reason=f"The body did not arrive within {SLOWEST_BODY_S:.0f} s.")
         self.send_error(408, exc_info=(HTTPError, error, None))
 
     def data_received(self, chunk: bytes) -> None:
-        if len(self.body) + len(chunk) > MOST_BYTES:
-            raise HTTPError(413, reason=f"The body is over the limit of {MOST_BYTES:,} bytes.")
+        """Keeps a piece of the body."""
+        if len(self.body) + len(chunk) > self.services.most_bytes:
+            raise self._too_large()
         self.body += chunk
 
-    async def run(self, function: Any, *arguments: Any) -> Any:
+    async def work(self, task: Awaitable[Result]) -> Result:
+        """Waits for what is done with the body, now that it is here."""
         self._stop_waiting()
-        return await self.services.models.run(function, *arguments)
+        self._at_work = True
+        return await task
+
+    async def run(self, function: Any, *arguments: Any) -> Any:
+        """Runs a function in a reader thread."""
+        return await self.work(self.services.models.run(function, *arguments))
 
     def on_finish(self) -> None:
+        """Lets the client go."""
         self._stop_waiting()
+        self._leave()
         super().on_finish()
 
     def on_connection_close(self) -> None:
+        """Lets a client go who has gone, unless the body is still in use."""
         self._stop_waiting()
+        if not self._at_work:
+            self._leave()
         super().on_connection_close()
+
+    def _leave(self) -> None:
+        if self._inside:
+            self._inside = False
+            self.services.leave(self.client)
 
     def _stop_waiting(self) -> None:
         if self._deadline:
             self._deadline.cancel()
 
 
-class ReadHandler(_BodyHandler):
+class ReadHandler(BodyHandler):
     """POST /read: a picture, raw or as the form field `picture`."""
 
     path = "/read"
@@ -128,7 +149,7 @@ def _read(model: ServedModel, data: bytes, *, images: bool, why: bool) -> dict[s
     return answer
 
 
-class PredictHandler(_BodyHandler):
+class PredictHandler(BodyHandler):
     """POST /v1/models/digits:predict, TensorFlow Serving's REST API."""
 
     path = "/v1/models/digits:predict"
@@ -145,7 +166,7 @@ class PredictHandler(_BodyHandler):
         self.finish(tensors.to_tensorflow_serving(await self.run(model.predict, images), rows))
 
 
-class InferHandler(_BodyHandler):
+class InferHandler(BodyHandler):
     """POST /v2/models/digits/infer, the Open Inference Protocol."""
 
     path = "/v2/models/digits/infer"

@@ -5,24 +5,31 @@ from __future__ import annotations
 import hmac
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from aiolimiter import AsyncLimiter
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from tornado.httputil import HTTPServerRequest
 from tornado.web import HTTPError, RequestHandler
 
+from serving_bot.reading.decoding import MAX_BYTES
 from serving_bot.versions.hot_swap import ModelServer, ServedModel
+
+MOST_BYTES = MAX_BYTES + 2**16
+"""Of a body: the largest picture, and what a form puts around it."""
 
 REMEMBERED_CLIENTS = 10_000
 _NO_MODEL = "No model has been pushed yet. Push one (`make run`)."
 
 
 class WebMetrics:
-    """The server's counters, in a registry of their own."""
+    """The server's counters, in a registry of their own unless one is given."""
 
-    def __init__(self) -> None:
-        self.registry = CollectorRegistry()
-        ProcessCollector(registry=self.registry)
+    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        if registry is None:
+            registry = CollectorRegistry()
+            ProcessCollector(registry=registry)
+        self.registry = registry
         self.requests = Counter(
             "digits_web_requests", "Requests, by path and status", ["path", "status"], registry=self.registry
         )
@@ -40,23 +47,42 @@ class WebMetrics:
 class WebServices:
     """What the handlers share."""
 
+    scheme: ClassVar[str] = "Bearer"  # of the header Authorization
+
     models: ModelServer
     token: str | None = None  # demanded of every request but the page's own and /healthz
-    per_minute: int = 600  # requests with a body of one address
+    per_minute: int = 600  # requests with a body of one client
+    most_bytes: int = MOST_BYTES  # of a body
     metrics: WebMetrics = field(default_factory=WebMetrics)
     clients: OrderedDict[str, AsyncLimiter] = field(default_factory=OrderedDict)
 
-    def admits(self, address: str) -> bool:
-        """Whether this address may send one more body now."""
-        bucket = self.clients.setdefault(address, AsyncLimiter(self.per_minute, 60))
-        self.clients.move_to_end(address)
+    def client(self, request: HTTPServerRequest) -> str:
+        """Who asks.
+
+        Raises:
+            HTTPError: 401, the token is missing or another.
+        """
+        given = request.headers.get("Authorization", "")
+        if self.token and not hmac.compare_digest(given.encode(), f"{self.scheme} {self.token}".encode()):
+            raise HTTPError(401, reason="A bearer token is needed, in the header Authorization.")
+        return request.remote_ip or ""
+
+    async def enter(self, client: str) -> None:
+        """Lets a body of this client in.
+
+        Raises:
+            HTTPError: 429, it has sent too many in the last minute.
+        """
+        bucket = self.clients.setdefault(client, AsyncLimiter(self.per_minute, 60))
+        self.clients.move_to_end(client)
         if len(self.clients) > REMEMBERED_CLIENTS:
             self.clients.popitem(last=False)
-        return bucket.has_capacity()
+        if not bucket.has_capacity():
+            raise HTTPError(429, reason="Too many requests from this address; try again in a minute.")
+        await bucket.acquire()
 
-    async def count(self, address: str) -> None:
-        """Notes that the address has sent one."""
-        await self.clients[address].acquire()
+    def leave(self, client: str) -> None:
+        """A body that was let in is not needed any more."""
 
 
 class Handler(RequestHandler):
@@ -69,12 +95,8 @@ class Handler(RequestHandler):
         self.services = services
 
     def prepare(self) -> None:
-        """Demands the token, where there is one."""
-        token = self.services.token
-        given = self.request.headers.get("Authorization", "")
-        if token and not self.open_to_all and not hmac.compare_digest(given.encode(), f"Bearer {token}".encode()):
-            self.set_header("WWW-Authenticate", "Bearer")
-            raise HTTPError(401, reason="A bearer token is needed, in the header Authorization.")
+        """Asks who it is, where that matters."""
+        self.client = "" if self.open_to_all else self.services.client(self.request)
 
     @property
     def model(self) -> ServedModel:
@@ -96,6 +118,8 @@ class Handler(RequestHandler):
         if status_code == 405:
             allowed = [name for name in ("GET", "POST") if name.lower() in vars(type(self))]
             self.set_header("Allow", ", ".join(allowed))
+        if status_code == 401:
+            self.set_header("WWW-Authenticate", self.services.scheme)
         self.set_status(status_code)  # (the sentence stands in the body, not in the status line)
         self.finish(
             {

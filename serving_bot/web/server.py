@@ -11,8 +11,8 @@ import cv2
 from tornado.httpserver import HTTPServer
 
 from serving_bot.versions.hot_swap import FailedVersion, ModelServer
-from serving_bot.web.api import MOST_BYTES, SLOWEST_BODY_S, build
-from serving_bot.web.handler import WebServices
+from serving_bot.web.api import SLOWEST_BODY_S, build
+from serving_bot.web.handler import MOST_BYTES, WebServices
 from workers import UserError
 
 IDLE_S = 60.0

@@ -1,16 +1,12 @@
 """The served page in a real browser, offline but for the server: `make test-browser`."""
 
-import base64
 import hashlib
-from pathlib import Path
 
 import pytest
 import tiny_model
-from chromium import running_chromium
+from chromium import AXE, drop, running_chromium, serious_findings
 from playwright.sync_api import expect
 from running_server import running_server
-
-AXE = Path(__file__).parent / "axe" / "axe.min.js"
 
 pytestmark = pytest.mark.browser
 
@@ -60,31 +56,8 @@ def visit(browser, address):
         assert foreign == []
 
 
-def serious_findings(page):
-    """What axe-core finds that is serious or critical, with its place on the page."""
-    page.evaluate(AXE.read_text("utf-8"))
-    found = page.evaluate("axe.run()")["violations"]
-    return [
-        (one["id"], [node["html"] for node in one["nodes"]])
-        for one in found
-        if one["impact"] in {"serious", "critical"}
-    ]
-
-
-def drop(page, picture):
-    """Drops a file on the page, as from a folder."""
-    page.evaluate(
-        """data => {
-            const bytes = Uint8Array.from(atob(data), c => c.charCodeAt(0)), transfer = new DataTransfer();
-            transfer.items.add(new File([bytes], "photo.jpg", { type: "image/jpeg" }));
-            document.dispatchEvent(new DragEvent("drop", { dataTransfer: transfer, bubbles: true, cancelable: true }));
-        }""",
-        base64.b64encode(picture).decode(),
-    )
-
-
-def answer(page, text):
-    expect(page.locator("#answer")).to_have_text(text)
+def answer(page, text, timeout=5_000):
+    expect(page.locator("#answer")).to_have_text(text, timeout=timeout)
 
 
 def test_a_dropped_photo_is_read_with_boxes_views_and_bars(visit):
@@ -232,3 +205,16 @@ def test_a_new_version_answers_without_a_reload(visit, push_dir):
     tiny_model.push(push_dir, 1763800001)
 
     expect(page.locator("#model")).to_contain_text("version 1763800001", timeout=20_000)
+
+
+def test_what_was_drawn_before_the_first_push_is_answered_after_it(browser, tmp_path):
+    (tmp_path / "serving_model").mkdir()
+    with running_server(tmp_path / "serving_model") as address:
+        page = browser.new_context(locale="en-GB").new_page()
+        page.goto(address)
+        drop(page, tiny_model.picture("42"))
+        expect(page.locator("#note")).to_contain_text("No model has been pushed yet")
+
+        tiny_model.push(tmp_path / "serving_model", 1763800000)
+
+        answer(page, "42", timeout=20_000)

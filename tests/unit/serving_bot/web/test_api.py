@@ -221,7 +221,8 @@ def test_a_token_and_a_rate(push_dir, tmp_path):
         picture = tiny_model.picture("4")
         headers = {"Authorization": "Bearer secret"}
 
-        assert post(address, "/read", data=picture).status_code == 401
+        refused = post(address, "/read", data=picture)
+        assert (refused.status_code, refused.headers["WWW-Authenticate"]) == (401, "Bearer")
         assert post(address, "/read", data=picture, headers={"Authorization": "Bearer other"}).status_code == 401
         assert [post(address, "/read", data=picture, headers=headers).status_code for _ in range(3)] == [200, 200, 429]
         assert requests.get(f"{address}/healthz", timeout=30).status_code == 200
