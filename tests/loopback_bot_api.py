@@ -17,6 +17,8 @@ from typing import Any
 from urllib.parse import unquote
 from xml.etree import ElementTree
 
+import cv2
+import numpy as np
 from tornado.httpclient import AsyncHTTPClient
 from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
@@ -73,6 +75,7 @@ class LoopbackBotApi:
     messages: dict[tuple[int, int], dict[str, Any]] = field(default_factory=dict)
     files: dict[str, bytes] = field(default_factory=dict)
     webhook: dict[str, Any] = field(default_factory=dict)
+    menu_button: dict[str, Any] = field(default_factory=lambda: {"type": "commands"})
     chats: set[int] = field(default_factory=set)
     _queries: set[str] = field(default_factory=set)
     _updates: list[dict[str, Any]] = field(default_factory=list)
@@ -130,11 +133,13 @@ class LoopbackBotApi:
 
     def photo(self, data: bytes, album: str | None = None, **who: Any) -> int:
         """Somebody sends a photo."""
-        sizes = [
+        return self.message({"photo": self._sizes(data)} | ({"media_group_id": album} if album else {}), **who)
+
+    def _sizes(self, data: bytes) -> list[dict[str, Any]]:
+        return [
             {**self._store(data), "width": 90, "height": 67, "file_size": 900},
             {**self._store(data), "width": 1280, "height": 960},
         ]
-        return self.message({"photo": sizes} | ({"media_group_id": album} if album else {}), **who)
 
     def document(
         self,
@@ -283,14 +288,14 @@ class LoopbackBotApi:
         return self._updates[:100]
 
     def _result(self, method: str, parameters: dict[str, Any], files: dict[str, bytes]) -> Any:
-        if method == "getMe":
-            return BOT
+        if method in ("getMe", "getChatMenuButton"):
+            return BOT if method == "getMe" else self.menu_button
         if method == "getFile":
             return self._file(parameters["file_id"])
         if method == "sendMessage":
             return self._sent(parameters, {"text": _checked_text(parameters)})
         if method in ("sendPhoto", "sendMediaGroup"):
-            return self._sent_pictures(method, parameters)
+            return self._sent_pictures(method, parameters, files)
         if method in ("editMessageText", "editMessageReplyMarkup"):
             return self._edited(method, parameters)
         self._do_and_say_nothing(method, parameters)
@@ -313,6 +318,10 @@ class LoopbackBotApi:
                 raise ValueError(400, f"Bad Request: {field} is too long")
         elif method == "setMyCommands":
             self._check_reachable(json.loads(parameters.get("scope", "{}")).get("chat_id"))
+        elif method == "setChatMenuButton":
+            button = json.loads(parameters["menu_button"])
+            _check_web_apps([button])
+            self.menu_button = button
         elif method not in ("deleteMyCommands", "sendChatAction"):
             raise ValueError(404, "Not Found")
 
@@ -325,9 +334,12 @@ class LoopbackBotApi:
         path = f"photos/{identifier}.jpg"
         return {"file_id": identifier, "file_unique_id": identifier, "file_size": size, "file_path": path}
 
-    def _sent_pictures(self, method: str, parameters: dict[str, Any]) -> Any:
+    def _sent_pictures(self, method: str, parameters: dict[str, Any], files: dict[str, bytes]) -> Any:
         if method == "sendPhoto":
-            return self._sent(parameters, {"caption": _checked_caption(parameters)})
+            content: dict[str, Any] = {"caption": _checked_caption(parameters)}
+            if cv2.imdecode(np.frombuffer(files["photo"], np.uint8), cv2.IMREAD_COLOR) is None:
+                raise ValueError(400, "Bad Request: IMAGE_PROCESS_FAILED")
+            return self._sent(parameters, content | {"photo": self._sizes(files["photo"])})
         media = json.loads(parameters["media"])
         if not 2 <= len(media) <= 10:
             raise ValueError(400, "Bad Request: there must be 2 to 10 media in an album")
@@ -366,9 +378,19 @@ class LoopbackBotApi:
             elif not reply.get("allow_sending_without_reply"):
                 raise ValueError(400, "Bad Request: message to be replied not found")
         markup = json.loads(parameters.get("reply_markup", "null"))
+        _check_web_apps([button for row in (markup or {}).get("keyboard", []) for button in row], chat)
         if markup is not None and "inline_keyboard" in markup:
             content["reply_markup"] = markup
         return self._new_message(chat, content | {"from": BOT})
+
+
+def _check_web_apps(buttons: Iterable[Any], chat: int = 0) -> None:
+    """Refuses buttons that open a page in a group, or one that is neither https nor on this machine."""
+    for address in [button["web_app"]["url"] for button in buttons if "web_app" in button]:
+        if chat < 0:
+            raise ValueError(400, "Bad Request: BUTTON_TYPE_INVALID")
+        if not address.startswith(("https://", "http://127.0.0.1:")):
+            raise ValueError(400, f"Bad Request: Web App URL '{address}' is invalid: Only HTTPS links are allowed")
 
 
 def _checked_text(parameters: dict[str, Any]) -> str:

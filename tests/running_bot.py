@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -70,6 +71,13 @@ def running(api: LoopbackBotApi, push_dir: Path, *arguments: str) -> Iterator[Ru
         assert SECRET not in bot.output
     finally:
         bot.process.kill()
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
 def version_of(call: Call) -> str:

@@ -30,6 +30,9 @@ def bot(
         str | None, typer.Option(help="Public https address for Telegram to call; without it the bot polls.")
     ] = None,
     webhook_port: Annotated[int, typer.Option(help="Where the webhook listens behind that address.")] = 8080,
+    mini_app: Annotated[
+        bool, typer.Option(help="With --webhook-url, serve the page of `digits serve` below it as a Mini App.")
+    ] = True,
     metrics_port: Annotated[
         int | None, typer.Option(help="Serve Prometheus metrics and /healthz on this port.")
     ] = None,
@@ -85,6 +88,7 @@ def bot(
             push_dir=push_dir,
             webhook_url=webhook_url,
             webhook_port=webhook_port,
+            mini_app=mini_app,
             metrics_port=metrics_port,
             listen=listen,
             admin_chat=admin_chat,

@@ -6,6 +6,7 @@ from collections.abc import Awaitable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from telegram import Update
 from telegram.ext import AIORateLimiter, Application, ContextTypes, ExtBot, SimpleUpdateProcessor
@@ -41,6 +42,15 @@ class BotSettings:
     # where received pictures are noted until they are answered; None for ``bot_state`` in the current folder, or for
     # memory where that cannot be written
     state_dir: Path | None = None
+    mini_app: bool = True  # serve the page beside the webhook
+
+    @property
+    def mini_app_url(self) -> str | None:
+        """Where the page is: below the webhook's public address; None without it."""
+        if self.webhook_url is None or not self.mini_app:
+            return None
+        parts = urlsplit(self.webhook_url)
+        return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}/app/"
 
 
 class _Processor(SimpleUpdateProcessor):

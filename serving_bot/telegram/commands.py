@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from telegram import Message, ReplyKeyboardMarkup, Update
+from telegram import KeyboardButton, Message, ReplyKeyboardMarkup, Update, WebAppInfo
 from telegram.constants import ChatType
 from telegram.ext import ApplicationHandlerStop
 
@@ -24,13 +24,13 @@ async def guard(update: Update, context: BotContext) -> None:
 async def on_start(update: Update, context: BotContext) -> None:
     """Greets by first name and shows the menu."""
     texts = context.texts(update)
-    await message_of(update).reply_text(texts("start", name=_first_name(update)), reply_markup=_menu(texts))
+    await message_of(update).reply_text(texts("start", name=_first_name(update)), reply_markup=_menu(update, context))
 
 
 async def on_help(update: Update, context: BotContext) -> None:
     """Says what the bot can do and which commands it knows."""
     texts = context.texts(update)
-    await message_of(update).reply_text(texts("help"), reply_markup=_menu(texts))
+    await message_of(update).reply_text(texts("help"), reply_markup=_menu(update, context))
 
 
 async def on_model(update: Update, context: BotContext) -> None:
@@ -59,15 +59,15 @@ async def on_text(update: Update, context: BotContext) -> None:
     message = message_of(update)
     labels = context.services.languages.labels
     if message.text in labels("menu-greet"):
-        await message.reply_text(texts("greeting", name=_first_name(update)), reply_markup=_menu(texts))
+        await message.reply_text(texts("greeting", name=_first_name(update)), reply_markup=_menu(update, context))
     elif message.text in labels("menu-abilities"):
         await message.reply_text(texts("abilities"), reply_markup=_back(texts))
     elif message.text in labels("menu-recognise"):
         await message.reply_text(texts("recognise"), reply_markup=_back(texts))
     elif message.text in labels("menu-back"):
-        await message.reply_text(texts("menu"), reply_markup=_menu(texts))
+        await message.reply_text(texts("menu"), reply_markup=_menu(update, context))
     else:
-        await message.reply_text(texts("text-word"), reply_markup=_menu(texts))
+        await message.reply_text(texts("text-word"), reply_markup=_menu(update, context))
 
 
 async def on_other(update: Update, context: BotContext) -> None:
@@ -87,9 +87,13 @@ def word_for(message: Message) -> str:
     return "other-word"
 
 
-def _menu(texts: Texts) -> ReplyKeyboardMarkup:
+def _menu(update: Update, context: BotContext) -> ReplyKeyboardMarkup:
+    texts, address = context.texts(update), context.services.mini_app
     rows = [[texts("menu-greet"), texts("menu-abilities")], [texts("menu-recognise")]]
-    return ReplyKeyboardMarkup(rows, resize_keyboard=True)
+    if address is None or message_of(update).chat.type != ChatType.PRIVATE:  # (Telegram has no such buttons in groups)
+        return ReplyKeyboardMarkup(rows, resize_keyboard=True)
+    draw = KeyboardButton(texts("menu-draw"), web_app=WebAppInfo(address))
+    return ReplyKeyboardMarkup([[draw], *rows], resize_keyboard=True)
 
 
 def _back(texts: Texts) -> ReplyKeyboardMarkup:

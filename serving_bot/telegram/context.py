@@ -15,6 +15,7 @@ from telegram.constants import ChatType
 from telegram.ext import CallbackContext, ExtBot
 
 from serving_bot.telegram.albums import Albums
+from serving_bot.telegram.drawings import Drawings
 from serving_bot.telegram.journal import Journal
 from serving_bot.telegram.metrics import Metrics
 from serving_bot.telegram.texts import Languages, Texts
@@ -46,6 +47,10 @@ class PictureLimit:
         self._told.discard(chat)
         return True
 
+    def has_room(self, chat: int) -> bool:
+        """Whether this chat might have one more picture read now."""
+        return chat not in self._buckets or self._buckets[chat].has_capacity()
+
     def first_refusal(self, chat: int) -> bool:
         """Whether the chat has not been told yet: one sentence is enough for a whole burst."""
         first = chat not in self._told
@@ -65,6 +70,8 @@ class Services:
     journal: Journal
     answer_groups: bool = True
     allowed_chats: frozenset[int] = frozenset()
+    mini_app: str | None = None  # the address of the page, where it is served
+    drawings: Drawings = field(init=False)  # (needs the application, which needs these services)
     health: Callable[[], dict[str, Any]] = dict  # what ``/healthz`` says
     shown: OrderedDict[tuple[int, int], None] = field(default_factory=OrderedDict)
     _small_downloads: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(8))

@@ -12,7 +12,7 @@ from telegram.ext import Application, CallbackQueryHandler, CommandHandler, Mess
 from serving_bot.telegram.buttons import on_show
 from serving_bot.telegram.commands import guard, on_help, on_model, on_other, on_start, on_status, on_text
 from serving_bot.telegram.context import BotContext, meant_for
-from serving_bot.telegram.pictures import SHOW, on_album, on_picture
+from serving_bot.telegram.pictures import SHOW, on_album, on_drawing, on_picture
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +28,7 @@ def add_handlers(application: Application[Any, BotContext, Any, Any, Any, Any], 
         CommandHandler("model", on_model, filters.UpdateType.MESSAGE),
         MessageHandler(filters.UpdateType.MESSAGE & _InAlbum(), on_album),
         MessageHandler(picture, on_picture),
+        MessageHandler(private & filters.StatusUpdate.WEB_APP_DATA, on_drawing),
         MessageHandler(private & filters.TEXT, on_text),
         MessageHandler(private & ~filters.StatusUpdate.ALL, on_other),
         CallbackQueryHandler(on_show, f"^{SHOW}"),

@@ -15,6 +15,7 @@ from serving_bot.telegram.albums import Album
 from serving_bot.telegram.attachments import TooBigError, attachment, download
 from serving_bot.telegram.commands import word_for
 from serving_bot.telegram.context import BotContext, meant_for, message_of
+from serving_bot.telegram.drawings import DrawingError, paint, parse_strokes
 from serving_bot.telegram.texts import Texts
 from serving_bot.telegram.typing_action import typing_action
 from serving_bot.telegram.wording import Answer, tell
@@ -36,6 +37,23 @@ async def on_picture(update: Update, context: BotContext) -> None:
             allow_sending_without_reply=True,
             reply_markup=_show_button([answer], texts),
         )
+
+
+async def on_drawing(update: Update, context: BotContext) -> None:
+    """Takes strokes that the Mini App sends through Telegram if a button of the keyboard has opened it."""
+    message, services, texts = message_of(update), context.services, context.texts(update)
+    assert message.web_app_data is not None
+    assert message.from_user is not None  # the filters let private chats through
+    if not services.limit.has_room(message.chat_id):
+        if services.limit.first_refusal(message.chat_id):
+            await message.reply_text(texts("too-many-pictures"))
+        return
+    try:
+        strokes = parse_strokes(message.web_app_data.data)
+    except DrawingError:
+        await message.reply_text(texts("drawing-unreadable"))
+        return
+    await services.drawings.post(message.from_user, await services.models.run(paint, strokes))
 
 
 async def on_album(update: Update, context: BotContext) -> None:

@@ -16,6 +16,7 @@ from serving_bot.telegram.admin import AdminChat
 from serving_bot.telegram.albums import Albums
 from serving_bot.telegram.application import BotSettings, build
 from serving_bot.telegram.context import PictureLimit, Services, meant_for
+from serving_bot.telegram.drawings import Drawings
 from serving_bot.telegram.intake import Intake
 from serving_bot.telegram.journal import DEFAULT_FOLDER, Journal
 from serving_bot.telegram.logs import Redactor, set_up_logging
@@ -72,6 +73,7 @@ class BotProcess:
             journal=_journal(settings),
             answer_groups=settings.groups == "answer",
             allowed_chats=settings.allowed_chats,
+            mini_app=settings.mini_app_url,
             health=self._health,
         )
         intake = Intake(
@@ -89,6 +91,7 @@ class BotProcess:
         self._met_unreadable = False
         self._loop = asyncio.get_running_loop()
         self._receiver = Receiver(settings, self._application, intake, webhook_secret)
+        self._services.drawings = Drawings(self._application.bot, self._receiver.receive)
         self.ended = self._receiver.ended
 
     async def start(self) -> None:

@@ -1,4 +1,4 @@
-"""What Telegram shows of the bot before anybody writes: the profile's texts, and the commands of each kind of chat."""
+"""What Telegram shows of the bot before anybody writes: the profile's texts, the menu button, and the commands."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ from telegram import (
     BotCommandScopeAllPrivateChats,
     BotCommandScopeChat,
     BotCommandScopeDefault,
+    MenuButtonDefault,
+    MenuButtonWebApp,
+    WebAppInfo,
 )
 from telegram.error import TelegramError
 
@@ -28,7 +31,11 @@ ADMIN = (*PRIVATE, "status")
 
 async def introduce(bot: Bot, languages: Languages, settings: BotSettings) -> None:
     """Tells Telegram all of it, in each language. The bot works without."""
-    for what, tell in (("the profile's texts", _set_texts), ("the menu of commands", _set_commands)):
+    for what, tell in (
+        ("the profile's texts", _set_texts),
+        ("the menu button", _set_menu_button),
+        ("the menu of commands", _set_commands),
+    ):
         try:
             await tell(bot, languages, settings)
         except TelegramError as error:
@@ -59,6 +66,17 @@ async def _set_commands(bot: Bot, languages: Languages, settings: BotSettings) -
                 await bot.set_my_commands(commands, scope, language_code=code)
             else:
                 await bot.delete_my_commands(scope, language_code=code)
+
+
+async def _set_menu_button(bot: Bot, languages: Languages, settings: BotSettings) -> None:
+    """Sets the button beside the input, which has one text for all languages; takes it back without a Mini App."""
+    text = languages.of(None)("menu-button")
+    if settings.mini_app_url is not None:
+        await bot.set_chat_menu_button(menu_button=MenuButtonWebApp(text, WebAppInfo(settings.mini_app_url)))
+        return
+    button = await bot.get_chat_menu_button()
+    if isinstance(button, MenuButtonWebApp) and button.text == text:  # (not one that the bot's owner has set)
+        await bot.set_chat_menu_button(menu_button=MenuButtonDefault())
 
 
 def _code(language: str, languages: Languages) -> str | None:

@@ -13,6 +13,7 @@ from tornado.httpserver import HTTPServer
 
 from serving_bot.telegram.application import API_URL, BotSettings, TelegramApplication
 from serving_bot.telegram.intake import Intake
+from serving_bot.telegram.mini_app import MiniAppServices, rules
 from serving_bot.telegram.network import NoBotApiError, RefusedTokenError
 from serving_bot.telegram.webhook import serve_webhook
 from workers import UserError
@@ -77,7 +78,12 @@ class Receiver:
         settings = self._settings
         try:
             server = serve_webhook(
-                urlsplit(url).path, self._webhook_secret, self._on_update, settings.webhook_port, settings.listen
+                urlsplit(url).path,
+                self._webhook_secret,
+                self.receive,
+                settings.webhook_port,
+                settings.listen,
+                self._mini_app(),
             )
         except OSError as error:
             raise BotError(
@@ -92,7 +98,14 @@ class Receiver:
         except TelegramError as error:
             raise BotError(f"Telegram does not accept the webhook {url}: {error.message}.") from None
 
-    async def _on_update(self, raw: dict[str, Any]) -> None:
+    def _mini_app(self) -> list[Any]:
+        address = self._settings.mini_app_url
+        if address is None:
+            return []
+        return rules(address, MiniAppServices(self._application.bot_data, self._settings.token))
+
+    async def receive(self, raw: dict[str, Any]) -> None:
+        """Notes an update and hands it to the handlers."""
         await self.enqueue(self._intake.take([raw]))
 
     async def enqueue(self, updates: list[dict[str, Any]]) -> None:

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import hmac
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from tornado.httpserver import HTTPServer
 from tornado.web import Application, RequestHandler
+
+MOST_BYTES = 2**23
+"""Of an update, which has some kilobytes, or a picture of the Mini App."""
+
+SLOWEST_S = 60.0
+"""How long a body may take, and a connection may idle."""
 
 OnUpdate = Callable[[dict[str, Any]], Awaitable[None]]
 
@@ -31,12 +37,20 @@ class _WebhookHandler(RequestHandler):
         return None
 
 
-def serve_webhook(path: str, secret: str, on_update: OnUpdate, port: int, address: str) -> HTTPServer:
+def serve_webhook(
+    path: str, secret: str, on_update: OnUpdate, port: int, address: str, more: Sequence[Any] = ()
+) -> HTTPServer:
     """Serves the webhook from the running event loop; an update is confirmed when ``on_update`` returns.
+
+    Args:
+        more: rules for other addresses on the same port.
 
     Raises:
         OSError: the port is taken.
     """
     arguments = {"secret": secret, "on_update": on_update}
-    application = Application([(f"/{path.strip('/')}/?", _WebhookHandler, arguments)], log_function=lambda _: None)
-    return application.listen(port, address)
+    webhook = (f"/{path.strip('/')}/?", _WebhookHandler, arguments)
+    application = Application([webhook, *more], log_function=lambda _: None)
+    return application.listen(
+        port, address, max_body_size=MOST_BYTES, body_timeout=SLOWEST_S, idle_connection_timeout=SLOWEST_S
+    )

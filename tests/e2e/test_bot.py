@@ -20,7 +20,7 @@ import cv2
 import numpy as np
 import pytest
 from loopback_bot_api import TOKEN, Fault, LoopbackBotApi, texts_of
-from running_bot import COMMAND, ROOT, RunningBot, running, version_of
+from running_bot import COMMAND, ROOT, RunningBot, free_port, running, version_of
 from tiny_model import flatbuffer, picture, push
 
 from serving_bot.telegram.metrics import Metrics, serve_metrics
@@ -648,12 +648,6 @@ def test_a_port_that_is_taken_is_one_sentence(api, tmp_path, option):
 
 
 # --------------------------------------------------------------------------------------------- watching, token
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def container_health_check(port: int) -> list[str]:
