@@ -1,4 +1,4 @@
-"""A digest of the code that a component runs: TFX's cache knows that code by name only, and would not see an edit."""
+"""Digest of the code that a component runs: TFX's cache knows the code only by name and would not notice an edit."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _PACKAGES = ("compat", "components", "models", "pipeline", "serving_bot", "worke
 
 
 def digest_code(*modules: str, root: Path = _ROOT) -> str:
-    """Hexadecimal SHA-256 of modules (dotted names), all of ours that they import, and the data files beside those."""
+    """Hexadecimal SHA-256 of modules (dotted names), modules of ours that they import, and data files beside those."""
     digest = hashlib.sha256()
     for path in sorted(_closure(modules, root)):
         digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
@@ -34,7 +34,7 @@ def _closure(modules: tuple[str, ...], root: Path) -> set[Path]:
 
 
 def _find(name: str, root: Path) -> Path | None:
-    """The file of one of our modules; of a member of one, the module's."""
+    """The file of one of the project's modules, also for the name of a module's member."""
     if name.split(".", maxsplit=1)[0] not in _PACKAGES:
         return None
     base = root.joinpath(*name.split("."))
@@ -44,7 +44,7 @@ def _find(name: str, root: Path) -> Path | None:
 
 @cache
 def _imports(path: Path, content: bytes) -> tuple[str, ...]:
-    """Dotted names of what a file imports, wherever in it, and of workers' functions that it names in strings."""
+    """Dotted names of all that a file imports, at any level, and of worker functions that it names in strings."""
     return tuple(_names(ast.parse(content)))
 
 

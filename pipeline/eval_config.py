@@ -1,4 +1,4 @@
-"""What the Evaluator measures, and what a model must reach to be blessed."""
+"""The Evaluator's configuration: its metrics, and the thresholds for a blessing."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from models.features import CLASS_NAMES, LABEL_KEY
 from pipeline.config import Thresholds
 from pipeline.thresholds import ROUNDING
 
-MAX_BATCH_SIZE = 128  # the most examples that a model is given at once
+MAX_BATCH_SIZE = 128  # maximum examples per call of the model
 
 
 def create_eval_config(thresholds: Thresholds | None) -> tfma.EvalConfig:
-    """Accuracy, loss, calibration, confusion matrix and example count, over all examples and for each digit.
+    """Accuracy, loss, calibration, confusion matrix and example count, over all examples and per digit.
 
-    A TFMA threshold given without slices would bind every slice, so each is tied to its own. Without thresholds the
-    Evaluator gives no verdict.
+    A TFMA threshold without slices would apply to every slice, so each threshold names its slice. Without thresholds
+    the Evaluator gives no verdict.
     """
     everything, each_digit = tfma.SlicingSpec(), tfma.SlicingSpec(feature_keys=[LABEL_KEY])
 
@@ -35,7 +35,7 @@ def create_eval_config(thresholds: Thresholds | None) -> tfma.EvalConfig:
         ],
         slicing_specs=[everything, each_digit],
         metrics_specs=[tfma.MetricsSpec(metrics=[metrics])],
-        options=Options(disabled_outputs={"values": ["attributions"]}),  # there are none to write
+        options=Options(disabled_outputs={"values": ["attributions"]}),  # there are none
     )
 
 
@@ -55,22 +55,23 @@ def _bind(
     digit = tfma.MetricThreshold(value_threshold=at_least(thresholds.min_digit_accuracy))
     return [
         PerSliceMetricThreshold(slicing_specs=[everything], threshold=overall),
-        # Each digit by name: TFMA does not miss a slice of a feature's values, and one without examples is not met.
+        # Each digit by name: TFMA does not report a missing slice of a feature's values, but a named slice without
+        # examples fails its threshold.
         PerSliceMetricThreshold(slicing_specs=digits, threshold=digit),
     ]
 
 
 def custom_extractors(eval_shared_model: Any, eval_config: tfma.EvalConfig, tensor_adapter_config: Any) -> list[Any]:
-    """TFMA's own extractors, on batches of few sizes; the Evaluator looks for a function of this name.
+    """TFMA's extractors, on batches of only a few sizes; the Evaluator looks for a function of this name.
 
-    Beam keeps trying other sizes of batches, up to 1,000 examples, to find the fastest. TensorFlow keeps what it
-    prepared for each size it has seen, so memory would grow with the data (docs/scaling.md). Batches are split into
-    128 examples and what is left into 64, 32, ... and 1.
+    Beam keeps trying new batch sizes, up to 1,000 examples, to find the fastest. TensorFlow caches a function for each
+    size it has seen, so memory would grow with the data (docs/scaling.md). Batches are split into 128 examples, and the
+    rest into 64, 32, ... and 1.
 
     Args:
         eval_shared_model: the model as TFMA shares it between threads, or a list of candidate and baseline.
-        eval_config: what is measured.
-        tensor_adapter_config: how Arrow's columns become tensors, or None.
+        eval_config: the Evaluator's configuration.
+        tensor_adapter_config: how to turn Arrow's columns into tensors, or None.
     """
     default = tfma.default_extractors(
         eval_shared_model=eval_shared_model,

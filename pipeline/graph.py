@@ -1,4 +1,4 @@
-"""The pipeline as a diagram. Runs nothing."""
+"""The pipeline's graph of components. Runs nothing."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from pipeline.code_digest import digest_code
 from pipeline.config import PIPELINE_NAME, PipelineConfig
 from pipeline.thresholds import serving_thresholds
 
-CODE_PROPERTY = "code"  # execution property of each component whose code is ours: a digest of it
+CODE_PROPERTY = "code"  # execution property of each component that runs this project's code: its digest
 JOB_NAME = "{{$.pipeline_job_name}}"
 """Kubeflow Pipelines' placeholder (dsl.PIPELINE_JOB_NAME_PLACEHOLDER) for the name of the running job."""
 
@@ -49,11 +49,12 @@ def create_pipeline(
     """Connects the components.
 
     Args:
-        config: every choice there is.
-        platform: "local" for TFX's local runner, "kubeflow" for KubeflowV2DagRunner. There, what changes from run to
-            run becomes a runtime parameter, and the baseline is found by the one strategy that runner can compile.
-        training_job: what TFX's Trainer for Vertex AI is told (pipeline/vertex/custom_job.py) so that several machines
-            train; None for the Trainer that trains where it runs.
+        config: the configuration of the run.
+        platform: "local" for TFX's local runner, "kubeflow" for KubeflowV2DagRunner. For the latter, values that change
+            from run to run become runtime parameters, and the baseline uses the only strategy that the runner can
+            compile.
+        training_job: configuration of TFX's Trainer for Vertex AI (pipeline/vertex/custom_job.py) to train on several
+            machines; None to train in the component itself.
 
     Returns:
         The pipeline.
@@ -61,7 +62,7 @@ def create_pipeline(
     on_kubeflow = platform == "kubeflow"
 
     def parameter(name: str, value: Any, text: str | None = None) -> Any:
-        """The value itself or, on Kubeflow, a runtime parameter with this default as text."""
+        """The value itself; on Kubeflow, a runtime parameter with this default as text."""
         return RuntimeParameter(name, ptype=str, default=text or value) if on_kubeflow else value
 
     example_gen = MnistExampleGen(input_base=parameter("data", config.data), eval_size=config.eval_size)
@@ -71,7 +72,7 @@ def create_pipeline(
     sketches = tfdv.StatsOptions(experimental_use_sketch_based_topk_uniques=True)
     statistics_gen = StatisticsGen(examples=examples, stats_options=sketches)
     statistics = statistics_gen.outputs["statistics"]
-    schema_gen = SchemaGen(statistics=statistics, infer_feature_shape=True)  # for review; what counts is imported
+    schema_gen = SchemaGen(statistics=statistics, infer_feature_shape=True)  # for review; the imported schema is used
     schema_import = ImportSchemaGen(schema_file=parameter("schema_file", config.schema_file))
     schema = schema_import.outputs["schema"]
     example_validator = ExampleValidator(statistics=statistics, schema=schema)
@@ -81,8 +82,8 @@ def create_pipeline(
         examples=examples,
         schema=schema,
         preprocessing_fn="models.preprocessing.preprocessing_fn",
-        materialize=False,  # the Trainer transforms while it reads
-        disable_analyzer_cache=True,  # nothing is analysed
+        materialize=False,  # the Trainer transforms while reading
+        disable_analyzer_cache=True,  # there are no analyzers
         disable_statistics=True,
     )
     transform.add_upstream_node(anomaly_gate)
@@ -136,7 +137,7 @@ def create_pipeline(
         serving_check: ("components.serving_check",),
         **dict.fromkeys(pusher, ("components.versioned_pusher",)),
     }.items():
-        component.exec_properties[CODE_PROPERTY] = digest_code(*modules)  # (the Trainer's `source` is its own)
+        component.exec_properties[CODE_PROPERTY] = digest_code(*modules)  # (the Trainer has `source` instead)
     return Pipeline(
         pipeline_name=PIPELINE_NAME,
         pipeline_root=config.root,
@@ -163,10 +164,10 @@ def create_pipeline(
 
 
 def _trainer_class(training_job: dict[str, Any] | None) -> Any:
-    """TFX's Trainer or, for several machines, the one that starts a CustomJob of Vertex AI and waits for it."""
+    """TFX's Trainer; for several machines, the one that starts a Vertex AI CustomJob and waits for it."""
     if training_job is None:
         return Trainer
-    # (Google's client comes with the extra `vertex` only, and takes seconds to load)
+    # (Google's client is only in the extra `vertex`, and takes seconds to load)
     from tfx.extensions.google_cloud_ai_platform.trainer.component import Trainer as VertexTrainer  # noqa: PLC0415
 
     return VertexTrainer
@@ -175,9 +176,9 @@ def _trainer_class(training_job: dict[str, Any] | None) -> Any:
 def _create_baseline(candidate: Channel, on_kubeflow: bool) -> Resolver:
     """Finds the model to compare with.
 
-    KubeflowV2DagRunner compiles no strategy but TFX's own, into queries that Vertex AI answers. Its resolver depends on
-    no component, so it answers before this run's model exists. Where a cached candidate is itself the latest blessed
-    model it is compared with itself, which changes no verdict; the pusher then finds it pushed.
+    KubeflowV2DagRunner compiles only TFX's strategies, into queries that Vertex AI answers. Its resolver depends on no
+    component, so it runs before this run's model exists. A cached candidate that is the latest blessed model is
+    compared with itself, which does not change the verdict; the pusher then finds it already pushed.
     """
     channels = {"model": Channel(type=Model), "model_blessing": Channel(type=ModelBlessing)}
     if on_kubeflow:

@@ -1,7 +1,7 @@
-"""Thresholds as ML Metadata and job files hold them: JSON, read without TensorFlow.
+"""Thresholds in ML Metadata and job files: JSON, read without TensorFlow.
 
-pipeline/eval_config.py makes the Evaluator's EvalConfig: one threshold over all examples, one for each digit. What
-ServingCheck demands is a JSON object.
+pipeline/eval_config.py makes the Evaluator's EvalConfig: one threshold over all examples, one for each digit.
+ServingCheck's thresholds are a JSON object.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 from models.features import LABEL_KEY
 
 ROUNDING = 1e-6
-"""TFMA holds metrics as float32: a threshold met exactly must not fail on its last bit. One image of 10,000 is 1e-4."""
+"""TFMA has metrics as float32: a threshold met exactly must not fail on its last bit. One image of 10,000 is 1e-4."""
 
 _Bound = tuple[tuple[str, ...], str, str, int]
 _BOUNDS: dict[str, _Bound] = {
@@ -21,22 +21,22 @@ _BOUNDS: dict[str, _Bound] = {
     "min_digit_accuracy": ((LABEL_KEY,), "value_threshold", "lower_bound", 1),
     "max_drop": ((), "change_threshold", "absolute", -1),
 }
-"""Where each of the Evaluator's thresholds stands: the slice, the kind of threshold, the key and the sign."""
+"""The place of each of the Evaluator's thresholds: slice, kind of threshold, key and sign."""
 
 SERVING = ("min_pages_accuracy", "min_refusal")
 """The thresholds of ServingCheck. All others of pipeline.config.Thresholds are the Evaluator's."""
 
 
 def serving_thresholds(thresholds: Mapping[str, float]) -> str:
-    """ServingCheck's parameter: JSON of those of some thresholds, by name, that are its own."""
+    """ServingCheck's parameter: JSON of those of the given thresholds that belong to it."""
     return json.dumps({name: float(thresholds[name]) for name in SERVING if name in thresholds})
 
 
 def read_thresholds(eval_config: str) -> dict[str, float]:
-    """The thresholds in an EvalConfig, by name; empty where it has none."""
+    """The thresholds in an EvalConfig, by name; empty if it has none."""
     by_slice = _by_slice(json.loads(eval_config))
     return {
-        # (JSON leaves a zero out)
+        # (JSON omits zeros)
         name: round(sign * by_slice[where][kind].get(key, 0.0), 5)
         for name, (where, kind, key, sign) in _BOUNDS.items()
         if where in by_slice
@@ -44,7 +44,7 @@ def read_thresholds(eval_config: str) -> dict[str, float]:
 
 
 def change_thresholds(eval_config: str, changes: Mapping[str, float]) -> str:
-    """The EvalConfig with other thresholds, JSON, of those that it has."""
+    """The EvalConfig as JSON, with changed values for thresholds that it has."""
     config = json.loads(eval_config)
     by_slice = _by_slice(config)
     for name, value in changes.items():
@@ -54,7 +54,7 @@ def change_thresholds(eval_config: str, changes: Mapping[str, float]) -> str:
 
 
 def _by_slice(config: dict[str, Any]) -> dict[tuple[str, ...], dict[str, Any]]:
-    """The accuracy's thresholds by the features that their slices are made of."""
+    """The accuracy's thresholds by the features that define their slices."""
     return {
         tuple({*sliced.get("feature_keys", ()), *sliced.get("feature_values", ())}): bound["threshold"]
         for metrics in config["metrics_specs"]

@@ -1,4 +1,4 @@
-"""The `digits` command. Thin: each command builds a configuration and calls one function, imported when it runs."""
+"""The `digits` command. Each command builds a configuration and calls one function, imported when it runs."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ def bot(
     webhook_url: Annotated[
         str | None, typer.Option(help="Public https address for Telegram to call; without it the bot polls.")
     ] = None,
-    webhook_port: Annotated[int, typer.Option(help="Where the webhook listens behind that address.")] = 8080,
+    webhook_port: Annotated[int, typer.Option(help="Local port of the webhook, behind that address.")] = 8080,
     mini_app: Annotated[
         bool, typer.Option(help="With --webhook-url, serve the page of `digits serve` below it as a Mini App.")
     ] = True,
@@ -37,25 +37,21 @@ def bot(
         int | None, typer.Option(help="Serve Prometheus metrics and /healthz on this port.")
     ] = None,
     listen: Annotated[str, typer.Option(help="Address for the webhook and the metrics.")] = "127.0.0.1",
-    admin_chat: Annotated[int | None, typer.Option(help="Chat to tell of versions that fail.")] = None,
-    allow_chat: Annotated[
-        list[int] | None, typer.Option(help="Answer only this chat; may be given several times.")
-    ] = None,
+    admin_chat: Annotated[int | None, typer.Option(help="Chat to notify about versions that fail.")] = None,
+    allow_chat: Annotated[list[int] | None, typer.Option(help="Answer only this chat; repeatable.")] = None,
     groups: Annotated[
-        Groups, typer.Option(help="What to do in groups: answer what is meant for the bot, or ignore them.")
+        Groups, typer.Option(help="In groups: answer what is meant for the bot, or ignore everything.")
     ] = Groups.ANSWER,
     state_dir: Annotated[
         Path | None,
         typer.Option(
             envvar="DIGITS_STATE_DIR",
-            help="Folder where received pictures are noted until they are answered. [default: bot_state]",
+            help="Folder that records received pictures until they are answered. [default: bot_state]",
         ),
     ] = None,
-    pictures_per_minute: Annotated[int, typer.Option(min=1, help="How many pictures a chat may send.")] = 30,
-    threads: Annotated[int, typer.Option(min=1, help="How many pictures are read at a time.")] = 2,
-    api_url: Annotated[
-        str, typer.Option(help="Bot API server: Telegram's, or one of your own.")
-    ] = "https://api.telegram.org",
+    pictures_per_minute: Annotated[int, typer.Option(min=1, help="Maximum pictures per minute and chat.")] = 30,
+    threads: Annotated[int, typer.Option(min=1, help="Number of pictures read at a time.")] = 2,
+    api_url: Annotated[str, typer.Option(help="Bot API server: Telegram's or your own.")] = "https://api.telegram.org",
     log_level: Annotated[str, typer.Option(help="DEBUG, INFO, WARNING or ERROR.")] = "INFO",
 ) -> None:
     """Answer pictures of digits in Telegram with the last pushed model.
@@ -64,9 +60,7 @@ def bot(
     """
     source = context.get_parameter_source("token")
     if source is not None and source.name == "COMMANDLINE":
-        stop(
-            "Every user of this machine can read a command line: give the token in TELEGRAM_BOT_TOKEN or --token-file."
-        )
+        stop("Every user of this machine can see a command line: give the token in TELEGRAM_BOT_TOKEN or --token-file.")
     if token_file is not None:
         try:
             token = token_file.read_text("utf-8")
@@ -76,9 +70,9 @@ def bot(
     if token is None or not token.strip():
         stop("No token. Get one from @BotFather and give it in TELEGRAM_BOT_TOKEN or --token-file.")
     if len(token.split()) > 1:
-        stop("The token holds a space or a line break: it should be the one line that @BotFather gave.")
+        stop("The token contains a space or a line break: it must be the single line that @BotFather gave you.")
     if log_level.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
-        stop(f"--log-level is one of DEBUG, INFO, WARNING and ERROR, not {log_level}.")
+        stop(f"--log-level must be DEBUG, INFO, WARNING or ERROR, not {log_level}.")
     from serving_bot.telegram.application import BotSettings
     from serving_bot.telegram.process import run
 

@@ -1,4 +1,4 @@
-"""`digits compare` and `digits report`: models beside each other."""
+"""`digits compare` and `digits report`: models side by side."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Photos = Annotated[
         metavar="FILE",
         exists=True,
         dir_okay=False,
-        help="What `digits evaluate-photos DIR --json` printed for one of the models; may be given several times.",
+        help="Output of `digits evaluate-photos DIR --json` for one of the models; repeatable.",
         show_default=False,
     ),
 ]
@@ -30,18 +30,18 @@ Photos = Annotated[
 def _models(text: str) -> str:
     unknown = [name for name in _split(text) if name not in ARCHITECTURES]
     if unknown or not _split(text):
-        raise typer.BadParameter(f"{text!r} should be names of {', '.join(ARCHITECTURES)}, with commas between.")
+        raise typer.BadParameter(f"{text!r} must be a comma-separated list of {', '.join(ARCHITECTURES)}.")
     return text
 
 
 def _epochs(text: str) -> str:
     if not _split(text) or not all(name.isascii() and name.isdigit() and int(name) for name in _split(text)):
-        raise typer.BadParameter(f"{text!r} should be numbers of 1 or more, with commas between.")
+        raise typer.BadParameter(f"{text!r} must be a comma-separated list of numbers, 1 or more each.")
     return text
 
 
 def _split(text: str) -> list[str]:
-    """The parts between commas, each once."""
+    """The comma-separated parts, without duplicates."""
     return list(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
 
 
@@ -54,7 +54,7 @@ def compare(
     epochs: Annotated[
         str, typer.Option(callback=_epochs, metavar="N,N", help="Passes over the training images.")
     ] = "10,40",
-    seeds: Annotated[int, typer.Option(min=1, help="How many seeds to train each with: 1 to N.")] = 1,
+    seeds: Annotated[int, typer.Option(min=1, help="Number of seeds to train each with: 1 to N.")] = 1,
     output: Annotated[
         Path | None,
         typer.Option(file_okay=False, help="Folder for the report.", show_default="ROOT/reports/comparison"),
@@ -66,8 +66,8 @@ def compare(
 ) -> None:
     """Train each network for each number of epochs and report on all of them.
 
-    What was trained before is taken from the cache; after an interruption the same command resumes. Nothing
-    is demanded of the models, and nothing is pushed: the bot keeps serving its present version (`digits run` pushes).
+    Models that were trained before come from the cache; after an interruption the same command resumes. A comparison
+    has no thresholds and pushes nothing: the bot keeps serving its current version (`digits run` pushes).
 
     Exit codes: 0 compared, 1 a run or the report failed, 2 wrong usage.
     """
@@ -109,7 +109,7 @@ def report(
         list[str] | None,
         typer.Argument(
             metavar="[RUN]...",
-            help="Beginnings of run ids, or latest. Without any: the newest evaluated run of each recipe and seed.",
+            help="Run ids (or their beginnings), or latest. Default: the newest evaluated run of each recipe and seed.",
             show_default=False,
         ),
     ] = None,
@@ -120,7 +120,7 @@ def report(
     photos: Photos = None,
     root: options.ArtifactRoot = "runs",
 ) -> None:
-    """Report on finished runs: a page that needs nothing else, the same as Markdown and as JSON."""
+    """Report on finished runs: a self-contained HTML page, Markdown, and JSON."""
     from rich.console import Console
 
     from pipeline.config import REPORTS_FOLDER, state_folder

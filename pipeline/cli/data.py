@@ -27,7 +27,7 @@ def data(
         ),
     ] = None,
 ) -> None:
-    """Make the folder with MNIST, verified; does nothing if it is complete."""
+    """Fetch and verify MNIST; does nothing if the folder is complete."""
     from rich.console import Console
 
     from pipeline.data import store
@@ -36,7 +36,7 @@ def data(
         demand("tensorflow_data_validation")
     console = Console()
     if report and source == "auto":
-        store.fetch_if_absent(dest, console)  # a report can be about a user's own files
+        store.fetch_if_absent(dest, console)  # (a report can also be about a user's own files)
     else:
         store.fetch(dest, source, console)
     if report:

@@ -1,4 +1,4 @@
-"""Options of commands that are derived from declared settings (models/settings.py)."""
+"""Command options derived from declared settings (models/settings.py)."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ _PANELS = {"Training": TRAINING, "Recipe": TRAINING, "Execution": TRAINING, "Thr
 
 
 class Given(dict[str, Any]):
-    """The values of a command's derived options by setting's name; None for those that nobody chose."""
+    """The values of a command's derived options by setting name; None for options that were not given."""
 
     def of(self, *declaring: type) -> dict[str, Any]:
-        """Those that some dataclasses declare."""
+        """The values of the settings that these dataclasses declare."""
         return {name: self[name] for one in declaring for name in settings_of(one) if name in self}
 
 
 def with_settings(
     *declaring: type, without: Collection[str] = ()
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Adds an option to a command for each setting of some dataclasses; the command gets their values as `given`."""
+    """Adds an option to a command for each setting of these dataclasses; the command gets the values as `given`."""
     options = {
         name: _option(known, one.__name__)
         for one in declaring
@@ -56,7 +56,7 @@ def with_settings(
 
 
 def _option(known: Setting, panel: str) -> tuple[Any, Any]:
-    """A setting as typer wants it: the annotation and the default."""
+    """A setting in typer's form: the annotation and the default."""
     flags = [f"--{known.option}"]
     if known.kind is bool:
         flags = [f"--{known.option}/--no-{known.option}"]

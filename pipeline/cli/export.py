@@ -9,18 +9,18 @@ import typer
 
 from pipeline.cli.options import PushDir
 
-export = typer.Typer(no_args_is_help=True, help="Take the last pushed model elsewhere.")
+export = typer.Typer(no_args_is_help=True, help="Export the last pushed model.")
 
 
 @export.command(epilog="Example: digits export page build/page")
 def page(
-    folder: Annotated[Path, typer.Argument(help="Where to; made if it is not there.", show_default=False)],
+    folder: Annotated[Path, typer.Argument(help="Target folder; created if missing.", show_default=False)],
     push_dir: PushDir = "serving_model",
 ) -> None:
-    """Write the drawing page with the last pushed model as a folder that needs no server.
+    """Write the drawing page with the last pushed model to a folder; it needs no server.
 
-    It works from any web space and from a disk (open index.html). It reads digits that are drawn apart, side by side;
-    for photos, `digits serve`.
+    It works on any web space and from a disk (open index.html). It reads digits drawn side by side without touching;
+    for photos, use `digits serve`.
     """
     from serving_bot.web.static import export_page
 

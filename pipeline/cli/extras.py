@@ -1,4 +1,4 @@
-"""Which of the project's extras brings a package that is missing; pyproject.toml says what is in each."""
+"""Finds the extra that provides a missing package; pyproject.toml lists what each extra contains."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from pipeline.cli.options import stop, stop_without
 from workers import UserError
 
 _ONLY_IN = {"gcsfs": "gs", "google.cloud.aiplatform": "vertex", "kfp": "vertex"}
-"""Packages that one extra alone brings, whatever the command."""
+"""Packages that only one extra provides, whatever the command."""
 
 _WITHOUT_TRAINING = {"bot", "evaluate-photos", "export", "models", "predict", "serve"}
-"""Commands that the extra `bot` is enough for; the others need `pipeline`."""
+"""Commands that need only the extra `bot`; the others need `pipeline`."""
 
 _OURS = {"compat", "components", "models", "pipeline", "serving_bot", "workers"}
 
 
 class Commands(TyperGroup):
-    """The commands of `digits`. Any of them ends with a sentence where a package is missing or UserError is raised."""
+    """The commands of `digits`. A command ends with one sentence if a package is missing or UserError is raised."""
 
     def invoke(self, ctx: Any) -> Any:
         """Runs a command."""
@@ -37,15 +37,15 @@ class Commands(TyperGroup):
 
 
 def demand(*modules: str) -> None:
-    """Looks for modules that only a process started later would import.
+    """Checks for modules that a process imports only later.
 
     Raises:
-        ModuleNotFoundError: one is missing, which ends the command with a sentence.
+        ModuleNotFoundError: a module is missing, which ends the command with a sentence.
     """
     for module in modules:
         try:
             found = importlib.util.find_spec(module)
-        except ModuleNotFoundError:  # not even its package is there
+        except ModuleNotFoundError:  # (even its package is missing)
             found = None
         if found is None:
             raise ModuleNotFoundError(f"No module named {module!r}", name=module)

@@ -1,4 +1,4 @@
-"""`digits models`: the registry over the push folder."""
+"""`digits models`: the registry of pushed versions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
     from serving_bot.versions.registry import PushedVersion, Registry
 
-models = typer.Typer(no_args_is_help=True, help="What is pushed, what is live, what was live when; promote, roll back.")
+models = typer.Typer(
+    no_args_is_help=True, help="Pushed versions: list, show, promote, roll back, and what was live when."
+)
 
 _ACTIONS = {
     "push": "pushed",
@@ -58,12 +60,12 @@ def list_(push_dir: PushDir = "serving_model", as_json: AsJson = False) -> None:
 @models.command()
 def show(
     version: Annotated[
-        int | None, typer.Argument(help="Which; the live one if none is given.", show_default=False)
+        int | None, typer.Argument(help="Version to show; by default the live one.", show_default=False)
     ] = None,
     push_dir: PushDir = "serving_model",
     as_json: AsJson = False,
 ) -> None:
-    """Show what is known of a version; for this it has to answer the bot's canary digits."""
+    """Show a version's card and state; checks that it reads the bot's canary digits."""
     from rich.table import Table
     from rich.text import Text
 
@@ -107,7 +109,7 @@ def promote(
     push_dir: PushDir = "serving_model",
     as_json: AsJson = False,
 ) -> None:
-    """Serve a version, whatever is pushed later: writes the pin that the bot obeys."""
+    """Serve this version from now on, whatever is pushed later: pins it."""
     from serving_bot.versions import pinning
 
     chosen = pinning.promote(push_dir, version)
@@ -116,7 +118,7 @@ def promote(
 
 @models.command()
 def rollback(push_dir: PushDir = "serving_model", as_json: AsJson = False) -> None:
-    """Serve the version before the live one: pins the greatest older one that is in order. Deletes nothing."""
+    """Serve the version before the live one: pins the latest older version that works. Deletes nothing."""
     from serving_bot.versions import pinning
 
     chosen = pinning.rollback(push_dir)
@@ -139,7 +141,7 @@ def unpin(push_dir: PushDir = "serving_model", as_json: AsJson = False) -> None:
 
 @models.command()
 def history(push_dir: PushDir = "serving_model", as_json: AsJson = False) -> None:
-    """Tell what was live when, oldest first: pushes, promotions, rollbacks."""
+    """Show what was live when, oldest first: pushes, promotions, rollbacks."""
     from rich.table import Table
 
     from serving_bot.versions.history import read_history
@@ -163,12 +165,12 @@ def history(push_dir: PushDir = "serving_model", as_json: AsJson = False) -> Non
             _ACTIONS[event.action],
             str(event.version or ""),
             str(event.live or "none"),
-            names.get(event.live or 0, "no longer there"),
+            names.get(event.live or 0, "deleted"),
         )
     present(table)
     if told.damaged_lines:
         lines = ", ".join(map(str, told.damaged_lines))
-        typer.echo(f"Left out, because they are damaged: lines {lines} of {push_dir}/history.jsonl.", err=True)
+        typer.echo(f"Skipped damaged lines {lines} of {push_dir}/history.jsonl.", err=True)
     _warn(registry)
 
 
@@ -177,7 +179,7 @@ def _say_pinned(version: PushedVersion, push_dir: str, as_json: bool) -> None:
         present({"live": version.number, "pin": version.number})
         return
     typer.echo(
-        f"Version {version.number} ({version.name}) is live now, and stays so whatever is pushed to {push_dir}, "
+        f"Version {version.number} ({version.name}) is live now and stays live, whatever is pushed to {push_dir}, "
         "until `digits models unpin`."
     )
 

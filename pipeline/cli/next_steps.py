@@ -1,4 +1,4 @@
-"""What `digits` says on its own: what there is in this folder, and what to do next."""
+"""What `digits` without arguments prints: the state of this folder, and what to do next."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from serving_bot.versions.registry import asked_for
 
 
 def describe_next_steps(root: str, push_dir: str) -> tuple[str, Table]:
-    """What stands in the folder, in a sentence, and commands with what they do.
+    """The folder's state in a sentence, and a table of commands.
 
     Args:
         root: folder of runs, which need not exist.
@@ -24,11 +24,11 @@ def describe_next_steps(root: str, push_dir: str) -> tuple[str, Table]:
         if has_runs:
             state = f"There are runs in {root}, but no pushed model: {error}"
             steps.add_row("digits runs list", "the runs, and which were blessed")
-            steps.add_row("digits runs show RUN", "why one was not")
+            steps.add_row("digits runs show RUN", "why a run was not blessed")
             steps.add_row("digits run --epochs 10", "train longer")
         else:
-            state = "There is no model here yet."
-            steps.add_row("digits run", "fetch MNIST, train, evaluate and push a model (some two minutes)")
+            state = "No model here yet."
+            steps.add_row("digits run", "fetch MNIST, train, evaluate and push a model (about two minutes)")
             steps.add_row("digits data", "fetch MNIST only")
     else:
         accuracy = "" if live.test_accuracy is None else f", test accuracy {live.test_accuracy:.2%}"

@@ -1,4 +1,4 @@
-"""What several commands share: options, the console for tables, and how a command ends with one sentence."""
+"""Shared by several commands: options, the console for tables, and ending a command with one sentence."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ def _known_model(name: str) -> str:
 
 
 def openable(address: str) -> str:
-    """The folder or address as it is; ends the command where the package is missing that fsspec opens it with."""
+    """Returns the folder or address; ends the command if the package that fsspec needs for it is missing."""
     scheme, separator, _ = address.partition("://")
     if not separator:
         return address
     try:
         import fsspec
-    except ModuleNotFoundError:  # the command says what else it needs
+    except ModuleNotFoundError:  # (the command reports it with its other needs)
         return address
     scheme = scheme.rpartition("::")[2]
     try:
@@ -42,7 +42,7 @@ def openable(address: str) -> str:
         if scheme in ("gs", "gcs"):
             stop_without("gcsfs", "gs", what=address)
         stop(f"{address} cannot be opened: {error}.")
-    logging.getLogger("gcsfs").setLevel(logging.CRITICAL)  # it logs, with a traceback, what it raises
+    logging.getLogger("gcsfs").setLevel(logging.CRITICAL)  # it logs every error that it raises, with a traceback
     return address
 
 
@@ -65,7 +65,7 @@ Baseline = Annotated[
     Literal["latest", "none"],
     typer.Option(
         envvar="DIGITS_BASELINE",
-        help="Compare with the latest earlier blessed model, or none.",
+        help="Compare with the latest earlier blessed model, or with none.",
         rich_help_panel=JUDGING,
     ),
 ]
@@ -73,7 +73,7 @@ Root = Annotated[
     Path,
     typer.Option(
         envvar="DIGITS_ROOT",
-        help="Folder for artifacts, metadata and logs, as `digits run` was given it.",
+        help="Folder for artifacts, metadata and logs, as given to `digits run`.",
         callback=lambda root: state_folder(str(root)),
         rich_help_panel=PLACES,
     ),
@@ -118,7 +118,7 @@ BeamWorkers = Annotated[
     typer.Option(
         min=1,
         envvar="DIGITS_BEAM_WORKERS",
-        help="Processes of the direct runner, most machines of Dataflow, parallelism of Flink.",
+        help="Processes of the direct runner, maximum machines of Dataflow, parallelism of Flink.",
         show_default="1, or the engine's",
         rich_help_panel=ENGINE,
     ),
@@ -127,7 +127,7 @@ BeamImage = Annotated[
     str | None,
     typer.Option(
         envvar="DIGITS_BEAM_IMAGE",
-        help="Container image with this package, for workers elsewhere.",
+        help="Container image with this package, for remote workers.",
         show_default=False,
         rich_help_panel=ENGINE,
     ),
@@ -136,13 +136,13 @@ BeamArg = Annotated[
     list[str] | None,
     typer.Option(
         metavar="--NAME=VALUE",
-        help="An option of Beam's own; may be given several times.",
+        help="A Beam option; repeatable.",
         show_default=False,
         rich_help_panel=ENGINE,
     ),
 ]
-NoCache = Annotated[bool, typer.Option("--no-cache", help="Run every component anew.", rich_help_panel=ENGINE)]
-Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show what the libraries print, too.")]
+NoCache = Annotated[bool, typer.Option("--no-cache", help="Run every component again.", rich_help_panel=ENGINE)]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Also show what the libraries print.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
 
@@ -153,22 +153,22 @@ def beam_engine(
     image: str | None,
     extra: list[str] | None,
 ) -> tuple[str, ...]:
-    """The Beam options that the command line asks for; what does not fit together ends the command."""
+    """The Beam options from the command line; incompatible options end the command."""
     return beam_options.beam_args(runner, root, workers=workers, image=image, extra=extra or ())
 
 
 def given_command() -> str:
-    """The command as the user gave it."""
+    """The command as the user typed it."""
     return shlex.join(["digits", *sys.argv[1:]])
 
 
 def absolute(folder: str) -> str:
-    """A local folder from the root of the file system; an address such as gs://bucket/folder stays as it is."""
+    """The absolute path of a local folder; an address such as gs://bucket/folder is unchanged."""
     return folder if "://" in folder else os.path.abspath(folder)
 
 
 def output() -> Console:
-    """The console for tables: as wide as the terminal, and wide enough for whole lines where there is none."""
+    """The console for tables: as wide as the terminal, or without one, wide enough for whole lines."""
     from rich.console import Console
 
     console = Console(highlight=False)
@@ -176,7 +176,7 @@ def output() -> Console:
 
 
 def present(content: RenderableType | dict[str, Any] | list[Any]) -> None:
-    """Prints JSON values as JSON, anything else as rich shows it."""
+    """Prints JSON values as JSON, anything else with rich."""
     if isinstance(content, dict | list):
         typer.echo(json.dumps(content, indent=2))
     else:
@@ -190,5 +190,5 @@ def stop(sentence: str) -> NoReturn:
 
 
 def stop_without(module: str | None, extra: str, what: str = "This") -> NoReturn:
-    """Ends the command because a package is missing that an extra of the project brings; no index has the project."""
+    """Ends the command because a package from one of the project's extras is missing; no index has the project."""
     stop(f"{what} needs {module}, which is not installed. In the project's folder: pip install '.[{extra}]'")

@@ -14,7 +14,7 @@ from pipeline.cli.options import PushDir
 def predict(
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Pictures: JPEG, PNG, WebP, GIF, BMP, HEIC.")],
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print the answers as JSON; boxes in pixels of the upright picture.")
+        bool, typer.Option("--json", help="Print the answers as JSON; boxes are in pixels of the upright picture.")
     ] = False,
     save_annotated: Annotated[
         Path | None,

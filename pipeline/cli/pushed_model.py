@@ -1,4 +1,4 @@
-"""The model that commands read pictures with: the one that the push folder asks a bot to serve."""
+"""The model that commands read pictures with: the live version of the push folder."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from workers import UserError
 
 
 def load_classifier(push_dir: str) -> tuple[Classifier, str]:
-    """The classifier of the version to be served, and its name for people.
+    """The live version's classifier, and its display name.
 
-    Exits with 1 and a sentence where there is none.
+    Exits with 1 and a sentence if there is none.
     """
     try:
         served, choice = asked_for(push_dir)
         if choice.problem:
             typer.echo(choice.problem, err=True)
-        # One that is as it was exported has been loaded before; any other may end the process that loads it.
+        # A flatbuffer with a checksum has been loaded before; any other may crash the process that loads it.
         problem = None if MODEL_CHECKSUM in served.card else find_problem(served)
         if problem:
             raise BrokenModelError(f"{served.version.path}: {problem}")
@@ -36,7 +36,7 @@ def load_classifier(push_dir: str) -> tuple[Classifier, str]:
     except Exception as error:
         if "://" not in push_dir:
             raise
-        # A store's client raises what it likes where there is no login or no such bucket.
+        # Store clients raise various errors for a missing login or bucket.
         stop(f"{push_dir} cannot be read: {error}. Check the address and the login (docs/bot.md).")
     name = classifier.card.get("display_name", classifier.card.get("model", "model"))
     return classifier, f"{name}, version {served.number}"
@@ -44,7 +44,7 @@ def load_classifier(push_dir: str) -> tuple[Classifier, str]:
 
 @contextmanager
 def _native_notes_hidden() -> Iterator[None]:
-    """Keeps what native code writes to standard error off the screen: LiteRT greets each start with its delegate."""
+    """Hides what native code writes to standard error: LiteRT announces its delegate at each start."""
     sys.stderr.flush()
     kept = os.dup(2)
     with open(os.devnull, "wb") as nowhere:

@@ -9,9 +9,9 @@ import typer
 
 from pipeline.cli.options import AsJson, PushDir, Root, absolute, present
 
-runs = typer.Typer(no_args_is_help=True, help="What was run: parameters, times, artifacts, verdicts.")
+runs = typer.Typer(no_args_is_help=True, help="Past runs: parameters, times, artifacts, verdicts.")
 
-RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run's id or its beginning, or: latest.")]
+RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run id or its beginning, or latest.")]
 
 
 @runs.command("list")
@@ -25,7 +25,7 @@ def list_(root: Root = Path("runs"), as_json: AsJson = False) -> None:
 
 @runs.command()
 def show(run: RunName = "latest", root: Root = Path("runs"), as_json: AsJson = False) -> None:
-    """Show a run: parameters, data, figures, verdict and why, times and artifacts of its components."""
+    """Show a run: parameters, data, metrics, verdict with reasons, and its components' times and artifacts."""
     from pipeline.history import reading, view
 
     found = reading.read_runs(root)
@@ -35,7 +35,7 @@ def show(run: RunName = "latest", root: Root = Path("runs"), as_json: AsJson = F
 
 @runs.command()
 def diff(first: RunName, second: RunName = "latest", root: Root = Path("runs"), as_json: AsJson = False) -> None:
-    """Show what two runs differ in: parameters, data, code, figures, times."""
+    """Show how two runs differ: parameters, data, code, metrics, times."""
     from pipeline.history import reading, view
 
     found = reading.read_runs(root)
@@ -49,7 +49,7 @@ def lineage(
     push_dir: PushDir = "serving_model",
     as_json: AsJson = False,
 ) -> None:
-    """Trace a pushed version back: model, evaluation, transform graph, statistics, data, code."""
+    """Trace a pushed version back to its model, evaluation, transform graph, statistics, data and code."""
     from pipeline.history import lineage as tracing
     from pipeline.history import reading, view
 

@@ -26,7 +26,7 @@ Job = Annotated[str | None, typer.Argument(metavar="[JOB]", help="Job id; the ne
 
 @app.command()
 def submit(
-    job: Annotated[Path, typer.Argument(metavar="[FILE]", help="What `digits vertex compile` wrote.")] = Path(
+    job: Annotated[Path, typer.Argument(metavar="[FILE]", help="Job file from `digits vertex compile`.")] = Path(
         "job.json"
     ),
     project: Project = None,
@@ -36,24 +36,24 @@ def submit(
         typer.Option(
             "--set",
             metavar="NAME=VALUE",
-            help=f"Change {', '.join(SETTINGS[:-1])} or {SETTINGS[-1]} for this run; may be given several times.",
+            help=f"Change {', '.join(SETTINGS[:-1])} or {SETTINGS[-1]} for this run; repeatable.",
             show_default=False,
         ),
     ] = None,
     service_account: Annotated[
-        str | None, typer.Option(help="What the job runs as.", show_default="the project's default")
+        str | None, typer.Option(help="Service account of the job.", show_default="the project's default")
     ] = None,
     encryption_key: Annotated[
         str | None,
         typer.Option(
             metavar="projects/P/locations/L/keyRings/R/cryptoKeys/K",
-            help="Customer-managed key (CMEK) for all that the job makes.",
+            help="Customer-managed key (CMEK) for everything the job creates.",
             show_default=False,
         ),
     ] = None,
     no_cache: options.NoCache = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print the request and send nothing; needs no login and no network.")
+        bool, typer.Option("--dry-run", help="Print the request without sending it; needs neither login nor network.")
     ] = False,
 ) -> None:
     """Submit a job file to Vertex AI."""
@@ -76,7 +76,7 @@ def submit(
 
 @app.command()
 def status(job: Job = None, project: Project = None, region: Region = None, as_json: options.AsJson = False) -> None:
-    """Show how far a job is."""
+    """Show a job's progress."""
     from rich.console import Console
     from rich.table import Table
 
@@ -107,7 +107,7 @@ def logs(
     component: Annotated[str | None, typer.Option(help="Only this component's.", show_default="all")] = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Print what a job's containers wrote."""
+    """Print the logs of a job's containers."""
     from pipeline.vertex import following
 
     demand("kfp", "google.cloud.aiplatform")

@@ -1,4 +1,4 @@
-"""`digits vertex compile`: options become the pipeline's configuration and the job's."""
+"""`digits vertex compile`: turns options into the configurations of pipeline and job."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 _YAML = (".yaml", ".yml")
 
 _BUCKET = re.compile("[a-z0-9]+://[^/]")
-"""How an address in an object store begins."""
+"""Prefix of an object store's address."""
 
 _LABEL = re.compile(r"([a-z][a-z0-9_-]{0,62})=([a-z0-9_-]{0,63})")
-"""What Google Cloud takes as a label: resource-manager/docs/labels-overview."""
+"""Google Cloud's form of a label: resource-manager/docs/labels-overview."""
 
 
 @with_settings(Training, Recipe, Execution, Thresholds)
@@ -55,7 +55,7 @@ def compile_job(
         str | None,
         typer.Option(
             envvar="DIGITS_PUSH_DIR",
-            help="Folder that the pipeline pushes models to.",
+            help="Folder for pushed models.",
             show_default="ROOT/serving_model",
         ),
     ] = None,
@@ -67,7 +67,7 @@ def compile_job(
     beam_arg: options.BeamArg = None,
     schema_file: Annotated[
         str | None,
-        typer.Option(help="The reviewed schema, where the containers see it.", show_default="the image's"),
+        typer.Option(help="Path of the reviewed schema in the containers.", show_default="the image's"),
     ] = None,
     accelerator: Annotated[
         str | None,
@@ -78,20 +78,20 @@ def compile_job(
         ),
     ] = None,
     trainer_image: Annotated[
-        str | None, typer.Option(help="The image that trains, the one with CUDA.", show_default="--image")
+        str | None, typer.Option(help="Image for training, with CUDA.", show_default="--image")
     ] = None,
     train_machines: Annotated[
         int,
         typer.Option(
             min=1,
-            help="Machines that train one network together. With 2 or more the Trainer starts a custom training job of "
-            "Vertex AI in --project and --region, and waits for it.",
+            help="Machines that train one network together. With 2 or more, the Trainer starts a Vertex AI custom "
+            "training job in --project and --region, and waits for it.",
         ),
     ] = 1,
     train_machine_type: Annotated[
         str | None,
         typer.Option(
-            metavar="TYPE", help="Type of each of several --train-machines.", show_default=DEFAULT_MACHINE_TYPE
+            metavar="TYPE", help="Machine type of each of several --train-machines.", show_default=DEFAULT_MACHINE_TYPE
         ),
     ] = None,
     project: Project = None,
@@ -100,23 +100,24 @@ def compile_job(
         list[str] | None,
         typer.Option(
             metavar="COMPONENT=CPUS,GB",
-            help="Least vCPUs and memory of a component, such as Trainer=8,30; may be given several times.",
+            help="Minimum vCPUs and GB of memory for a component, such as Trainer=8,30; repeatable.",
             show_default=False,
         ),
     ] = None,
     label: Annotated[
         list[str] | None,
-        typer.Option(metavar="KEY=VALUE", help="Label of the job; may be given several times.", show_default=False),
+        typer.Option(metavar="KEY=VALUE", help="Label of the job; repeatable.", show_default=False),
     ] = None,
     no_cache: options.NoCache = False,
     output: Annotated[
         Path,
-        typer.Option(dir_okay=False, help="Job file for Vertex AI; *.yaml for one's own Kubeflow Pipelines."),
+        typer.Option(dir_okay=False, help="Job file for Vertex AI; *.yaml for your own Kubeflow Pipelines."),
     ] = Path("job.json"),
 ) -> None:
-    """Write the pipeline as a job file. Needs no login and no network.
+    """Write the pipeline as a job file. Needs neither login nor network.
 
-    Model, training, thresholds, data and push folder are the job's defaults: `digits vertex submit --set` changes them.
+    Model, training, thresholds, data and push folder become the job's defaults; `digits vertex submit --set` changes
+    them.
     """
     from pipeline.vertex.job import IMAGE_SCHEMA_FILE, JobConfig, compile_in_child
 
@@ -124,12 +125,12 @@ def compile_job(
     if image is None:
         stop("No image. Build and push it (docs/vertex.md), then give its address in --image or DIGITS_IMAGE.")
     if root is None or not _BUCKET.match(root):
-        stop("The containers see no folder of this machine: give --root a folder in a bucket, gs://BUCKET/FOLDER.")
+        stop("The containers cannot see this machine's folders: give --root a folder in a bucket, gs://BUCKET/FOLDER.")
     if output.suffix in _YAML and baseline == "latest":
-        stop("Kubeflow Pipelines' own engine cannot look up a baseline: add --baseline none for a YAML file.")
+        stop("Kubeflow Pipelines cannot look up a baseline: add --baseline none for a YAML file.")
     root = root.rstrip("/")
     if beam_runner != "direct" and beam_image is None:
-        stop("Beam's workers start in an image of their own: make it (docs/vertex.md), then give it in --beam-image.")
+        stop("Beam's workers need a separate image: build it (docs/vertex.md), then give its address in --beam-image.")
     config = PipelineConfig(
         data=_remote(data or f"{root}/data", "--data"),
         root=root,
@@ -177,7 +178,9 @@ def _cluster(
 
 def _remote(folder: str, option: str) -> str:
     if not _BUCKET.match(folder):
-        stop(f"The containers see no folder of this machine: give {option} a folder in a bucket, gs://BUCKET/FOLDER.")
+        stop(
+            f"The containers cannot see this machine's folders: give {option} a folder in a bucket, gs://BUCKET/FOLDER."
+        )
     return folder
 
 
@@ -218,7 +221,7 @@ def _label(text: str) -> tuple[str, str]:
 
 
 def _serialise(job: dict[str, Any], output: Path) -> str:
-    """Vertex AI takes the whole job, Kubeflow Pipelines' own client only the pipeline in it, as YAML."""
+    """Vertex AI takes the whole job; Kubeflow Pipelines' client takes only the pipeline in it, as YAML."""
     if output.suffix not in _YAML:
         return json.dumps(job, indent=2, sort_keys=True) + "\n"
     import yaml

@@ -1,4 +1,4 @@
-"""What the commands of `digits vertex` have in common."""
+"""Shared by the `digits vertex` commands."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ Project = Annotated[
 ]
 Region = Annotated[
     str | None,
-    typer.Option(envvar="GOOGLE_CLOUD_REGION", help="Where it runs, such as europe-west4.", show_default=False),
+    typer.Option(envvar="GOOGLE_CLOUD_REGION", help="Region to run in, such as europe-west4.", show_default=False),
 ]
 
 
 def place(project: str | None, region: str | None) -> tuple[str, str]:
-    """Project and region, which a command needs."""
+    """Project and region; ends the command if one is missing."""
     if not project:
         stop("No project. Give one in --project or GOOGLE_CLOUD_PROJECT.")
     if not region:

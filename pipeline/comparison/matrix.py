@@ -1,8 +1,8 @@
-"""`digits compare`: the pipeline for each network, number of epochs and seed, and one report on all of them.
+"""`digits compare`: runs the pipeline for each network, number of epochs and seed, and reports on all runs.
 
-Each combination is a run of its own in the same root, so the data components are shared and whatever is there already
-is taken from TFX's cache. Nothing is demanded of the models (docs/adr/0005): a comparison's figures do not depend on
-its order, it pushes nothing, and it blesses nothing that a later run would be measured against.
+Each combination is a separate run in the same root, so TFX's cache shares the data components and earlier trainings. A
+comparison has no thresholds (docs/adr/0005): its figures do not depend on its order, it pushes nothing, and it blesses
+nothing that could become a later run's baseline.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ COMPARED = 0
 
 
 def combine(configs: Iterable[PipelineConfig]) -> dict[str, PipelineConfig]:
-    """The runs of a comparison, which have no thresholds, by name; it has the seed where there are several."""
+    """The runs of a comparison, without thresholds, by label; labels include the seed if there are several."""
     configs = list(configs)
     seeds = {config.training.seed for config in configs}
 
@@ -50,19 +50,19 @@ def compare_locally(
     prepare: Callable[[], object] = lambda: None,
     verbose: bool = False,
 ) -> int:
-    """Runs the combinations one after the other and writes the report on them.
+    """Runs the combinations one after the other, live on a terminal, and writes the report.
 
-    A combination that fails does not keep the others from being run, unless it fails before its training: the others
-    would fail there too. The report is about those that did not fail. It is shown live on a terminal.
+    If a combination fails, the others still run, unless it fails before its training, where the others would fail too.
+    The report covers the combinations that succeeded.
 
     Args:
         configs: what to run, in one root, by label.
         output: folder for the report.
         photos: files with the output of `digits evaluate-photos --json`.
-        prepare: is called before the first run; what it raises ends the comparison.
+        prepare: called before the first run; an exception ends the comparison.
 
     Returns:
-        The exit code: 0 compared, 1 where a run failed, 130 interrupted.
+        The exit code: 0 compared, 1 a run failed, 130 interrupted.
 
     Raises:
         UserError: a run cannot start, or the report cannot be written.
@@ -99,7 +99,7 @@ def compare_locally(
         with console.status("Writing the report ..."):
             page = write_report_in_child(root, run_ids, output, photos=photos, command=command)
     except KeyboardInterrupt:
-        console.out("Interrupted. The same command writes the report: the models are kept.", highlight=False)
+        console.out("Interrupted. The models are kept: the same command writes the report.", highlight=False)
         return INTERRUPTED
     console.print("", describe_report(json.loads(page.with_suffix(".json").read_text(encoding="utf-8"))), "", sep="\n")
     console.out(f"Report: {page}", highlight=False)
@@ -107,7 +107,7 @@ def compare_locally(
 
 
 def describe_report(report: dict[str, Any]) -> RenderableType:
-    """The table at the end of a comparison, and its conclusions, from what report.json holds."""
+    """The final table of a comparison and its conclusions, from report.json's content."""
     table = Table(box=None, pad_edge=False)
     for name in ("Model", "Accuracy", "95 % interval", "Predecessor's", "Worst digit"):
         table.add_column(name, justify="left" if name == "Model" else "right", no_wrap=True)
@@ -126,13 +126,13 @@ def describe_report(report: dict[str, Any]) -> RenderableType:
 
 
 def is_trained(config: PipelineConfig, runs: Iterable[Run]) -> bool:
-    """Whether an earlier run trained the very same, so that the cache will have it if the data are the same."""
+    """Whether an earlier run trained the same model, so the cache has it if the data is the same."""
     wanted = config.training.to_config()
     return config.enable_cache and any(run.model is not None and run.parameters == wanted for run in runs)
 
 
 def seconds_per_epoch(runs: Iterable[Run]) -> dict[str, float]:
-    """How long an epoch took in the newest training of each network, for a forecast."""
+    """Seconds per epoch in the newest training of each network, for a forecast."""
     found: dict[str, float] = {}
     for run in runs:
         trainer = run.step("Trainer")
@@ -145,4 +145,4 @@ def _history(root: Path) -> list[Run]:
     try:
         return read_runs(root)
     except HistoryError:
-        return []  # the first run there, or a database that the first run will complain of
+        return []  # no run yet, or a broken database, which the first run will report

@@ -1,4 +1,4 @@
-"""How a comparison looks while it goes: the whole matrix, the run at work, and the time that is left."""
+"""Live view of a comparison: the whole matrix, the current run, and the time left."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ from pipeline.local.view import SIGNS, RunView
 
 
 class CombinationView(RunView):
-    """The components of one run of a comparison; drawn by the comparison's view where there is a terminal."""
+    """The components of one run of a comparison; on a terminal the comparison's view draws it."""
 
     def __init__(self, console: Console):
         super().__init__(console, nested=True)
         self.log: Path | None = None
         self.trainer_started = False
-        self.trained_since: float | None = None  # when training began, or nothing was left to train
+        self.trained_since: float | None = None  # when the Trainer started
         self.training_seconds = 0.0
 
     def show_log(self, path: Path) -> None:
-        """Takes where the libraries' output is; on a terminal it is part of the view, not a line for each run."""
+        """Sets the path of the libraries' output; on a terminal the view shows it instead of a line per run."""
         self.log = path
         if not self._quiet:
             super().show_log(path)
 
     def show(self, event: dict[str, Any]) -> None:
-        """Takes one event."""
+        """Handles one event."""
         super().show(event)
         if event.get("component") == "Trainer":
             if event["event"] == "start":
@@ -45,7 +45,7 @@ class CombinationView(RunView):
 
 
 class ComparisonView:
-    """A line for each combination: live on a terminal, plain lines elsewhere."""
+    """One line per combination: live on a terminal, plain lines elsewhere."""
 
     def __init__(
         self,
@@ -55,10 +55,10 @@ class ComparisonView:
         seconds_per_epoch: Mapping[str, float],
         trained: Collection[str],
     ):
-        """Makes the view of combinations, by label and in the order of the runs.
+        """Makes the view of combinations, which are given by label, in the order of the runs.
 
-        `seconds_per_epoch` has how long an epoch takes, by network where that is known; `trained` the labels of those
-        that need no training any more.
+        `seconds_per_epoch` holds the time of an epoch for each network where known; `trained`, the labels of the
+        combinations that are already trained.
         """
         self._console = console
         self._combinations = combinations
@@ -81,19 +81,19 @@ class ComparisonView:
 
     def __exit__(self, *_: object) -> None:
         """Leaves the last state on the screen."""
-        if self._at_work:  # it could not start
+        if self._at_work:  # (the run could not start)
             self._states[self._at_work[0]] = "failed"
         self.close()
 
     def close(self) -> None:
-        """The comparison is over: leaves the matrix on the screen; what is said from now on stands below it."""
+        """Ends the live view: the matrix stays on the screen, and later output follows below it."""
         self._at_work = None
         self._closed = True
         if self._live:
             self._live.stop()
 
     def begin(self, label: str) -> CombinationView:
-        """A run starts; returns what is to show it."""
+        """Starts a run; returns its view."""
         view = CombinationView(self._console)
         self._started[label] = time.monotonic()
         self._states[label] = "running"
@@ -104,7 +104,7 @@ class ComparisonView:
         return view
 
     def end(self, label: str, summary: dict[str, Any] | None, *, interrupted: bool = False) -> None:
-        """A run ended with a Summary as a dict; without one it was interrupted or failed."""
+        """Ends a run, with its Summary as a dict; None if it was interrupted or failed."""
         self._seconds[label] = time.monotonic() - self._started[label]
         if self._at_work:
             self._learn(self._at_work[1], label, summary)
@@ -121,10 +121,10 @@ class ComparisonView:
             self._say(f"{label}: {self._results.get(label, self._states[label])}, {took}")
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """The matrix as it stands, the components of the run at work, the time left and where the log is.
+        """The matrix, the current run's components, the time left and the log's path.
 
-        A window that is too low for that gets one component and, if need be, the part of the matrix around the run at
-        work: what does not fit would be cut off from below, and with it how far the training is.
+        If the window is too low, it shows one component and, if necessary, only the part of the matrix around the
+        current run. Otherwise the bottom would be cut off, and with it the training's progress.
         """
         if self._closed:
             yield self._matrix(range(len(self._states)))
@@ -136,7 +136,7 @@ class ComparisonView:
         yield from (Segments([*line, Segment.line()]) for line in below)
 
     def _matrix(self, part: range) -> Table:
-        """These of its lines, and how many there are above and below them."""
+        """Some lines of the matrix, and the number of lines above and below them."""
         labels = list(self._states)
         table = Table.grid(padding=(0, 2))
         if part.start:
@@ -159,17 +159,17 @@ class ComparisonView:
         return table
 
     def _part(self, room: int) -> range:
-        """The lines of the matrix that there is room for, the run at work in their middle."""
+        """The lines of the matrix that fit, with the current run in the middle."""
         number = len(self._states)
         if number <= room:
             return range(number)
-        room = max(1, room - 2)  # it says how many are left out
+        room = max(1, room - 2)  # for the numbers of hidden lines
         at = list(self._states).index(self._at_work[0]) if self._at_work else 0
         start = min(max(0, at - room // 2), number - room)
         return range(start, start + room)
 
     def _below(self, console: Console, options: ConsoleOptions, *, whole: bool) -> list[list[Segment]]:
-        """What stands below the matrix, in lines."""
+        """The lines below the matrix."""
         parts: list[RenderableType] = []
         if self._at_work:
             view = self._at_work[1]
@@ -182,7 +182,7 @@ class ComparisonView:
         return console.render_lines(Group(*parts), options.update(height=None), pad=False)
 
     def seconds_left(self) -> float | None:
-        """The forecast for all that is not done, None as long as it is not known how long an epoch takes."""
+        """The forecast for the remaining runs; None until the time of an epoch is known."""
         total = 0.0
         per_epoch = dict(self._seconds_per_epoch)
         beside = mean(self._beside_training) if self._beside_training else 0.0

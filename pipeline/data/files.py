@@ -1,4 +1,4 @@
-"""The four MNIST files: their names, what they must be, and the mirrors that hold them."""
+"""The four MNIST files: names, sizes, checksums and mirrors."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TEST_LABELS = "t10k-labels-idx1-ubyte.gz"
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """What a mirror's file must be: its size in bytes and the SHA-256 of the .gz, in hexadecimal."""
+    """The expected file of a mirror: its size in bytes and the hexadecimal SHA-256 of the .gz."""
 
     size: int
     sha256: str
@@ -26,7 +26,7 @@ class Mirrors:
     """Servers that hold the four files."""
 
     addresses: Sequence[str]  # base addresses, each ending in a slash
-    files: Mapping[str, RemoteFile]  # what every one of them must hold, by name
+    files: Mapping[str, RemoteFile]  # the files that each mirror must hold, by name
     patience: float | None = None  # seconds to wait for an answer; None for 4 s with "auto" and 30 s with "mirror"
 
 
@@ -46,4 +46,4 @@ MNIST = Mirrors(
 
 
 class DataError(UserError):
-    """The data set could not be had."""
+    """The data set is not available."""

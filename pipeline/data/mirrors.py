@@ -18,10 +18,10 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColum
 
 from pipeline.data.files import DataError, Mirrors
 
-_HEADERS = {"Accept-Encoding": "identity"}  # the .gz as it is
+_HEADERS = {"Accept-Encoding": "identity"}  # leave the .gz compressed
 
 _HURRIED_S, _PATIENT_S = 4.0, 30.0
-"""How long to wait for any mirror to answer: where the bundled images will do, and where they will not."""
+"""Seconds to wait for a mirror: if the bundled images are a fallback, and if they are not."""
 
 _RETRIES = 2
 
@@ -29,12 +29,12 @@ _RETRIES = 2
 def download(
     staging: Path, wanted: Collection[str], mirrors: Mirrors, console: Console, *, hurried: bool
 ) -> dict[str, Path]:
-    """Fetches files into a folder; {name: path of the verified file}. What is there already and right is kept.
+    """Fetches files into a folder; returns {name: path of the verified file}. Keeps files that are already correct.
 
     Raises:
-        DataError: no mirror delivered all of them.
+        DataError: no mirror delivered all files.
     """
-    logging.getLogger("pooch").setLevel(logging.CRITICAL)  # it says what the console says
+    logging.getLogger("pooch").setLevel(logging.CRITICAL)  # it repeats what the console says
     patience = mirrors.patience or (_HURRIED_S if hurried else _PATIENT_S)
     problem = DataError("No mirror of MNIST answered.")
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
@@ -66,13 +66,13 @@ def _fetch(fetcher: pooch.Pooch, name: str, bar: _Bar, patience: float) -> Path:
         raise DataError(f"{title}: HTTP status {error.response.status_code}.") from error
     except requests.RequestException as error:
         raise DataError(f"{title}: {error}.") from error
-    except ValueError as error:  # pooch's word for another checksum
-        what = "this network's login page, perhaps, or a damaged copy"
+    except ValueError as error:  # pooch's error for a wrong checksum
+        what = "perhaps this network's login page, or a damaged copy"
         raise DataError(f"{title}: what it sent is not MNIST's file (wrong checksum; {what}).") from error
 
 
 class _Bar:
-    """A task of rich's progress as pooch drives a bar; ends a download that brings more than it should."""
+    """Adapts a task of rich's progress to pooch's progress bar; stops a download that exceeds its size."""
 
     def __init__(self, progress: Progress, task: TaskID, size: int):
         self._progress, self._task, self._size, self._done = progress, task, size, 0
@@ -84,13 +84,13 @@ class _Bar:
 
     @total.setter
     def total(self, announced: int) -> None:
-        self.reset()  # (pooch sets it at the start of each try)
+        self.reset()  # (pooch sets it at the start of each attempt)
 
     def update(self, count: int) -> None:
         """Counts bytes, in whole blocks.
 
         Raises:
-            ValueError: there are more than the file has.
+            ValueError: there are more bytes than the file has.
         """
         self._done += count
         if self._done > self._size + pooch.HTTPDownloader().chunk_size:
@@ -98,17 +98,17 @@ class _Bar:
         self._progress.update(self._task, completed=min(self._done, self._size))
 
     def reset(self) -> None:
-        """Begins anew."""
+        """Starts again at zero."""
         self._done = 0
 
     def close(self) -> None:
-        """The download is complete."""
+        """Ends the task: the download is complete."""
 
 
 def _answering(mirrors: Mirrors, patience: float) -> Iterator[str]:
     """Yields mirrors as they deliver the smallest file intact, until `patience` seconds are over.
 
-    The threads are daemons, because name resolution knows no timeout: none of them can hold up the program.
+    The threads are daemons because name resolution has no timeout: no thread can block the program's exit.
     """
     name = min(mirrors.files, key=lambda name: mirrors.files[name].size)
     answers: queue.SimpleQueue[str | None] = queue.SimpleQueue()

@@ -1,4 +1,4 @@
-"""A local folder with the MNIST files, complete and verified, and where they came from.
+"""A local folder with the complete, verified MNIST files and a note of their source.
 
 MNIST is by Yann LeCun and Corinna Cortes, CC BY-SA 3.0.
 """
@@ -25,12 +25,12 @@ SourceName = Literal["auto", "mirror", "bundled"]
 
 SOURCE_FILE = "source.json"
 
-_STAGING = ".fetching"  # folder for what is not yet known to be right; files that are survive an interruption
+_STAGING = ".fetching"  # folder for files that are not yet verified; verified files survive an interruption
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where a data folder's four files came from, as its source.json says."""
+    """The source of a data folder's four files, from its source.json."""
 
     source: str  # "mirror" (60,000 training images) or "bundled" (55,000)
     counts: dict[str, int]  # number of examples, {"train": n, "test": n}
@@ -38,35 +38,34 @@ class Source:
 
 
 def missing_files(dest: Path) -> list[str]:
-    """Names of the four files that `dest` holds neither with nor without .gz."""
+    """Names of the four files that are missing in `dest`, both with and without .gz."""
     return [name for name in MNIST.files if not any((dest / form).exists() for form in _forms(name))]
 
 
 def read_source(dest: Path) -> Source | None:
-    """What `fetch` noted in `dest`, or None where it did not fill that folder."""
+    """What `fetch` noted in `dest`; None if it did not fill that folder."""
     try:
         noted = Source(**json.loads((dest / SOURCE_FILE).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):  # where it can not be read at all, `fetch` says so
+    except (OSError, ValueError, TypeError):  # if it cannot be read at all, `fetch` reports it
         return None
     return noted if isinstance(noted.counts, dict) and isinstance(noted.sha256, dict) else None
 
 
 def fetch(dest: Path, source: SourceName, console: Console, mirrors: Mirrors = MNIST) -> Source:
-    """Makes `dest` hold the four IDX files, complete and verified, and says on `console` what it does.
+    """Fetches the four IDX files into `dest`, verifies them, and reports on `console`.
 
-    Does nothing where they are there already. Nothing appears under a final name before its checksum is right; the next
-    call after an interruption keeps the files that had arrived. One command at a time fetches into a folder.
+    Does nothing if they are already there. A file gets its final name only after its checksum is verified; after an
+    interruption the next call keeps the files that had arrived. A lock lets one command at a time fetch into a folder.
 
     Args:
-        dest: a local folder; made if it does not exist.
-        source: "auto" takes a mirror if one answers soon and else the bundled images; a folder filled from
-            either satisfies it.
-        console: gets a progress bar if it is a terminal, else plain lines.
-        mirrors: tried at once; the first to answer is used and the others are its fallback.
+        dest: a local folder; created if missing.
+        source: "auto" takes a mirror if one answers soon, else the bundled images; it accepts a folder filled from
+            either.
+        console: shows a progress bar on a terminal, else plain lines.
+        mirrors: tried in parallel; the first to answer is used, the others are its fallback.
 
     Raises:
-        DataError: no source has the files, `dest` cannot be written, or it has files of these names that are
-            not MNIST's.
+        DataError: no source has the files, `dest` cannot be written, or it holds other files under these names.
     """
     try:
         dest.mkdir(parents=True, exist_ok=True)
@@ -85,13 +84,13 @@ def fetch(dest: Path, source: SourceName, console: Console, mirrors: Mirrors = M
             return _fetch(dest, source, console, mirrors)
     except OSError as error:
         raise DataError(
-            f"The data folder {dest} cannot be used ({error.strerror or error}). Put that right, or "
-            f"choose another one with --dest (`digits data`) or --data (`digits run`, `digits compare`)."
+            f"The data folder {dest} cannot be used ({error.strerror or error}). Fix that, or choose "
+            f"another folder with --dest (`digits data`) or --data (`digits run`, `digits compare`)."
         ) from error
 
 
 def fetch_if_absent(dest: Path, console: Console, mirrors: Mirrors = MNIST) -> None:
-    """As `fetch` from "auto", but leaves a folder alone in which somebody put four IDX files of their own.
+    """Like `fetch` from "auto", but leaves a folder alone that holds a user's own four IDX files.
 
     Raises:
         DataError: see `fetch`.
@@ -101,12 +100,12 @@ def fetch_if_absent(dest: Path, console: Console, mirrors: Mirrors = MNIST) -> N
 
 
 def describe(source: Source) -> str:
-    """A folder's examples and source, for people."""
+    """Describes a folder's examples and source for people."""
     return f"{source.counts['train']:,} training and {source.counts['test']:,} test images ({source.source})"
 
 
 def file_sha256(path: Path) -> str:
-    """SHA-256 of a file's content, in hexadecimal."""
+    """Hexadecimal SHA-256 of a file's content."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(1 << 20):
@@ -128,7 +127,7 @@ def _fetch(dest: Path, source: SourceName, console: Console, mirrors: Mirrors) -
     if noted is not None and source in {"auto", noted.source}:
         if found == noted.sha256:
             console.out(f"{dest}: complete and verified, {describe(noted)}.", highlight=False)
-            shutil.rmtree(dest / _STAGING, ignore_errors=True)  # left by a command that was killed at its end
+            shutil.rmtree(dest / _STAGING, ignore_errors=True)  # left by a command that was killed near its end
             return noted
         for name, checksum in found.items():
             if checksum != noted.sha256.get(name):
@@ -142,12 +141,12 @@ def _fetch(dest: Path, source: SourceName, console: Console, mirrors: Mirrors) -
         except DataError as error:
             if source == "mirror":
                 raise DataError(
-                    f"{error} Run the same command again (the files that have arrived are kept), or take the bundled "
+                    f"{error} Run the same command again (it keeps the files that have arrived), or use the bundled "
                     "images with --source bundled."
                 ) from error
             console.out(
-                f"{error} Taking the bundled images: 55,000 of the 60,000 training images and the whole "
-                f"test set. `digits data --source mirror` gets the rest where a mirror can be reached.",
+                f"{error} Using the bundled images: 55,000 of the 60,000 training images and the whole "
+                f"test set. `digits data --source mirror` fetches the rest when a mirror can be reached.",
                 highlight=False,
             )
             taken = "bundled"
@@ -165,7 +164,7 @@ def _refuse_strange(dest: Path, found: Mapping[str, str], files: Mapping[str, Re
     if strange:
         raise DataError(
             f"{dest / strange[0]} was not made by `digits data` and is not MNIST's published file of that "
-            f"name. It is left alone: move it away, or choose another folder with --dest."
+            f"name. It was left unchanged: move it away, or choose another folder with --dest."
         )
 
 
@@ -174,7 +173,7 @@ def _forms(name: str) -> tuple[str, str]:
 
 
 def _commit(dest: Path, source: str, names: Iterable[str], staged: Mapping[str, Path]) -> Source:
-    """Notes what the folder is going to hold, then renames: cut short, it leaves checksums that differ."""
+    """Writes the note, then renames the files: an interruption leaves checksums that differ from the note."""
     paths = {name: staged.get(name, dest / name) for name in names}
     noted = Source(
         source=source,

@@ -1,7 +1,7 @@
-"""A page that shows a data folder: TFDV's statistics and anomalies, sample pictures, where the files came from.
+"""A page about a data folder: TFDV's statistics and anomalies, sample pictures, and the files' source.
 
-TFDV's own page loads its scripts from the network; this one is a single file that needs nothing else. TensorFlow is
-loaded in a worker, whose output is kept off the screen.
+TFDV's page loads its scripts from the network; this page is self-contained. A worker loads TensorFlow, so its output
+stays off the screen.
 """
 
 from __future__ import annotations
@@ -35,24 +35,24 @@ class SplitDescription:
     """One split."""
 
     name: str  # train, eval or test
-    examples: int  # how many there are
+    examples: int  # number of examples
     counts: list[int]  # examples of each digit, by digit
-    # TFDV's statistics: rows of (feature, figure, value), in the order to show them
+    # TFDV's statistics: rows of (feature, figure, value), in display order
     features: list[tuple[str, str, str]]
-    # what does not fit the schema: (feature, what, description); the feature is "" for the whole split
+    # deviations from the schema: (feature, title, description); the feature is "" for the whole split
     anomalies: list[tuple[str, str, str]]
 
 
 @dataclass(frozen=True)
 class DataDescription:
-    """What TensorFlow's side finds out."""
+    """The worker's results."""
 
     splits: list[SplitDescription]  # in the order train, eval, test
-    samples: list[list[str]]  # for each digit the first training pictures, PNG in base64
+    samples: list[list[str]]  # for each digit, its first training pictures: PNG in base64
 
 
 def write_report(folder: Path, page: Path, console: Console, *, shown_as: str | None = None) -> None:
-    """Writes the page about a local folder with the four IDX files, which is called `shown_as` there if it is a copy.
+    """Writes the page about a local folder with the four IDX files; for a copy, `shown_as` is the original's address.
 
     Raises:
         DataError: the files are damaged or missing, or the page cannot be written.
@@ -79,7 +79,7 @@ def write_report(folder: Path, page: Path, console: Console, *, shown_as: str | 
 
 
 def render(folder: Path, description: DataDescription, shown_as: str | None = None) -> str:
-    """The page as HTML: one file without scripts, that refers to nothing outside itself."""
+    """The page as HTML: one self-contained file without scripts."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).with_name("templates")),
         autoescape=True,
@@ -102,13 +102,13 @@ def render(folder: Path, description: DataDescription, shown_as: str | None = No
 
 
 def describe_data(folder: Path, schema_file: Path = SCHEMA_FILE) -> DataDescription:
-    """Reads the folder as MnistExampleGen does and lets TFDV describe each split and compare it with the schema.
+    """Reads the folder as MnistExampleGen does; TFDV describes each split and compares it with the schema.
 
     Raises:
         IdxFormatError: a file is damaged; the message names file and offset.
-        MissingDataError: one of the four files is not there, or there are too few images.
+        MissingDataError: one of the four files is missing, or there are too few images.
     """
-    # Loads TensorFlow: only in the child.
+    # These load TensorFlow: only in the child.
     import numpy as np  # noqa: PLC0415
     import pandas as pd  # noqa: PLC0415
     import tensorflow_data_validation as tfdv  # noqa: PLC0415
@@ -162,7 +162,7 @@ def _describe_split(name: str, frame: pd.DataFrame, schema: schema_pb2.Schema) -
 
 
 def work(connection: Connection) -> None:
-    """The worker, which loads TensorFlow: its output stays off the screen. Answers a folder with its description."""
+    """The worker: receives a folder, sends its description. It loads TensorFlow, so its output stays off the screen."""
     from components.mnist_example_gen.executor import MissingDataError  # noqa: PLC0415
     from components.mnist_example_gen.idx import IdxFormatError  # noqa: PLC0415
 

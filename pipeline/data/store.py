@@ -1,4 +1,4 @@
-"""A data folder at an address such as gs://bucket/data: made on this machine, then uploaded (fsspec)."""
+"""A data folder at an address such as gs://bucket/data: prepared on this machine, then uploaded with fsspec."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pipeline.data.mnist import SOURCE_FILE, SourceName
 
 
 def fetch(dest: str, source: SourceName, console: Console, mirrors: Mirrors = MNIST) -> None:
-    """As pipeline.data.mnist.fetch, for a local folder or an address.
+    """Like pipeline.data.mnist.fetch, for a local folder or an address.
 
     Raises:
         DataError: see pipeline.data.mnist.fetch; or the store cannot be reached.
@@ -32,7 +32,7 @@ def fetch(dest: str, source: SourceName, console: Console, mirrors: Mirrors = MN
         try:
             before = _download(filesystem, folder, local, mirrors)
             made = mnist.fetch(local, source, Console(quiet=True), mirrors)
-            # The note first, as in a local folder: cut short, it leaves checksums that differ.
+            # The note comes first, as in a local folder: an interruption leaves checksums that differ from it.
             changed = [name for name, checksum in made.sha256.items() if before.get(name) != checksum]
             if changed:
                 filesystem.pipe_file(f"{folder}/{SOURCE_FILE}", (json.dumps(asdict(made), indent=2) + "\n").encode())
@@ -47,9 +47,9 @@ def fetch(dest: str, source: SourceName, console: Console, mirrors: Mirrors = MN
 
 
 def fetch_if_absent(dest: str, console: Console, mirrors: Mirrors = MNIST) -> None:
-    """As pipeline.data.mnist.fetch_if_absent, for a local folder or an address.
+    """Like pipeline.data.mnist.fetch_if_absent, for a local folder or an address.
 
-    At an address that is complete by its names nothing is read: MnistExampleGen checks what it reads.
+    If an address has files of all four names, nothing is read: MnistExampleGen checks what it reads.
     """
     if "://" not in dest:
         mnist.fetch_if_absent(Path(dest), console, mirrors)
@@ -69,7 +69,7 @@ def fetch_if_absent(dest: str, console: Console, mirrors: Mirrors = MNIST) -> No
 
 @contextmanager
 def local_copy(dest: str) -> Iterator[Path]:
-    """The folder itself where it is local; otherwise a copy of what lies at the address, for as long as needed.
+    """The folder itself if it is local, else a temporary copy of the address.
 
     Raises:
         DataError: the store cannot be reached.
@@ -91,12 +91,12 @@ def _open(address: str) -> tuple[fsspec.AbstractFileSystem, str]:
         filesystem, folder = fsspec.core.url_to_fs(address)
     except (ImportError, ValueError) as error:
         raise DataError(f"{address} cannot be opened: {error}") from error
-    filesystem.invalidate_cache()  # remote file systems remember their listings
+    filesystem.invalidate_cache()  # remote file systems cache their listings
     return filesystem, folder.rstrip("/")
 
 
 def _download(filesystem: fsspec.AbstractFileSystem, folder: str, local: Path, mirrors: Mirrors) -> dict[str, str]:
-    """Copies what is there into `local`; what its note promises of the files that are there, {name: SHA-256}."""
+    """Copies the address into `local`; returns the SHA-256 that its note gives for each of the files, by name."""
     names = [SOURCE_FILE, *mirrors.files, *(name.removesuffix(".gz") for name in mirrors.files)]
     present = [name for name in names if filesystem.exists(f"{folder}/{name}")]
     for name in present:

@@ -1,1 +1,1 @@
-"""What was run, read from ML Metadata."""
+"""The history of runs, read from ML Metadata."""

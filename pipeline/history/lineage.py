@@ -1,4 +1,4 @@
-"""Where a pushed version comes from, traced back through the runs."""
+"""Traces a pushed version back through the runs."""
 
 from __future__ import annotations
 
@@ -11,36 +11,36 @@ from pipeline.history.records import Artifact, HistoryError, Run, Step
 
 @dataclass(frozen=True)
 class Origin:
-    """Where an artifact comes from."""
+    """The origin of an artifact."""
 
-    artifact: Artifact  # what was made
-    run: Run  # the run that made it; later runs may have taken it over
+    artifact: Artifact  # the artifact
+    run: Run  # the run that made it; later runs may have reused it
     step: Step  # the component that made it
 
 
 @dataclass(frozen=True)
 class Lineage:
-    """Everything a pushed version was made from; None for what ML Metadata does not know."""
+    """Everything that went into a pushed version; None for what ML Metadata does not know."""
 
     version: int  # the version number
     pushed: Origin  # the push
     model: Origin | None  # the export
-    evaluation: Origin | None  # what it was judged by
-    baseline: Origin | None  # the model that it was compared with
-    transform_graph: Origin | None  # what turns raw examples into the network's input
-    schema: Origin | None  # what the data had to be like
+    evaluation: Origin | None  # its evaluation
+    baseline: Origin | None  # the model it was compared with
+    transform_graph: Origin | None  # turns raw examples into the network's input
+    schema: Origin | None  # the data's schema
     statistics: Origin | None  # of the data
     examples: Origin | None  # the data, with the property `input_fingerprint`
-    card: dict[str, Any]  # the version's card: git revision, seed, versions of libraries; empty where it is gone
+    card: dict[str, Any]  # the version's card: git revision, seed, versions of libraries; empty if it is gone
 
 
 def trace(runs: list[Run], version: int, push_dir: str) -> Lineage:
     """The lineage of a pushed version.
 
     Args:
-        runs: all there are, as `read_runs` returns them.
+        runs: all runs, as `read_runs` returns them.
         version: its number.
-        push_dir: where it was pushed to; decides where several folders have a version of that number.
+        push_dir: its push folder, in case several folders have a version of that number.
 
     Raises:
         HistoryError: no run in this root pushed it.
@@ -49,10 +49,10 @@ def trace(runs: list[Run], version: int, push_dir: str) -> Lineage:
     here = [run for run in pushes if run.destination == os.path.join(push_dir, str(version))]
     if not pushes:
         raise HistoryError(
-            f"No run here pushed a version {version}. `digits models show {version}` says which run made it; "
-            "name that run's folder with --root."
+            f"No run here pushed version {version}. `digits models show {version}` names the run that made it; "
+            "give that run's folder with --root."
         )
-    run = (here or pushes)[-1]  # the first to push it; the same command again finds it there
+    run = (here or pushes)[-1]  # the first to push it; later runs of the same command found it there
     step, artifact = run["VersionedPusher"], run.pushed_model
     assert artifact is not None  # it has a version
     makers = find_makers(runs)
@@ -82,7 +82,7 @@ def trace(runs: list[Run], version: int, push_dir: str) -> Lineage:
 
 
 def find_makers(runs: list[Run]) -> dict[int, Origin]:
-    """Who made each artifact, by its id, oldest first; who took it over from the cache does not count."""
+    """The run and component that made each artifact, by its id, oldest first; reuse from the cache does not count."""
     return {
         artifact.id: Origin(artifact, run, step)
         for run in reversed(runs)

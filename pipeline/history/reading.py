@@ -1,6 +1,6 @@
 """Reads runs from ML Metadata. No TensorFlow.
 
-ML Metadata's own client reads the database, which is opened read-only: a file that is none of its own stays as it is.
+ML Metadata's client opens the database read-only: another program's file stays unchanged.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from ml_metadata.metadata_store import MetadataStore
 from pipeline.config import LOCK_FILE, METADATA_FILE, PIPELINE_NAME
 from pipeline.history.records import ERROR_PROPERTY, Artifact, HistoryError, Run, Step, StepState, Value
 
-_PROBE_S = 0.2  # how long to try for the lock of a run that may be at work; another who looks holds it for a moment
-_NAMED = 5  # runs that are named where the beginning of an id is that of several
+_PROBE_S = 0.2  # how long to try for a run's lock, which another reader may hold for a moment
+_NAMED = 5  # runs to name if the beginning of an id is ambiguous
 _STATES: dict[int, StepState] = {
     proto.Execution.COMPLETE: "done",
     proto.Execution.CACHED: "cached",
@@ -27,10 +27,10 @@ _STATES: dict[int, StepState] = {
 
 
 def read_runs(root: str | Path) -> list[Run]:
-    """All runs in a root, the folder that `digits run --root` was given, newest first.
+    """All runs in a root (the folder given to `digits run --root`), newest first.
 
     Raises:
-        HistoryError: there is no metadata database, it is broken or another program's, or it holds no run.
+        HistoryError: the metadata database is missing, broken, empty, or another program's.
     """
     path = Path(root) / METADATA_FILE
     if not path.is_file():
@@ -44,20 +44,20 @@ def read_runs(root: str | Path) -> list[Run]:
             for execution in store.get_executions_by_context(node.id)
         }
         runs = _read(store, store.get_contexts_by_type("pipeline_run"), names)
-    except RuntimeError as error:  # what the client raises for anything that SQLite or the schema says
+    except RuntimeError as error:  # the client's exception for all errors from SQLite or the schema
         raise HistoryError(_explain(path, str(error))) from error
     if not runs:
-        raise HistoryError(f"{path} holds no run of this pipeline. Make one (`digits run`), or name another --root.")
+        raise HistoryError(f"{path} has no run of this pipeline. Make one (`digits run`), or name another --root.")
     if runs[0].state == "interrupted" and _is_locked(Path(root)):
         runs[0] = replace(runs[0], state="running")
     return runs
 
 
 def check_database(root: str | Path) -> None:
-    """Looks whether a run can write to a root's metadata; TFX would put its tables into another program's database.
+    """Checks that a run can write to a root's metadata; TFX would add its tables to another program's database.
 
     Raises:
-        HistoryError: there is a database, and it is broken or another program's.
+        HistoryError: the database is broken or another program's.
     """
     path = Path(root) / METADATA_FILE
     try:
@@ -68,10 +68,10 @@ def check_database(root: str | Path) -> None:
 
 
 def read_run(root: str | Path, run_id: str) -> Run:
-    """One run, also while it goes: "interrupted" until it has ended.
+    """One run, finished or not; its state is "interrupted" until it ends.
 
     Raises:
-        HistoryError: no component of it was registered yet.
+        HistoryError: none of its components is registered yet.
         RuntimeError: the database cannot be read.
     """
     store = _open(Path(root) / METADATA_FILE)
@@ -86,7 +86,7 @@ def read_run(root: str | Path, run_id: str) -> Run:
     }
     runs = _read(store, contexts, names)
     if not runs:
-        raise HistoryError(f"There is no run {run_id} in {root}.")
+        raise HistoryError(f"No run {run_id} in {root}.")
     return runs[0]
 
 
@@ -94,14 +94,14 @@ def find_run(runs: list[Run], name: str) -> Run:
     """The run whose id begins with `name`; "latest" is the newest.
 
     Raises:
-        HistoryError: there is none, or there are several.
+        HistoryError: no run matches, or several do.
     """
     found = runs[:1] if name == "latest" else [run for run in runs if run.run_id.startswith(name)]
     if len(found) > 1:
         some = [run.run_id for run in found[:_NAMED]] + ["others"] * (len(found) > _NAMED)
-        raise HistoryError(f"{name} may be any of {', '.join(some)}: write more of it.")
+        raise HistoryError(f"{name} is ambiguous: {', '.join(some)}. Give more of the id.")
     if not found:
-        raise HistoryError(f"There is no run {name}. `digits runs list` shows those there are.")
+        raise HistoryError(f"No run {name}. `digits runs list` lists all runs.")
     return found[0]
 
 
@@ -113,27 +113,27 @@ def _open(path: Path) -> MetadataStore:
 
 
 def _explain(path: Path, reason: str) -> str:
-    """A sentence for what ML Metadata's client says of a database."""
+    """A sentence for an error of ML Metadata's client."""
     if "is greater than library version" in reason or "is older than library version" in reason:
-        return f"{path} was written by another release of ML Metadata ({reason.partition('.')[0]}). Use that one."
+        return f"{path} was written by another release of ML Metadata ({reason.partition('.')[0]}). Use that release."
     if "locked" in reason:
         return f"{path} is in use. Try again in a moment."
     if "readonly database" in reason or "not a database" in reason:
-        return f"{path} is no database of ML Metadata. Name another folder with --root."
+        return f"{path} is not an ML Metadata database. Name another folder with --root."
     what = reason.removeprefix("Error when executing query: ").partition(" query:")[0]
-    return f"{path} cannot be read ({what}). Put back a copy of it, or name another --root."
+    return f"{path} cannot be read ({what}). Restore a copy of it, or name another --root."
 
 
 def _node_name(node: proto.Context) -> str | None:
-    """The id of a component of this pipeline, None for another pipeline's."""
+    """The component's id; None for another pipeline's component."""
     pipeline, _, name = str(node.name).partition(".")
     return name if pipeline == PIPELINE_NAME else None
 
 
 def _read(store: MetadataStore, contexts: list[proto.Context], names: dict[int, str]) -> list[Run]:
-    """Runs with the executions that have a name, newest first; in few queries, however many runs there are.
+    """Runs with their named executions, newest first, in a fixed number of queries.
 
-    ML Metadata numbers executions as they begin, which the clock, and so a run's id, does not promise.
+    The order is that of ML Metadata's execution numbers, because the clock, and so a run's id, may go back.
     """
     noted = {context.name: _values(context) for context in contexts}
     executions = {
@@ -163,7 +163,7 @@ def _read(store: MetadataStore, contexts: list[proto.Context], names: dict[int, 
 def _step(name: str, execution: proto.Execution, events: list[proto.Event], artifacts: dict[int, Artifact]) -> Step:
     sides: dict[int, dict[str, tuple[Artifact, ...]]] = {proto.Event.INPUT: {}, proto.Event.OUTPUT: {}}
     for event in events:
-        if event.type in sides:  # a resolver's are of other types: it made nothing
+        if event.type in sides:  # a resolver's events have other types: it made nothing
             side, key = sides[event.type], event.path.steps[0].key
             side[key] = (*side.get(key, ()), artifacts[event.artifact_id])
     state = _STATES.get(execution.last_known_state, "interrupted")
@@ -198,7 +198,7 @@ def _run(run_id: str, steps: list[Step], noted: dict[str, Value]) -> Run:
 
 
 def _values(node: proto.Artifact | proto.Execution | proto.Context) -> dict[str, Value]:
-    """Properties and custom properties; those that are neither numbers nor texts are left out."""
+    """Properties and custom properties that are numbers or text."""
     values: dict[str, Value] = {}
     for properties in (node.properties, node.custom_properties):
         for name, value in properties.items():
@@ -213,7 +213,7 @@ def _time(milliseconds: int) -> datetime:
 
 
 def _is_locked(root: Path) -> bool:
-    """Whether `digits run` is at work in a root."""
+    """Whether `digits run` is running in a root."""
     if not (root / LOCK_FILE).exists():
         return False
     try:

@@ -1,4 +1,4 @@
-"""TensorBoard over the logs of all trainings in a root, under names that people can read."""
+"""TensorBoard for the logs of all trainings in a root, under readable names."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pipeline.history.reading import read_runs
 from pipeline.history.records import HistoryError, Run
 from workers import UserError
 
-REFRESH_S = 5.0  # how often runs that began since are looked for
+REFRESH_S = 5.0  # how often to look for new runs
 
 
 def name_logs(run: Run) -> str:
@@ -23,10 +23,10 @@ def name_logs(run: Run) -> str:
 
 
 def link_logs(root: Path, folder: Path) -> int:
-    """Makes links in `folder` to the logs of every training in `root`, the one at work included.
+    """Makes links in `folder` to the logs of every training in `root`, including a running one.
 
     Returns:
-        How many there are.
+        The number of links.
 
     Raises:
         HistoryError: there are no runs.
@@ -46,9 +46,9 @@ def link_logs(root: Path, folder: Path) -> int:
 
 
 def serve(root: Path, host: str, port: int, announce: Callable[[str, int], None]) -> None:
-    """Serves TensorBoard until it is interrupted, and announces its URL and how many trainings there are.
+    """Serves TensorBoard until interrupted, and announces its URL and the number of trainings.
 
-    Runs that begin meanwhile appear. Port 0 is any that is free.
+    New runs appear automatically. Port 0 means any free port.
 
     Raises:
         HistoryError: there are no runs, or none was trained.
@@ -57,7 +57,7 @@ def serve(root: Path, host: str, port: int, announce: Callable[[str, int], None]
     with tempfile.TemporaryDirectory(prefix="digits-tensorboard-") as folder:
         trainings = link_logs(root, Path(folder))
         if not trainings:
-            raise HistoryError(f"No run in {root} left logs of a training on this machine yet.")
+            raise HistoryError(f"No run in {root} has training logs on this machine yet.")
         url = _launch(folder, host, port)
         announce(url, trainings)
         while True:
@@ -66,10 +66,10 @@ def serve(root: Path, host: str, port: int, announce: Callable[[str, int], None]
 
 
 def _launch(folder: str, host: str, port: int) -> str:
-    """Starts TensorBoard in this process, without its notes on the screen; returns its URL."""
+    """Starts TensorBoard in this process, without its messages on the screen; returns its URL."""
     with warnings.catch_warnings(), redirect_stderr(io.StringIO()):
         warnings.simplefilter("ignore")  # it still imports pkg_resources
-        from tensorboard import program  # noqa: PLC0415 (takes more than a second, and may not be there)
+        from tensorboard import program  # noqa: PLC0415 (takes more than a second, and may be missing)
 
         board = program.TensorBoard()
         board.configure(logdir=folder, host=host, port=port, reload_interval=REFRESH_S)

@@ -1,4 +1,4 @@
-"""Why a model was not blessed, in words."""
+"""Describes why a model was not blessed."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 def describe_problems(
     figures: dict[str, Any] | None, serving_problem: str | None, picture_misses: Sequence[str] = ()
 ) -> list[str]:
-    """Why a model was not blessed, a sentence for each reason: missed thresholds, and what ServingCheck found.
+    """The reasons why a model was not blessed, a text each: missed thresholds, and ServingCheck's findings.
 
-    `figures` is EvaluationResult.figures through JSON, None without an evaluation.
+    `figures` is EvaluationResult.figures through JSON; None without an evaluation.
     """
     problems = []
     failures = figures["failures"] if figures else []

@@ -1,4 +1,4 @@
-"""How the history looks: runs, one run, the difference of two, a lineage; each for people and as JSON values."""
+"""Views of the history: runs, one run, the difference of two, a lineage; each for people and as JSON values."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _STYLES = {
 
 
 def name_model(run: Run) -> str:
-    """The network and its epochs: "MyModel, 10 epochs"; empty where the run did not get to the training."""
+    """The network and its epochs: "MyModel, 10 epochs"; empty if the run did not reach the training."""
     parameters = run.parameters
     return name_training(parameters["model"], parameters["epochs"]) if parameters else ""
 
@@ -49,7 +49,7 @@ def list_runs(runs: list[Run]) -> RenderableType:
 
 
 def describe_run(run: Run, runs: list[Run]) -> RenderableType:
-    """Everything known of a run; all the `runs` there are tell who made what a cached component took over."""
+    """Everything known about a run; from all `runs` it finds which one made the outputs of a cached component."""
     table = Table.grid(padding=(0, 2))
     table.add_row("Run", run.run_id)
     table.add_row("State", _describe_state(run))
@@ -67,24 +67,24 @@ def describe_run(run: Run, runs: list[Run]) -> RenderableType:
 
 
 def explain(run: Run) -> list[str]:
-    """Why a run pushed nothing, a sentence for each reason; empty where it did or still may."""
+    """The reasons why a run pushed nothing, a text each; empty if it did or still may."""
     if run.state in ("pushed", "evaluated", "running"):
         return []
     failed = [step for step in run.steps if step.state == "failed"]
     if failed:
-        return [f"{step.name} failed: {step.error or 'nobody noted why; the log in logs/ says it'}" for step in failed]
+        return [f"{step.name} failed: {step.error or 'the reason is unknown; see the log in logs/'}" for step in failed]
     if run.state == "interrupted":
         return [f"it ended at {run.steps[-1].name}; the same command resumes from there"]
     if run.blessed is False and run.figures is None:
-        return ["an earlier release ran it and noted no figures; the same command again notes them"]
+        return ["an earlier release ran it without recording figures; run the same command again to record them"]
     return describe_problems(run.figures, run.serving_problem, run.picture_misses)
 
 
 def diff_runs(first: Run, second: Run) -> RenderableType:
-    """What two runs differ in."""
+    """The differences between two runs."""
     differences = diff_as_json(first, second)["differences"]
     if not differences:
-        return Text("The two runs differ in nothing but when they were made.")
+        return Text("The two runs differ only in when they ran.")
     table = Table("", first.run_id, second.run_id, box=None, pad_edge=False)
     for name, (one, other) in differences.items():
         table.add_row(name, Text(_show(name, one)), Text(_show(name, other)))
@@ -92,7 +92,7 @@ def diff_runs(first: Run, second: Run) -> RenderableType:
 
 
 def diff_as_json(first: Run, second: Run) -> dict[str, Any]:
-    """The same: `runs`, and `differences` by name, [first, second]."""
+    """The differences as JSON values: `runs`, and `differences` by name, [first, second]."""
     one, other = ({"State": run.state} | _facts(run) | _outcome(run) for run in (first, second))
     names = [*one, *(name for name in other if name not in one)]
     differences = {name: [one.get(name), other.get(name)] for name in names if one.get(name) != other.get(name)}
@@ -165,7 +165,7 @@ def describe_lineage(lineage: Lineage) -> RenderableType:
 
 
 def lineage_as_json(lineage: Lineage) -> dict[str, Any]:
-    """The same; null for what ML Metadata does not know."""
+    """The lineage as JSON values; null for what ML Metadata does not know."""
     examples, parameters = lineage.examples, lineage.pushed.run.parameters
     parts = ("pushed", "model", "evaluation", "baseline", "transform_graph", "schema", "statistics", "examples")
     return {
@@ -199,7 +199,7 @@ def _branch(parent: Tree, title: str, origin: Origin | None) -> Tree:
 
 
 def _facts(run: Run) -> dict[str, Any]:
-    """What went into a run, by the name people see; nothing that is unknown."""
+    """A run's inputs by display name, without unknown ones."""
     parameters, examples = run.parameters, run.examples
     step = run.step("MnistExampleGen")
     pusher = run.step("VersionedPusher")
@@ -219,7 +219,7 @@ def _facts(run: Run) -> dict[str, Any]:
 
 
 def _outcome(run: Run, *, by_digit: bool = True, seconds: bool = True) -> dict[str, Any]:
-    """What came of a run, in the same form."""
+    """A run's results, in the same form."""
     figures = run.figures or {}
     digits = figures.get("accuracy_by_digit", {})
     worst = min(digits, key=digits.__getitem__, default=None)
@@ -256,7 +256,7 @@ def _describe_state(run: Run) -> Text:
 
 
 def _describe_step(step: Step, made_by: dict[int, Origin]) -> str:
-    """Its state; for a cached one also the run that made what it took over."""
+    """Its state; for a cached step, also the run that made its outputs."""
     if step.state != "cached":
         return step.state
     outputs = [artifact for artifacts in step.outputs.values() for artifact in artifacts]

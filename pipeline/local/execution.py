@@ -25,10 +25,10 @@ from pipeline.report.collection import collect
 from pipeline.report.writing import write_report
 
 Report = Callable[[dict[str, Any]], None]
-"""Takes one event: a dict of plain JSON values with the key `event` (see pipeline/local/runner.py for the kinds)."""
+"""Handles one event: a dict of plain JSON values with the key `event` (pipeline/local/runner.py lists the kinds)."""
 
 _ALWAYS_RUN = "VersionedPusher"
-"""Looks into the push folder itself: a cached push would not restore a version that somebody deleted."""
+"""Never cached: a cached push would not restore a deleted version."""
 
 
 class ComponentError(RuntimeError):
@@ -36,7 +36,7 @@ class ComponentError(RuntimeError):
 
     Attributes:
         component: its id.
-        reason: what a person wants to read: the last error in the chain, without the traceback.
+        reason: the message for people: the last error in the chain, without the traceback.
     """
 
     def __init__(self, component: str, reason: str):
@@ -45,12 +45,12 @@ class ComponentError(RuntimeError):
 
 
 def run(config: PipelineConfig, report: Report = lambda event: None) -> Summary:
-    """Runs every component, one after the other, and reports when each starts and ends and how far training is.
+    """Runs the components one after the other, and reports their starts and ends and the training's progress.
 
-    TFX caches what is finished, so the same call resumes after the last completed component.
+    TFX caches finished components, so the same call resumes after the last completed one.
 
     Raises:
-        ComponentError: a component failed; the ones before it keep their results.
+        ComponentError: a component failed; earlier components keep their results.
     """
     config.state_folder.mkdir(parents=True, exist_ok=True)
     run_id = datetime.now(timezone.utc).strftime("%Y%m%d-%H%M%S.%f")
@@ -81,7 +81,7 @@ def run(config: PipelineConfig, report: Report = lambda event: None) -> Summary:
 
 
 def _write_report(config: PipelineConfig, run_id: str, evaluation: EvaluationResult) -> str | None:
-    """The page about the run; None where it cannot be written, which must not fail a run that has pushed its model."""
+    """The page about the run; None if it cannot be written, which must not fail a run that has pushed its model."""
     try:
         report = collect([read_run(config.state_folder, run_id)], [], config.command, {run_id: evaluation})
         return str(write_report(report, config.state_folder / REPORTS_FOLDER / run_id))
@@ -91,7 +91,7 @@ def _write_report(config: PipelineConfig, run_id: str, evaluation: EvaluationRes
 
 
 def _only(ir: PipelineIR, position: int) -> PipelineIR:
-    """The same pipeline with every other node marked to be skipped: the runner itself has no hook between nodes."""
+    """The same pipeline with every other node marked as skipped: the runner has no hook between nodes."""
     one = copy.deepcopy(ir)
     for index, node in enumerate(one.nodes):
         options = node.pipeline_node.execution_options

@@ -1,9 +1,9 @@
-"""The parent of a local run: starts the pipeline in a process of its own, keeps its noise in a log, shows its events.
+"""The parent of a local run: starts the pipeline in a separate process, writes its output to a log, shows its events.
 
-The worker (pipeline/local/worker.py) loads TensorFlow; this side does not, so that its view stays alive and a crash
-there is a sentence here. Events are dicts: `plan` (components, run_id), `start` (component), `progress`
-(epoch, epochs, step, steps, loss, accuracy, ...), `end` (component, state), `summary` (pipeline.local.summary.Summary)
-and `error` (component or null, message).
+The worker (pipeline/local/worker.py) loads TensorFlow; this side does not, so its view stays responsive and can report
+a crash of the worker. Events are dicts: `plan` (components, run_id), `start` (component), `progress` (epoch, epochs,
+step, steps, loss, accuracy, ...), `end` (component, state), `summary` (pipeline.local.summary.Summary) and `error`
+(component or null, message).
 """
 
 from __future__ import annotations
@@ -36,20 +36,20 @@ PUSHED, FAILED, NOT_BLESSED, INTERRUPTED = 0, 1, 3, 130
 _LAST_EVENTS = ("summary", "error")
 _STOP_S = 10.0  # how long an interrupted worker may take to close its files
 _LOCK_S = 1.0
-"""How long to try for the lock: whoever only looks at it (pipeline/history/reading.py) holds it for a moment."""
+"""How long to try for the lock: a reader (pipeline/history/reading.py) may hold it for a moment."""
 
 
 @dataclass(frozen=True)
 class Outcome:
     """How a run ended."""
 
-    last: dict[str, Any]  # its last event, empty where there was none
-    status: int  # 0, INTERRUPTED, or the status the worker ended with before it had said how the run went
+    last: dict[str, Any]  # its last event; empty if there was none
+    status: int  # 0, INTERRUPTED, or the status of a worker that ended before it reported the run's result
     log_path: Path  # where the libraries' output is
 
     @property
     def summary(self) -> dict[str, Any] | None:
-        """What the run came to, None where it did not get so far."""
+        """The run's summary; None if it did not get that far."""
         return self.last if self.last.get("event") == "summary" and not self.status else None
 
 
@@ -60,13 +60,13 @@ def run_locally(
     prepare: Callable[[], object] = lambda: None,
     verbose: bool = False,
 ) -> int:
-    """Runs the pipeline and shows how it goes: live on a terminal, as plain lines elsewhere.
+    """Runs the pipeline and shows its progress: live on a terminal, as plain lines elsewhere.
 
     Returns:
         The exit code: 0 pushed, 1 failed, 3 not blessed, 130 interrupted.
 
     Raises:
-        UserError: as `follow` raises it.
+        UserError: see `follow`.
     """
     outcome = follow(config, RunView(console), prepare=prepare, verbose=verbose)
     if outcome.summary is None:
@@ -76,24 +76,24 @@ def run_locally(
 
 
 def follow(config: PipelineConfig, view: RunView, *, prepare: Callable[[], object], verbose: bool = False) -> Outcome:
-    """Runs the pipeline in its process and passes the events on to a view.
+    """Runs the pipeline in its process and passes the events to a view.
 
     Args:
-        prepare: is called before the pipeline starts, while its process loads TensorFlow; what it raises ends the run.
-        verbose: also copies what the libraries print to standard error.
+        prepare: called before the pipeline starts, while its process loads TensorFlow; an exception ends the run.
+        verbose: also copies the libraries' output to standard error.
 
     Raises:
-        UserError: it cannot start.
+        UserError: the run cannot start.
     """
     obstacle = _cluster_obstacle() or find_unreachable(config.beam_args)
     if obstacle:
         raise UserError(obstacle)
     log_path = config.state_folder / "logs" / f"{datetime.now():%Y%m%d-%H%M%S}.log"
     _make_folders(config, log_path.parent)
-    try:  # TFX's SQLite database and checkpoints are for one at a time
+    try:  # TFX's SQLite database and checkpoints allow one run at a time
         alone = FileLock(config.state_folder / LOCK_FILE).acquire(timeout=_LOCK_S)
     except Timeout:
-        way_out = "Wait for it to end, or give this one another --root."
+        way_out = "Wait until it ends, or give this run another --root."
         raise UserError(f"Another run is using {config.root}. {way_out}") from None
     last: dict[str, Any] = {}
     status = 0
@@ -115,7 +115,7 @@ def follow(config: PipelineConfig, view: RunView, *, prepare: Callable[[], objec
 
 
 def _make_folders(config: PipelineConfig, logs: Path) -> None:
-    """Makes root and push folder, and a file in each: a run that takes minutes should not end at a read-only folder."""
+    """Makes root and push folder, and checks that both are writable, so a run does not fail only after minutes."""
     option, folder = "--root", str(config.state_folder)
     try:
         logs.mkdir(parents=True, exist_ok=True)
@@ -126,48 +126,46 @@ def _make_folders(config: PipelineConfig, logs: Path) -> None:
             Path(folder).mkdir(parents=True, exist_ok=True)
             TemporaryFile(dir=folder).close()
     except OSError as error:
-        raise UserError(
-            f"{folder} cannot be used ({error.strerror}). Put that right, or choose another {option}."
-        ) from error
+        raise UserError(f"{folder} cannot be used ({error.strerror}). Fix that, or choose another {option}.") from error
 
 
 def _cluster_obstacle() -> str | None:
-    """Why no run can train under this TF_CONFIG; the Trainer would only find out when much is done."""
+    """Why no run can train under this TF_CONFIG; the Trainer would find out only late in the run."""
     try:
         cluster = json.loads(tf_config()).get("cluster", {})
         machines = sum(len(cluster.get(job, ())) for job in ("chief", "worker"))
     except (ValueError, AttributeError, TypeError):
-        return "TF_CONFIG is no JSON object with a cluster: unset it."
+        return "TF_CONFIG is not a JSON object with a cluster: unset it."
     if machines < 2:
         return None
     return (
-        f"TF_CONFIG names {machines} machines, but a run that starts here trains on this one alone: unset TF_CONFIG, "
+        f"TF_CONFIG names {machines} machines, but a run started here trains only on this one: unset TF_CONFIG, "
         "or train on several with `digits vertex compile --train-machines` (docs/scaling.md)."
     )
 
 
 def explain(outcome: Outcome, console: Console) -> int:
-    """Says why a run has no summary, and how to go on; returns the exit code."""
+    """Prints why a run has no summary, and what to do next; returns the exit code."""
     last, status = outcome.last, outcome.status
     if status == INTERRUPTED:
         console.print("Interrupted. The same command resumes after the last completed component.")
         return INTERRUPTED
     if last.get("event") == "error":
         where = f"{last['component']} failed: " if last["component"] else "The pipeline failed: "
-        # (in one go: what a live view is drawn below has to end its line)
+        # (in one call: output above a live view must end with a newline)
         console.print(Text.assemble((where, "red"), last["message"]), highlight=False, soft_wrap=True)
     else:
-        ended = f"by signal {-status} ({signal.Signals(-status).name})" if status < 0 else f"with status {status}"
-        console.print(f"[red]The pipeline's process was ended {ended}.[/]")
+        signalled = f"was ended by signal {-status} ({signal.Signals(-status).name})" if status < 0 else ""
+        console.print(f"[red]The pipeline's process {signalled or f'ended with status {status}'}.[/]")
         if status == -signal.SIGKILL:
-            console.print("If nobody stopped it, memory may have run out: try a smaller --batch-size.")
+            console.print("If you did not stop it, memory may have run out: try a smaller --batch-size.")
     kept = "The same command resumes after the last completed component."
     console.out(f"{kept} Details: {outcome.log_path}", highlight=False)
     return FAILED
 
 
 def _events(config: PipelineConfig, log_path: Path, verbose: bool) -> Generator[dict[str, Any], None, None]:
-    """Starts the worker, yields a first event of its own, then tells the worker to run and yields its events."""
+    """Starts the worker, yields an initial event, then tells the worker to run and yields its events."""
     with log_path.open("wb") as log:
         worker = Worker(
             "pipeline.local.worker:work",

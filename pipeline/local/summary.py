@@ -1,4 +1,4 @@
-"""What a run came to: read from ML Metadata, and noted there for whoever asks later."""
+"""The summary of a run: read from ML Metadata, and recorded there for later readers."""
 
 from __future__ import annotations
 
@@ -21,33 +21,33 @@ class Summary:
     """A finished run."""
 
     run_id: str  # its name in ML Metadata
-    evaluation: dict[str, Any]  # figures and verdict on the split `test`, as EvaluationResult.figures has them
+    evaluation: dict[str, Any]  # figures and verdict on the split `test`, see EvaluationResult.figures
     split_sizes: dict[str, int]  # examples in each split
-    data_source: str  # where the data came from: mirror, bundled or user
-    servable: bool  # whether ServingCheck found that the bot can serve the export
-    serving_problem: str | None  # what it found otherwise, or None
-    picture_misses: list[str]  # which thresholds on made pictures were missed, a sentence each
-    version: str | None  # the pushed version, None where nothing was pushed
+    data_source: str  # source of the data: mirror, bundled or user
+    servable: bool  # whether the bot can serve the export, according to ServingCheck
+    serving_problem: str | None  # why it cannot, or None
+    picture_misses: list[str]  # missed thresholds on synthetic pictures, a text each
+    version: str | None  # the pushed version; None if nothing was pushed
     path: str | None  # its folder
-    seconds: dict[str, float]  # time of each component that ran, by id; a cached one is not in it
-    report: str | None = None  # the page about the run, None where none was written
+    seconds: dict[str, float]  # time of each component that ran, by id, without cached ones
+    report: str | None = None  # the page about the run; None if it was not written
 
 
 def record_error(config: PipelineConfig, run_id: str, node: str, reason: str) -> None:
-    """Keeps with the execution why a node failed, which TFX does not."""
+    """Records with the execution why a node failed, which TFX does not."""
     try:
         step = read_run(config.state_folder, run_id).step(node)
-        if step is not None:  # it may have failed before it was registered
+        if step is not None:  # it may have failed before its registration
             store = _open(config)
             (execution,) = store.get_executions_by_id([step.execution])
             execution.custom_properties[ERROR_PROPERTY].string_value = reason
             store.put_executions([execution])
-    except (HistoryError, RuntimeError):  # what stopped the node may have stopped the database: a full disk
-        logging.warning("Cannot note in ML Metadata why %s failed.", node, exc_info=True)
+    except (HistoryError, RuntimeError):  # the same cause, such as a full disk, may affect the database
+        logging.warning("Cannot record in ML Metadata why %s failed.", node, exc_info=True)
 
 
 def record_run(config: PipelineConfig, run_id: str, seconds: float | None = None) -> None:
-    """Keeps with a run what was asked for, the command and the thresholds, and once it has ended how long it took."""
+    """Records with a run its command and thresholds, and after its end its duration."""
     store = _open(config)
     context = store.get_context_by_type_and_name("pipeline_run", run_id)
     if config.command:
@@ -60,9 +60,9 @@ def record_run(config: PipelineConfig, run_id: str, seconds: float | None = None
 
 
 def record_evaluation(config: PipelineConfig, run_id: str) -> EvaluationResult:
-    """Reads an evaluation, and keeps its figures with the artifact: TFMA's files cannot be read without TensorFlow.
+    """Reads an evaluation, and records its figures with the artifact: TFMA's files cannot be read without TensorFlow.
 
-    Right behind the Evaluator, because what reads the artifact is cached under all of its properties.
+    Call it right after the Evaluator: the cache keys of components that read the artifact include its properties.
     """
     run = read_run(config.state_folder, run_id)
     made = run.model_evaluation

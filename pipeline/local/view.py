@@ -1,4 +1,4 @@
-"""How a run looks while it goes and when it is over."""
+"""Live view and final summary of a run."""
 
 from __future__ import annotations
 
@@ -27,25 +27,25 @@ SIGNS = {
     "interrupted": ("–", "yellow"),
 }
 
-_WIDE = 110  # columns in which a line of the live table has room for all that is known of a training
+_WIDE = 110  # columns that the live table needs to show a training on one line
 
 
 class RunView:
     """One line per component: live on a terminal, a plain line per change elsewhere.
 
-    Takes the events that pipeline/local/runner.py describes.
+    Handles the events that pipeline/local/runner.py lists.
     """
 
     def __init__(self, console: Console, *, nested: bool = False):
-        """Makes the view; a nested one is drawn by another view where there is a terminal."""
+        """Makes the view; on a terminal, another view draws a nested one."""
         self._console = console
         self._quiet = console.is_terminal
         self._states: dict[str, str] = {}
         self._started: dict[str, float] = {}
         self._seconds: dict[str, float] = {}
         self._training: dict[str, Any] = {}
-        self._validation: float | None = None  # the latest: most events of an epoch have none
-        self._training_since: tuple[float, int] | None = None  # when, and how many steps were done then
+        self._validation: float | None = None  # the latest; most events of an epoch have none
+        self._training_since: tuple[float, int] | None = None  # time, and steps done by then
         self._live = Live(self, console=console, refresh_per_second=4) if self._quiet and not nested else None
 
     def __enter__(self) -> RunView:
@@ -66,18 +66,18 @@ class RunView:
             self._live.stop()
 
     def show_log(self, path: Path) -> None:
-        """Says where the libraries' output is."""
+        """Shows the path of the libraries' output."""
         self._console.out(f"Log: {path}", highlight=False)
 
     def show(self, event: dict[str, Any]) -> None:
-        """Takes one event."""
+        """Handles one event."""
         getattr(self, f"_show_{event['event']}", lambda event: None)(event)
 
     def _show_plan(self, event: dict[str, Any]) -> None:
         self._states = dict.fromkeys(event["components"], "waiting")
 
     def _show_start(self, event: dict[str, Any]) -> None:
-        # In this order: the live view draws from a thread of its own.
+        # In this order: the live view draws from another thread.
         self._started[event["component"]] = time.monotonic()
         self._states[event["component"]] = "running"
 
@@ -99,11 +99,11 @@ class RunView:
             self._say(f"Trainer: {'  '.join(filter(None, self._describe_training()))}")
 
     def __rich__(self) -> RenderableType:
-        """The table as it stands."""
+        """The current table."""
         return self._draw({component: component for component in self._states})
 
     def describe_component_at_work(self) -> RenderableType:
-        """One line of the table, for a window that has no room for all of it."""
+        """One line of the table, for a window that is too small for all of it."""
         names = list(self._states)
         begun = [number for number, name in enumerate(names) if self._states[name] != "waiting"]
         at = begun[-1] if begun else 0
@@ -139,7 +139,7 @@ class RunView:
         return ("  " if self._console.width >= _WIDE else "\n").join(filter(None, self._describe_training()))
 
     def _describe_training(self) -> tuple[str, str]:
-        """Figures of the training, and the latest validation with the time left; that may be empty."""
+        """Metrics of the training, and the latest validation with the time left, which may be empty."""
         now = self._training
         known = f"epoch {now['epoch']}/{now['epochs']}  loss {now['loss']:.4f}  accuracy {now['accuracy']:.2%}"
         left = round(self._seconds_left())
@@ -148,7 +148,7 @@ class RunView:
 
     @property
     def training_left(self) -> float | None:
-        """Seconds of training that are left, None where training has not begun."""
+        """Seconds of training left; None before training starts."""
         return self._seconds_left() if self._training else None
 
     def _seconds_left(self) -> float:
@@ -162,7 +162,7 @@ class RunView:
 
 
 def describe_summary(summary: dict[str, Any], config: PipelineConfig) -> RenderableType:
-    """The end of a run: figures, verdict, what was pushed, where the time went; from its Summary as a dict."""
+    """The summary of a run (a Summary as a dict): metrics, verdict, pushed version, and times."""
     evaluation, training = summary["evaluation"], config.training
     by_digit = evaluation["accuracy_by_digit"]
     worst = min(by_digit, key=by_digit.__getitem__)
@@ -183,7 +183,7 @@ def describe_summary(summary: dict[str, Any], config: PipelineConfig) -> Rendera
     if summary["version"]:
         table.add_row("Pushed", Text(_describe_push(summary)))
     table.add_row("Live", Text(_describe_live(summary, config)))
-    table.add_row("Report", Text(summary["report"] or "could not be written; the log says why"))
+    table.add_row("Report", Text(summary["report"] or "could not be written; see the log"))
     longest = sorted(summary["seconds"].items(), key=lambda item: -item[1])
     table.add_row("Time", ", ".join(f"{name} {seconds:.1f} s" for name, seconds in longest) or "all cached")
     if blessed:
@@ -196,12 +196,12 @@ def _describe_push(summary: dict[str, Any]) -> str:
     run_id, damaged = card.get("run_id"), card.get("replaces")
     note = f" (since run {run_id})" if run_id not in (None, summary["run_id"]) else ""
     if damaged and not note:
-        note = f" (pushed anew: version {damaged} of the same model is damaged)"
+        note = f" (pushed again: version {damaged} of the same model is damaged)"
     return f"version {summary['version']}, {summary['path']}{note}"
 
 
 def _describe_live(summary: dict[str, Any], config: PipelineConfig) -> str:
-    """What the push folder asks the bot to serve now, and how to have this run's version served if it is another."""
+    """The live version, and if it is not this run's, the command to promote this run's version."""
     try:
         live, choice = asked_for(config.push_dir)
     except (NoPushedModelError, PushFolderError) as error:
@@ -214,19 +214,19 @@ def _describe_live(summary: dict[str, Any], config: PipelineConfig) -> str:
     text = f"version {live.number} ({live.name}), which is {'pinned' if pinned else 'the newest'}"
     if summary["version"] is None:
         return text
-    return f"{text}. To serve this run's: digits models promote {summary['version']}"
+    return f"{text}. To serve this run's version: digits models promote {summary['version']}"
 
 
 def _describe_baseline(accuracy: float | None, config: PipelineConfig) -> str:
     if accuracy is not None:
         return f"{accuracy:.2%} (the latest earlier blessed model)"
-    return "none (no earlier blessed model)" if config.baseline == "latest" else "none, as asked"
+    return "none (no earlier blessed model)" if config.baseline == "latest" else "none, as requested"
 
 
 def _advice(summary: dict[str, Any]) -> str:
     if summary["serving_problem"]:
-        return "Nothing was pushed: the export is broken. The bot keeps serving its present version."
+        return "Nothing was pushed: the export is broken. The bot keeps serving its current version."
     return (
-        "Nothing was pushed: the bot keeps serving its present version. Train longer (--epochs), take another --model, "
-        "or, if you mean to accept less, change the threshold; --baseline none compares with no earlier model."
+        "Nothing was pushed: the bot keeps serving its current version. Train longer (--epochs), choose another "
+        "--model, or, to accept less, change the threshold; --baseline none skips the comparison with earlier models."
     )

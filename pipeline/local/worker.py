@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class ProgressHandler(logging.Handler):
-    """Passes the Trainer's progress on."""
+    """Forwards the Trainer's progress."""
 
     def __init__(self, report: Report):
         super().__init__()
@@ -27,8 +27,8 @@ class ProgressHandler(logging.Handler):
 
 
 def work(connection: Connection) -> None:
-    """Runs the PipelineConfig that it receives and sends events; in a worker because TensorFlow may end its process."""
-    # What the libraries load stays: the collector need not look at it again and again, which is a sixth of loading.
+    """Runs the PipelineConfig that it receives and sends events; a worker, because TensorFlow may crash its process."""
+    # Nothing that the libraries load is freed, so the garbage collector would only waste a sixth of the load time.
     gc.disable()
     import tensorflow as tf  # noqa: PLC0415
     from absl import logging as absl_logging  # noqa: PLC0415
@@ -40,7 +40,7 @@ def work(connection: Connection) -> None:
     gc.enable()
     absl_logging.use_absl_handler()
     absl_logging.set_verbosity(absl_logging.INFO)
-    tf.get_logger().propagate = False  # it has a handler of its own
+    tf.get_logger().propagate = False  # it has its own handler
     progress = logging.getLogger(PROGRESS_LOGGER)
     progress.setLevel(logging.INFO)
     progress.propagate = False

@@ -1,7 +1,7 @@
-"""The report: what models came to, beside each other, as a page, as Markdown and as JSON."""
+"""The report: models side by side, as an HTML page, Markdown and JSON."""
 
 from workers import UserError
 
 
 class ReportError(UserError):
-    """There is nothing to report on, or it cannot be read."""
+    """There is nothing to report on, or its files cannot be read."""

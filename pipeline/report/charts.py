@@ -1,4 +1,4 @@
-"""The report's drawings as inline SVG, by matplotlib. Colours are variables of the page's style sheet."""
+"""The report's charts as inline SVG, drawn by matplotlib. Colours are variables of the page's style sheet."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-SERIES = 8  # how many colours the style sheet has for recipes, --s0 to --s7; after that they begin anew
+SERIES = 8  # colours for recipes in the style sheet, --s0 to --s7; after that they repeat
 _INK, _PAPER, *_SERIES = ("#010101", "#020202", *(f"#0001{number:02}" for number in range(SERIES)))
 _CSS = {_INK: "currentColor", _PAPER: "Canvas", **{colour: f"var(--s{n})" for n, colour in enumerate(_SERIES)}}
-"""The colours that matplotlib draws with, and what the page makes of them in its light or dark theme."""
+"""Matplotlib's colours, and the variables that replace them in the page's light or dark theme."""
 
 _STYLE = {
     **dict.fromkeys(("xtick.major.size", "ytick.major.size"), 0),
@@ -27,17 +27,17 @@ _STYLE = {
     "font.size": 12,
     "grid.color": _INK,
     "grid.alpha": 0.15,
-    "svg.fonttype": "none",  # text stays text, and being black gets no colour: the page says which
-    "svg.hashsalt": "digits",  # the same drawing, the same bytes
+    "svg.fonttype": "none",  # text stays text; black text gets no colour, so the page sets it
+    "svg.hashsalt": "digits",  # reproducible bytes
 }
 _ROLES = {"input": 6, "other": 6, "convolution": 0, "pooling": 1, "dense": 2}
 _WIDTH = 5.0  # inches of 72 CSS pixels
 
 
 def intervals(models: Sequence[ModelReport], colours: Mapping[str, int]) -> Markup:
-    """Test accuracies with their intervals on one axis, a row each; published figures as hollow diamonds.
+    """Test accuracies with their intervals on one axis, one row each; published figures as hollow diamonds.
 
-    `colours` has the number of each model's colour by its label.
+    `colours` maps each model's label to the number of its colour.
     """
     from matplotlib.ticker import PercentFormatter  # noqa: PLC0415
 
@@ -62,12 +62,12 @@ def intervals(models: Sequence[ModelReport], colours: Mapping[str, int]) -> Mark
 
 
 def curves(models: Sequence[ModelReport], colours: Mapping[str, int], figure: str) -> Markup | None:
-    """The error or the loss over epochs on a logarithmic axis, training dashed; None where there are no logs of it.
+    """The error or the loss over epochs on a logarithmic axis, training dashed; None without logs.
 
     Args:
-        models: whose logs.
+        models: the models to draw.
         colours: the number of each model's colour, by label.
-        figure: "accuracy", of which the error is drawn, or "loss". What is not above 0 is drawn at the bottom.
+        figure: "accuracy", drawn as error, or "loss". Values that are not above 0 are drawn at the bottom.
     """
     found = [(m.label, c) for m in models for c in m.curves if c.figure == figure and c.points]
     if not found:
@@ -102,10 +102,10 @@ def curves(models: Sequence[ModelReport], colours: Mapping[str, int], figure: st
 
 
 def network(layers: Sequence[dict[str, Any]]) -> Markup:
-    """The layers of models/export/card.py from the input down: what each puts out, as stacked maps or rows of units."""
+    """The layers of models/export/card.py from the input down: each output, as stacked maps or rows of units."""
     from matplotlib.patches import Rectangle  # noqa: PLC0415
 
-    row, middle, text = 58, 52, 112  # CSS pixels, of which there are 360 in a line
+    row, middle, text = 58, 52, 112  # CSS pixels; a line has 360
     drawing, axes = _figure(row * len(layers) / 72)
     axes.set(xlim=(0, 72 * _WIDTH), ylim=(row * (len(layers) - 0.5), -row / 2), position=(0, 0, 1, 1))
     axes.set_axis_off()
@@ -127,7 +127,7 @@ def network(layers: Sequence[dict[str, Any]]) -> Markup:
 
 
 def _figure(height: float) -> tuple[Figure, Axes]:
-    """A figure, so many inches high, with empty axes without a frame."""
+    """A figure of this height in inches, with empty axes without a frame."""
     from matplotlib import rc_context  # noqa: PLC0415 (takes half a second)
     from matplotlib.figure import Figure  # noqa: PLC0415
 
@@ -137,7 +137,7 @@ def _figure(height: float) -> tuple[Figure, Axes]:
 
 
 def _svg(figure: Figure, name: str) -> Markup:
-    """The drawing as an element with a name for screen readers; an artist's own `gid` becomes its tooltip."""
+    """The drawing as an SVG element, named for screen readers; an artist's `gid` becomes its tooltip."""
     from matplotlib import rc_context  # noqa: PLC0415
 
     for artist in figure.findobj():
@@ -148,7 +148,7 @@ def _svg(figure: Figure, name: str) -> Markup:
         figure.savefig(buffer, format="svg", transparent=True, metadata=no_metadata)
     box, drawing = re.findall(r'<svg .*?(viewBox="[^"]*").*?>(.*)', buffer.getvalue(), re.DOTALL)[0]
     drawing = re.sub(r"<style.*?</style>|font-family: [^;]*; ", "", drawing)  # (the page has a style sheet)
-    drawing = re.sub(r'<g id="[\w.]*_\d+"', "<g", drawing)  # numbers that begin anew in each drawing
+    drawing = re.sub(r'<g id="[\w.]*_\d+"', "<g", drawing)  # ids that would repeat in each drawing
     drawing = re.sub(r'<g id="([^"]*)">', r"<g><title>\1</title>", drawing)
     drawing = re.sub("|".join(_CSS), lambda colour: _CSS[colour[0]], drawing)
     return Markup(f'<svg role="img" aria-label="{escape(name)}" {box}>{drawing}')

@@ -1,4 +1,4 @@
-"""Collects what a report holds: ML Metadata says where, the artifacts say what. Nothing is evaluated again."""
+"""Collects a report's content from the artifacts that ML Metadata names. Nothing is evaluated again."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ from pipeline.report.recipes import PUBLISHED, compare, entitle, group_recipes, 
 from pipeline.report.statistics import wilson_interval
 from serving_bot.reading.evaluation import thumbnail
 
-_MADE_SHOWN = 12  # made pictures with a wrong answer that a report shows
-_MADE_SIZE = (240, 180)  # their width and height in pixels, at most
+_MADE_SHOWN = 12  # synthetic pictures with a wrong answer that a report shows
+_MADE_SIZE = (240, 180)  # their maximum width and height in pixels
 _CURVES = {"epoch_accuracy": "accuracy", "epoch_loss": "loss"}  # Keras' tags
 _SPLITS = {"train": "training", "validation": "validation"}  # and its folders
 
@@ -40,15 +40,15 @@ def collect(
     command: str,
     evaluations: Mapping[str, EvaluationResult] = MappingProxyType({}),
 ) -> Report:
-    """Reads what the runs made.
+    """Reads the runs' outputs.
 
     Args:
-        runs: runs with an evaluation (pipeline/report/selection.py); of several with the same model the first is taken.
+        runs: runs with an evaluation (pipeline/report/selection.py); of several with the same model, the first counts.
         photos: files with the output of `digits evaluate-photos --json`, each about one of the models.
-        evaluations: those that were read already, by run id.
+        evaluations: evaluations that were already read, by run id.
 
     Raises:
-        ReportError: files of a run are gone, or one of `photos` is something else.
+        ReportError: files of a run are gone, or a file of `photos` is not such output.
     """
     by_model: dict[int, Run] = {}
     for run in runs:
@@ -74,10 +74,10 @@ def collect(
 
 
 def read_photos(files: Iterable[Path]) -> dict[str, Photos]:
-    """What `digits evaluate-photos --json` wrote, by the id of the export it is about.
+    """Reads the output of `digits evaluate-photos --json`, by the id of the evaluated export.
 
     Raises:
-        ReportError: a file cannot be read as that.
+        ReportError: a file is not such output.
     """
     found = {}
     for file in files:
@@ -88,13 +88,13 @@ def read_photos(files: Iterable[Path]) -> dict[str, Photos]:
             raise ReportError(f"{file} cannot be read: {error.strerror}.") from error
         except (ValueError, TypeError, KeyError) as error:
             raise ReportError(
-                f"{file} does not hold what `digits evaluate-photos DIR --json` prints: write that to it."
+                f"{file} is not the output of `digits evaluate-photos DIR --json`: write that output to it."
             ) from error
     return found
 
 
 def _read_model(run: Run, photos: dict[str, Photos], evaluation: EvaluationResult | None) -> ModelReport:
-    assert run.model is not None  # it has an evaluation, and what that is made from
+    assert run.model is not None  # (an evaluated run has a model)
     assert run.model_evaluation is not None
     assert run.examples is not None
     export = path_utils.serving_model_path(run.model.uri)
@@ -110,7 +110,7 @@ def _read_model(run: Run, photos: dict[str, Photos], evaluation: EvaluationResul
         latency, made = _serving_figures(run)
     except (OSError, ValueError, tf.errors.OpError) as error:
         raise ReportError(
-            f"What run {run.run_id} made cannot be read ({error}). If its files are gone, make them anew with "
+            f"The outputs of run {run.run_id} cannot be read ({error}). If the files are gone, make them again with "
             "`digits run --no-cache`."
         ) from error
     data = run.examples.properties
@@ -136,12 +136,12 @@ def _read_model(run: Run, photos: dict[str, Photos], evaluation: EvaluationResul
 
 
 def _serving_figures(run: Run) -> tuple[float | None, MadePictures | None]:
-    """What ServingCheck measured: the latency of one image in milliseconds, and how made pictures are read."""
+    """ServingCheck's measurements: the latency of one image in milliseconds, and results on synthetic pictures."""
     check = run.artifact("ServingCheck", "blessing")
     if check is None:
         return None, None
     found = _read_json(os.path.join(check.uri, "report.json"))
-    if "refusal" not in found:  # it could not ask the model, or is of an earlier release
+    if "refusal" not in found:  # it could not run the model, or an earlier release wrote the report
         return found["litert_latency_ms"], None
     pictures = sorted(tf.io.gfile.glob(os.path.join(check.uri, "pictures", "*")))[:_MADE_SHOWN]
     wrong = tuple((os.path.splitext(os.path.basename(path))[0][3:], _thumbnail(path)) for path in pictures)
@@ -182,7 +182,7 @@ def _read_curves(logs: str) -> Iterable[Curve]:
 
 
 def _examples(runs: Iterable[Run]) -> list[str]:
-    """The folders of the test splits, each once."""
+    """The folders of the test splits, without duplicates."""
     return list(dict.fromkeys(os.path.join(run.examples.uri, "Split-test") for run in runs if run.examples))
 
 
@@ -199,7 +199,7 @@ def _misread_pictures(models: Sequence[ModelReport], folders: Sequence[str]) -> 
 
 
 def _find_pictures(folders: Sequence[str], digests: set[str]) -> dict[str, str]:
-    """The PNGs with these digests among the examples, in base64."""
+    """The examples' PNGs with these digests, in base64."""
     files = sorted(file for folder in folders for file in tf.io.gfile.glob(f"{folder}/*"))
     feature = {IMAGE_KEY: tf.io.FixedLenFeature([], tf.string)}
     found = {}

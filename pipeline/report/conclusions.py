@@ -1,4 +1,4 @@
-"""Comparisons in words."""
+"""Describes comparisons in sentences."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pipeline.report.statistics import SIGNIFICANCE
 
 
 def told_apart(comparison: Comparison) -> bool:
-    """Whether the difference is more than chance would make."""
+    """Whether the difference is significant."""
     return comparison.adjusted_p < SIGNIFICANCE
 
 
@@ -23,22 +23,22 @@ def describe(comparison: Comparison) -> str:
 
 
 def describe_p(p: float) -> str:
-    """A p-value to two digits, without a string of zeros."""
+    """A p-value to two digits, without many zeros."""
     return "p < 0.001" if p < 0.001 else f"p = {p:.2g}" if p < 0.995 else "p = 1"
 
 
 def conclude(recipes: Sequence[Recipe], comparisons: Iterable[Comparison]) -> tuple[str, ...]:
-    """The comparisons as few sentences: network against network, then epochs against epochs.
+    """The comparisons in a few sentences: network against network, then epochs against epochs.
 
-    Each takes together what is the same everywhere ("MyModel beats LeNet.") and otherwise says where what is the case
-    ("At 10 epochs MyModel beats LeNet; at 40 epochs they do not differ significantly.").
+    A sentence merges equal outcomes ("MyModel beats LeNet.") and otherwise names the conditions ("At 10 epochs MyModel
+    beats LeNet; at 40 epochs they do not differ significantly.").
 
-    Where networks and epochs do not pair up so, there is a sentence for each comparison.
+    If networks and epochs do not pair up like this, there is a sentence for each comparison.
     """
     comparisons = tuple(comparisons)
     by_pair = {frozenset((comparison.better, comparison.worse)): comparison for comparison in comparisons}
     models = list(dict.fromkeys(recipe.model for recipe in recipes))
-    networks: dict[tuple[str, str], dict[str, list[str]]] = {}  # conditions by what is the case under them, by pair
+    networks: dict[tuple[str, str], dict[str, list[str]]] = {}  # pair of networks -> outcome -> conditions
     epochs: dict[tuple[int, int], dict[str, list[str]]] = {}
     for pair in combinations(sorted(recipes, key=lambda recipe: (models.index(recipe.model), recipe.epochs)), 2):
         one, other = pair
@@ -73,7 +73,7 @@ def _epochs(recipe: Recipe) -> str:
 
 
 def _sentence(conditions: Mapping[str, Sequence[str]]) -> str:
-    """What is the case, and where not everywhere the same, under which conditions."""
+    """The outcome, with its conditions if it is not the same everywhere."""
     if len(conditions) == 1:
         return f"{next(iter(conditions))}."
     text = "; ".join(f"{' and '.join(where)} {outcome}" for outcome, where in conditions.items())

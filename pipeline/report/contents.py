@@ -1,4 +1,4 @@
-"""What a report holds, as frozen dataclasses: nothing here draws, reads or computes."""
+"""The content of a report, as frozen dataclasses: nothing here draws, reads or computes."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ from components.evaluation.result import EvaluationResult
 
 @dataclass(frozen=True)
 class Curve:
-    """A figure over the epochs of a training, from TensorBoard's logs."""
+    """A metric over the epochs of a training, from TensorBoard's logs."""
 
     split: str  # "training" or "validation"
     figure: str  # "accuracy" (a share of 1) or "loss" (nats)
-    # (epoch, value); epochs count from 1. A training that was resumed may begin later
+    # (epoch, value); epochs count from 1; a resumed training may begin later
     points: tuple[tuple[int, float], ...]
 
 
 @dataclass(frozen=True)
 class Photos:
-    """What `digits evaluate-photos --json` said of this model."""
+    """The result of `digits evaluate-photos --json` for this model."""
 
-    file: str  # where that stands
-    accuracy: float  # share of the pictures that were read surely and rightly
-    pictures: int  # how many there were
+    file: str  # the file with that output
+    accuracy: float  # share of the pictures with a confident right answer
+    pictures: int  # number of pictures
 
 
 @dataclass(frozen=True)
 class MadePictures:
-    """How a model reads made pictures of numbers, and of anything else (components/judging.py)."""
+    """A model's results on synthetic pictures, with and without digits (components/judging.py)."""
 
-    pages_accuracy: float  # share of the pages that are read surely and rightly
-    pages_wrong: float  # share that is read surely and wrongly
-    refusal: float  # share of the pictures without a digit that are not taken for a number
-    # some with a wrong answer: (what it says of kind, label and answer, JPEG thumbnail in base64)
+    pages_accuracy: float  # share of the pages with a confident right answer
+    pages_wrong: float  # share of the pages with a confident wrong answer
+    refusal: float  # share of the pictures without a digit that get no confident answer
+    # some with a wrong answer: (kind, label and answer as text, JPEG thumbnail in base64)
     wrong: tuple[tuple[str, str], ...]
 
 
@@ -42,30 +42,30 @@ class MadePictures:
 class ModelReport:
     """A trained and evaluated model."""
 
-    label: str  # its name in this report, told apart from the others'
+    label: str  # its unique name in this report
     run_id: str  # the run it was evaluated in
-    # what the Trainer noted (models/training/run_fn.py), with parameters, layers, machine and versions
+    # the Trainer's facts (models/training/run_fn.py), with parameters, layers, machine and versions
     card: dict[str, Any]
     evaluation: EvaluationResult  # TFMA's figures on the split `test`
     interval: tuple[float, float]  # of the accuracy, 95 % confidence
-    blessed: bool | None  # whether it met the run's thresholds, None where there were none
-    version: int | None  # the version that it was pushed as in that run, None where it was not
-    curves: tuple[Curve, ...]  # how training went
+    blessed: bool | None  # whether it met the run's thresholds; None if there were none
+    version: int | None  # the version that the run pushed it as; None if it was not pushed
+    curves: tuple[Curve, ...]  # the training's metrics
     litert_bytes: int  # size of the flatbuffer that the bot loads
     saved_model_bytes: int  # size of the SavedModel, weights included
-    # median time of LiteRT for one image, as ServingCheck measured it; None where it could not
+    # median time of LiteRT for one image, as measured by ServingCheck; None if it could not
     latency_ms: float | None
-    data_source: str  # where the data came from: mirror, bundled or user
+    data_source: str  # source of the data: mirror, bundled or user
     data_fingerprint: str  # of the data's files
     split_sizes: dict[str, int]  # examples in each split
-    # what the predecessor published for this network and number of epochs, None for others
+    # the predecessor's figure for this network and number of epochs; None if there is none
     published_accuracy: float | None
-    photos: Photos | None  # how it reads people's pictures, where that was measured
-    made: MadePictures | None = None  # how it reads made pictures, None where ServingCheck could not ask it
+    photos: Photos | None  # results on people's pictures, if measured
+    made: MadePictures | None = None  # results on synthetic pictures; None if ServingCheck could not run the model
 
     @property
     def model(self) -> str:
-        """The network's name for people."""
+        """The network's display name."""
         return str(self.card["display_name"])
 
     @property
@@ -75,25 +75,25 @@ class ModelReport:
 
     @property
     def seed(self) -> int:
-        """The seed of weights, order and variation."""
+        """The random seed for weights, data order and augmentation."""
         return int(self.card["seed"])
 
     @property
     def is_resumed(self) -> bool:
-        """Whether the training was interrupted and gone on with, so that its log begins later."""
+        """Whether the training was interrupted and resumed, so its log begins later."""
         return any(curve.points and curve.points[0][0] > 1 for curve in self.curves)
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two models on the same examples; `better` is the one with more right answers (any, where equal)."""
+    """Two models on the same examples; `better` is the one with more right answers (either, if equal)."""
 
-    better: str  # label of the one
-    worse: str  # label of the other
-    only_better: int  # examples that only the one reads right
-    only_worse: int  # examples that only the other reads right
+    better: str  # its label
+    worse: str  # the other's label
+    only_better: int  # examples that only `better` classifies right
+    only_worse: int  # examples that only `worse` classifies right
     p: float  # p-value of McNemar's exact test
-    adjusted_p: float  # the same after Holm's adjustment for all comparisons of the report
+    adjusted_p: float  # adjusted by Holm's method for all comparisons of the report
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ class Recipe:
     """The models of one network and number of epochs, which differ in their seeds."""
 
     label: str  # the recipe's name
-    model: str  # the network's name for people
+    model: str  # the network's display name
     epochs: int  # passes over the training images
     models: tuple[str, ...]  # labels of its models, by rising accuracy
     seeds: tuple[int, ...]  # their seeds, in the same order
@@ -109,7 +109,7 @@ class Recipe:
 
     @property
     def median(self) -> int:
-        """Where the median stands in `models`; of an even number, the lower one."""
+        """Index of the median in `models`; of an even number, the lower one."""
         return (len(self.models) - 1) // 2
 
 
@@ -119,19 +119,19 @@ class MisreadPicture:
 
     png: str  # its picture in base64
     label: int  # the digit it is labelled as
-    # (label of the model, its answer, the probability it gave that), for the models that misclassify it
+    # (label of the model, its answer, the answer's probability), for the models that misclassify it
     answers: tuple[tuple[str, int, float], ...]
 
 
 @dataclass(frozen=True)
 class Report:
-    """Models beside each other, or one."""
+    """One model, or several side by side."""
 
     title: str  # what is compared
     written_at: str  # when, UTC, ISO 8601
     command: str  # the command that wrote it
     models: tuple[ModelReport, ...]  # by network and epochs
-    recipes: tuple[Recipe, ...]  # the models without their seeds
+    recipes: tuple[Recipe, ...]  # the models grouped by recipe
     comparisons: tuple[Comparison, ...]  # each pair of recipes, by their median models
-    conclusions: tuple[str, ...]  # the comparisons in words, a sentence each
-    misread: tuple[MisreadPicture, ...]  # the misclassified images; those that most models misclassify come first
+    conclusions: tuple[str, ...]  # the comparisons in sentences
+    misread: tuple[MisreadPicture, ...]  # misclassified images; those that most models misclassify come first

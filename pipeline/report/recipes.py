@@ -1,4 +1,4 @@
-"""Names models so that they are told apart, groups them into recipes and compares these."""
+"""Gives models unique names, groups them into recipes, and compares the recipes."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from pipeline.report.contents import Comparison, ModelReport, Recipe
 from pipeline.report.statistics import holm, mcnemar
 
 PUBLISHED = {("my_model", 10): 0.9925, ("my_model", 40): 0.9924, ("lenet", 10): 0.9717, ("lenet", 40): 0.9753}
-"""The predecessor's test accuracies by network and epochs; its weights, measured again, gave the same figures."""
+"""The predecessor's test accuracies by network and epochs; measuring its weights again gave the same figures."""
 
 _RECIPE = (*(name for name in TRAINING_SETTINGS if name not in ("epochs", "seed")), "source")
-"""What two trainings of the same network and epochs may differ in, beside the seed."""
+"""Settings besides the seed in which two trainings of the same network and epochs may differ."""
 
 
 def label_models(cards: Sequence[dict[str, Any]], run_ids: Sequence[str]) -> list[tuple[str, str]]:
-    """A name for each model's recipe and one for the model, that tell it apart from the others and say no more.
+    """The shortest unique names of each model's recipe and of the model.
 
     Returns:
         For each (the recipe's label, the model's label), such as ("MyModel, 10 epochs", "MyModel, 10 epochs, seed 2").
@@ -49,7 +49,7 @@ def _describe(parameter: str, card: dict[str, Any]) -> str:
 
 
 def group_recipes(models: Sequence[ModelReport], labels: Sequence[str]) -> tuple[Recipe, ...]:
-    """The models by recipe, of which `labels` has the name for each model."""
+    """The models by recipe; `labels` holds the recipe's name for each model."""
     recipes = []
     for label in dict.fromkeys(labels):
         same = [model for model, its_label in zip(models, labels, strict=True) if its_label == label]
@@ -68,13 +68,13 @@ def group_recipes(models: Sequence[ModelReport], labels: Sequence[str]) -> tuple
 
 
 def compare(recipes: Sequence[Recipe], models: Sequence[ModelReport]) -> tuple[Comparison, ...]:
-    """Each pair of recipes by their median models, where both were evaluated on the same data."""
+    """Compares each pair of recipes by their median models, if both were evaluated on the same data."""
     by_label = {model.label: model for model in models}
     pairs = []
     for first, second in combinations(recipes, 2):
         one, other = by_label[first.models[first.median]], by_label[second.models[second.median]]
         if one.data_fingerprint == other.data_fingerprint and one.split_sizes == other.split_sizes:
-            # A model with very many keeps only those with the lowest digests, which are a random sample.
+            # Of very many misclassified examples only those with the lowest digests are kept, a random sample.
             last = min(one.evaluation.last_known, other.evaluation.last_known)
             one_misreads, other_misreads = (
                 {misread.digest for misread in model.evaluation.misread if misread.digest <= last}

@@ -1,4 +1,4 @@
-"""Which runs a report is about. Loads no TensorFlow."""
+"""Selects the runs for a report. Does not load TensorFlow."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from pipeline.report import ReportError
 
 
 def select_runs(root: Path, names: Sequence[str]) -> list[Run]:
-    """The runs with these names, or without any the newest evaluated run of each recipe and seed.
+    """The runs with these names; without names, the newest evaluated run of each recipe and seed.
 
-    Names are beginnings of run ids, or "latest". A recipe is what a training is told, the source code left out: of an
-    edited one only the newest run counts.
+    Names are beginnings of run ids, or "latest". A recipe here excludes the source code: after an edit, only the newest
+    run counts.
 
     Raises:
         HistoryError: the history cannot be read, or has no such run.
-        ReportError: a run has no evaluation, or none has.
+        ReportError: a named run, or every run, has no evaluation.
     """
     runs = read_runs(root)
     if names:
@@ -27,7 +27,7 @@ def select_runs(root: Path, names: Sequence[str]) -> list[Run]:
         for run in chosen:
             if not _is_evaluated(run):
                 raise ReportError(
-                    f"Run {run.run_id} has no evaluation: it ended before. `digits runs list` shows how runs ended."
+                    f"Run {run.run_id} ended before its evaluation. `digits runs list` shows how runs ended."
                 )
         return chosen
     newest: dict[str, Run] = {}

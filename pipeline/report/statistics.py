@@ -1,4 +1,4 @@
-"""How sure a share is, and whether two models that saw the same examples differ significantly."""
+"""Confidence intervals, and tests whether two models differ significantly on the same examples."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SIGNIFICANCE = 0.05  # two models differ significantly if the adjusted p-value i
 
 
 def wilson_interval(right: int, total: int) -> tuple[float, float]:
-    """The interval that holds the true share with 95 % confidence, given `right` of `total`; shares of 1.
+    """The 95 % confidence interval of a share, given `right` of `total`; each end from 0 to 1.
 
     Wilson, Probable Inference, the Law of Succession, and Statistical Inference (1927), without continuity correction.
     """
@@ -22,9 +22,9 @@ def wilson_interval(right: int, total: int) -> tuple[float, float]:
 
 
 def mcnemar(only_first: int, only_second: int) -> float:
-    """The p-value of McNemar's exact test, two-sided: are two models right equally often?
+    """The p-value of McNemar's exact two-sided test: are two models right equally often?
 
-    Given how many examples only the one, and only the other, classifies right.
+    The arguments count the examples that only the first, and only the second, classifies right.
 
     McNemar (1947); Dietterich, Approximate Statistical Tests (1998), section 3.1.
     """
@@ -34,5 +34,5 @@ def mcnemar(only_first: int, only_second: int) -> float:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """The p-values adjusted for being several (Holm, A Simple Sequentially Rejective Multiple Test Procedure, 1979)."""
+    """P-values adjusted for multiple tests (Holm, A Simple Sequentially Rejective Multiple Test Procedure, 1979)."""
     return [float(p) for p in multipletests(p_values, SIGNIFICANCE, method="holm")[1]] if p_values else []

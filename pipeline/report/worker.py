@@ -1,4 +1,4 @@
-"""Writes a report in a worker, which loads TensorFlow: its output stays off the screen."""
+"""Writes a report in a worker, which loads TensorFlow, so its output stays off the screen."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def write_report_in_child(
     """Writes the report on evaluated runs of a root to a folder; returns the page's path.
 
     Raises:
-        ReportError: what is wanted cannot be read, or the report cannot be written.
+        ReportError: the runs' outputs cannot be read, or the report cannot be written.
     """
     page: Path = ask(
         "pipeline.report.worker:work",
@@ -31,7 +31,7 @@ def write_report_in_child(
 
 
 def work(connection: Connection) -> None:
-    """The worker: answers with the page's path."""
+    """The worker: sends the page's path."""
     from pipeline.report.collection import collect  # noqa: PLC0415 (loads TensorFlow)
     from pipeline.report.writing import write_report  # noqa: PLC0415
 

@@ -1,4 +1,4 @@
-"""Writes a report: one HTML page that needs nothing else, the same as Markdown, and as JSON."""
+"""Writes a report as a self-contained HTML page, Markdown and JSON."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from pipeline.report.statistics import SIGNIFICANCE
 
 PAGE, MARKDOWN, DATA = "report.html", "report.md", "report.json"
 
-_SHOWN = 48  # misclassified images that are seen at once; the others are behind a click
+_SHOWN = 48  # misclassified images shown at first; a click shows the others
 _SPACE = "\N{NO-BREAK SPACE}"
 
 
 @dataclass(frozen=True)
 class Row:
-    """A row of a table of figures."""
+    """A row of a table of metrics."""
 
     name: str
-    cells: tuple[str, ...]  # the figures, one for each model
-    marked: frozenset[int] = frozenset()  # which cells are the best, or each model's worst
+    cells: tuple[str, ...]  # one value for each model
+    marked: frozenset[int] = frozenset()  # indexes of the best cells, or of each model's worst
 
 
 def write_report(report: Report, folder: Path) -> Path:
-    """Writes report.html, report.md and report.json to a folder, which is made where it is missing.
+    """Writes report.html, report.md and report.json to a folder, which is created if missing.
 
     Returns:
         The page's path.
@@ -50,15 +50,15 @@ def write_report(report: Report, folder: Path) -> Path:
 
 
 def as_json(report: Report) -> dict[str, Any]:
-    """The report as plain JSON values. No pictures; misclassified images stand with their digests."""
+    """The report as plain JSON values, without pictures; misclassified images have their digests."""
     values = asdict(report)
     del values["misread"]
     return values
 
 
 def render_html(report: Report) -> str:
-    """The page: one file without scripts, that refers to nothing outside itself."""
-    # One colour for a recipe, so that several seeds are seen as what they are.
+    """The page: one self-contained file without scripts."""
+    # One colour per recipe, so seeds of the same recipe look alike.
     colours = {label: number for number, recipe in enumerate(report.recipes) for label in recipe.models}
     curves = {
         name: charts.curves(report.models, colours, figure)
@@ -76,7 +76,7 @@ def render_html(report: Report) -> str:
 
 
 def render_markdown(report: Report) -> str:
-    """The same without pictures."""
+    """The report as Markdown, without pictures."""
     lines = [line.rstrip() for line in _render(report, "report.md.j2").splitlines()]
     return "\n".join(line for number, line in enumerate(lines) if line or (number and lines[number - 1])) + "\n"
 
@@ -104,7 +104,7 @@ def _render(report: Report, template: str, **more: Any) -> str:
 
 
 def _tables(models: Sequence[ModelReport]) -> dict[str, list[Row]]:
-    """The figures by group; a row or a group that no model has a value for is left out."""
+    """The metrics by group, without rows and groups that have no value for any model."""
 
     def row(
         name: str,
@@ -172,7 +172,7 @@ def _digits(models: Sequence[ModelReport]) -> list[Row]:
 
 
 def _mistakes(model: ModelReport) -> list[tuple[int, int, int]]:
-    """(count, true digit, answer) of the wrong answers, the commonest first."""
+    """(count, true digit, answer) of the wrong answers, most common first."""
     confusion = model.evaluation.confusion
     counts = [(row[answer], true, answer) for true, row in enumerate(confusion) for answer in range(len(row))]
     wrong = [entry for entry in counts if entry[0] and entry[1] != entry[2]]
@@ -180,7 +180,7 @@ def _mistakes(model: ModelReport) -> list[tuple[int, int, int]]:
 
 
 def _describe_data(models: Sequence[ModelReport]) -> str:
-    """The data, once where all models share it."""
+    """The data, described once if all models share it."""
     found: dict[str, list[str]] = {}
     for model in models:
         sizes = ", ".join(f"{size:,} {split}" for split, size in model.split_sizes.items())

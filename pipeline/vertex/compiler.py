@@ -18,33 +18,33 @@ from pipeline.vertex.job import JobConfig, VertexError
 
 _TRAINER = "Trainer"
 _NEVER_CACHED = "VersionedPusher"
-"""Looks into the push folder itself: a cached push would not restore a version that somebody deleted."""
+"""Never cached: a cached push would not restore a deleted version."""
 
 
 class UnknownComponentError(VertexError):
-    """A component was named that there is not; the message lists those that there are."""
+    """The named component does not exist; the message lists the existing ones."""
 
 
 def compile_job(config: PipelineConfig, job: JobConfig) -> dict[str, Any]:
     """Compiles the pipeline.
 
     Args:
-        config: the pipeline; its folders are what the containers see, so gs:// on Vertex AI. Data, push folder, schema
-            file, training and thresholds become the defaults of runtime parameters.
+        config: the pipeline; its folders must be visible to the containers, so gs:// on Vertex AI. Data, push folder,
+            schema file, training and thresholds become the defaults of runtime parameters.
         job: the containers.
 
     Returns:
         A PipelineJob of Kubeflow Pipelines (pipeline_spec.proto, schema 2.1.0) as JSON values, which Vertex AI takes.
 
     Raises:
-        UnknownComponentError: a machine is given for a component that there is not.
+        UnknownComponentError: a machine is given for an unknown component.
     """
     pipeline = create_pipeline(config, "kubeflow", _training_job(job))
     defaults = _runtime_defaults(pipeline)
     runner = KubeflowV2DagRunner(KubeflowV2DagRunnerConfig(default_image=job.image, use_pipeline_spec_2_1=True))
     compiled: dict[str, Any] = runner.run(pipeline, parameter_values=defaults, write_out=False)
     spec = compiled["pipelineSpec"]
-    # TFX puts the defaults beside the pipeline, where Vertex AI's client reads them, but no one else.
+    # TFX puts the defaults beside the pipeline, where only Vertex AI's client reads them.
     for name, value in defaults.items():
         spec["root"]["inputDefinitions"]["parameters"][name]["defaultValue"] = value
     spec["root"]["dag"]["tasks"][_NEVER_CACHED].pop("cachingOptions", None)
@@ -56,7 +56,7 @@ def compile_job(config: PipelineConfig, job: JobConfig) -> dict[str, Any]:
     # Not Trainer(...).with_platform_config(): TFX drops it for example gens.
     for name, resources in _resources(job).items():
         if name not in containers:
-            raise UnknownComponentError(f"There is no component {name}; there are {', '.join(sorted(containers))}.")
+            raise UnknownComponentError(f"Unknown component {name}; choose {', '.join(sorted(containers))}.")
         containers[name]["resources"] = json_format.MessageToDict(resources)
     if job.trainer_image and not job.cluster:
         containers[_TRAINER]["image"] = job.trainer_image
@@ -89,7 +89,7 @@ def _resources(job: JobConfig) -> dict[str, Any]:
         name: ResourceSpec(cpu_limit=machine.cpus, memory_limit=machine.memory)
         for name, machine in job.machines.items()
     }
-    if job.accelerator and not job.cluster:  # (there the machines of the cluster have them)
+    if job.accelerator and not job.cluster:  # (a cluster's machines have the accelerators)
         kind, count = job.accelerator
         accelerator = ResourceSpec.AcceleratorConfig(type=kind, count=count)
         resources.setdefault(_TRAINER, ResourceSpec()).accelerator.CopyFrom(accelerator)
@@ -97,7 +97,7 @@ def _resources(job: JobConfig) -> dict[str, Any]:
 
 
 def work(connection: Connection) -> None:
-    """The worker, which loads TensorFlow: its output stays off the screen. Answers (config, job) with the job."""
+    """The worker: receives (config, job), sends the compiled job. TensorFlow's output stays off the screen."""
     try:
         connection.send(compile_job(*connection.recv()))
     except UnknownComponentError as error:

@@ -1,8 +1,8 @@
-"""Vertex AI custom training over several machines: what TFX's Trainer for it is told. Builds text only.
+"""Configures TFX's Trainer for Vertex AI custom training on several machines. Builds JSON values only.
 
 That Trainer (tfx.extensions.google_cloud_ai_platform.trainer) reads its `custom_config`, sends a CustomJob and waits
-until it has ended. Every machine starts TFX's own entry point with the same arguments (tfx.scripts.run_executor), and
-Vertex AI sets TF_CONFIG on each, from which models/training/distribution.py learns who else trains.
+until it ends. Every machine starts TFX's entry point (tfx.scripts.run_executor) with the same arguments. Vertex AI sets
+TF_CONFIG on each, from which models/training/distribution.py learns the cluster.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ DEFAULT_MACHINE_TYPE = "n1-standard-8"
 """8 vCPUs and 30 GB; of the family that takes T4 GPUs."""
 
 RESTARTS = "restart_job_on_worker_restart"
-"""A machine that was lost ends the training of all: Vertex AI starts all again, and they go on from the last epoch."""
+"""If a machine is lost, Vertex AI restarts all machines, and the training resumes after the last completed epoch."""
 
 
 def training_job(
@@ -31,25 +31,25 @@ def training_job(
     accelerator: tuple[str, int] | None = None,
     labels: dict[str, str] | None = None,
 ) -> dict[str, Any]:
-    """What stands in the Trainer's `custom_config` beside the training: project, region and CustomJob.
+    """The part of the Trainer's `custom_config` besides the training: project, region and CustomJob.
 
     Args:
         project: Google Cloud project.
         region: location of Vertex AI.
-        image: container image with this package, with CUDA where there are accelerators.
-        machines: how many train; the first one is the chief, which writes.
+        image: container image with this package, with CUDA if there are accelerators.
+        machines: number of machines; the first is the chief, which writes.
         machine_type: of Compute Engine.
-        accelerator: kind as AcceleratorType names it, and how many on each machine.
+        accelerator: kind (a name of AcceleratorType) and number per machine.
         labels: of the CustomJob.
 
     Returns:
         TFX's keys; under TRAINING_ARGS_KEY a google.cloud.aiplatform_v1.types.CustomJob, JSON values, and its project.
 
     Raises:
-        ValueError: there are no two machines.
+        ValueError: there are fewer than two machines.
     """
     if machines < 2:
-        raise ValueError(f"Training on several machines takes at least 2, not {machines}.")
+        raise ValueError(f"Training on several machines needs at least 2, not {machines}.")
     machine: dict[str, Any] = {"machine_type": machine_type}
     if accelerator:
         machine["accelerator_type"], machine["accelerator_count"] = accelerator
@@ -74,13 +74,13 @@ def place(
     service_account: str | None = None,
     kms_key: str | None = None,
 ) -> dict[str, Any]:
-    """The same `custom_config` with its CustomJob, if it has one, where and as whom the pipeline's job runs.
+    """The same `custom_config`; its CustomJob, if any, gets the project, region and account of the pipeline's job.
 
     Args:
         custom_config: of the Trainer.
         project: Google Cloud project.
         region: location of Vertex AI.
-        service_account: that the machines run as; None for Vertex AI's default.
+        service_account: account of the machines; None for Vertex AI's default.
         kms_key: resource name of the key that encrypts the job.
     """
     if TRAINING_ARGS_KEY not in custom_config:

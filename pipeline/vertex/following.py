@@ -1,4 +1,4 @@
-"""A submitted job: its state, and what its containers wrote."""
+"""A submitted job: its state and its logs."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ class Task:
     Attributes:
         name: of the task.
         state: in lower case, such as running, succeeded, skipped (from the cache) or failed.
-        seconds: how long it ran, None where it did not start or goes on.
-        error: what it failed with, "" where it did not.
-        log_id: id of the custom job that ran its container, "" where there was none.
+        seconds: duration; None if it has not started or is running.
+        error: why it failed; "" if it did not.
+        log_id: id of the custom job that ran its container; "" if there was none.
     """
 
     name: str
@@ -47,8 +47,8 @@ class Status:
         job_id: its id.
         state: in lower case, such as running, succeeded or failed.
         console: its page in the Google Cloud console.
-        created: when it was made, ISO 8601 in UTC.
-        error: what it failed with, "" where it did not.
+        created: creation time, ISO 8601 in UTC.
+        error: why it failed; "" if it did not.
         tasks: in the order of their start.
     """
 
@@ -78,10 +78,10 @@ class LogEntry:
 
 
 def status(target: Target, job_id: str | None = None) -> Status:
-    """The state of a job, by default of the newest.
+    """The state of a job; by default, of the newest.
 
     Raises:
-        VertexError: there is no such job, there are no credentials, or Vertex AI refuses.
+        VertexError: the job does not exist, credentials are missing, or Vertex AI refuses.
     """
     from google.api_core.exceptions import NotFound  # noqa: PLC0415
 
@@ -96,7 +96,7 @@ def status(target: Target, job_id: str | None = None) -> Status:
                 job = PipelineJob.get(job_id, **where)
             except NotFound as error:
                 raise VertexError(
-                    f"There is no job {job_id} in project {target.project}, region {target.region}: "
+                    f"No job {job_id} in project {target.project}, region {target.region}: "
                     "`digits vertex status` without a job shows the newest."
                 ) from error
         else:
@@ -110,9 +110,9 @@ def status(target: Target, job_id: str | None = None) -> Status:
 
 
 def logs(target: Target, found: Status, component: str | None = None, address: str = LOGGING_API) -> Iterator[LogEntry]:
-    """What the containers of a job wrote, oldest first, from Cloud Logging (entries.list of its REST API, v2).
+    """The logs of a job's containers, oldest first, from Cloud Logging (entries.list of its REST API, v2).
 
-    Of the Trainer also what its machines wrote, where several train.
+    Includes the Trainer's machines if several train.
 
     Args:
         target: where the job runs.
@@ -121,7 +121,7 @@ def logs(target: Target, found: Status, component: str | None = None, address: s
         address: of the API.
 
     Raises:
-        VertexError: no such component ran a container, there are no credentials, or Cloud Logging refuses.
+        VertexError: the component ran no container, credentials are missing, or Cloud Logging refuses.
     """
     from google.auth.transport.requests import AuthorizedSession  # noqa: PLC0415
     from requests import RequestException  # noqa: PLC0415
@@ -139,7 +139,7 @@ def logs(target: Target, found: Status, component: str | None = None, address: s
     ids = " OR ".join(f'"{log_id}"' for log_id in tasks)
     request: dict[str, Any] = {
         "resourceNames": [f"projects/{target.project}"],
-        # Without a time Cloud Logging would look at the last day only.
+        # Without a time, Cloud Logging would search only the last day.
         "filter": f'resource.type="ml_job" resource.labels.job_id=({ids}) timestamp>="{found.created}"',
         "orderBy": "timestamp asc",
         "pageSize": _LOG_PAGE,
@@ -163,7 +163,7 @@ def logs(target: Target, found: Status, component: str | None = None, address: s
 
 
 def _training_jobs(target: Target, found: Status, credentials: Credentials) -> list[str]:
-    """Ids of the CustomJobs that the job's Trainer sent; what they make lies in a folder that is named by the job."""
+    """Ids of the CustomJobs that the job's Trainer sent; the job's id is in the name of their output folder."""
     with refusals(), quiet_clients():
         from google.cloud.aiplatform import CustomJob  # noqa: PLC0415 (takes seconds)
 

@@ -1,4 +1,4 @@
-"""A job for Vertex AI as a file: how it is compiled, and what it can be told when it is submitted."""
+"""A job file for Vertex AI: its compilation, and the settings that a submission can change."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from pipeline.thresholds import SERVING, change_thresholds, serving_thresholds
 from workers import UserError, ask
 
 IMAGE_SCHEMA_FILE = "/opt/digits/schema.pbtxt"
-"""Where the image (Dockerfile) holds the reviewed schema."""
+"""Path of the reviewed schema in the image (Dockerfile)."""
 
 FOLDERS = ("data", "push_dir")
 """Runtime parameters that are folders."""
 
 SETTINGS = ("model", *TRAINING_SETTINGS, *settings_of(Thresholds), *FOLDERS)
-"""What a submission may change."""
+"""Settings that a submission may change."""
 
 
 class VertexError(UserError):
-    """Something is missing or refused."""
+    """Something is missing or was refused."""
 
 
 @dataclass(frozen=True)
 class Machine:
-    """What a component's container needs; Vertex AI takes the smallest machine type that has it.
+    """Resources of a component's container; Vertex AI takes the smallest machine type that has them.
 
     Attributes:
         cpus: vCPUs.
@@ -47,10 +47,10 @@ class Machine:
 
 @dataclass(frozen=True)
 class Cluster:
-    """Machines that train one network together, in a CustomJob of Vertex AI that the Trainer starts.
+    """Machines that train one network together, in a Vertex AI CustomJob that the Trainer starts.
 
     Attributes:
-        machines: how many, two or more.
+        machines: number of machines, two or more.
         machine_type: of Compute Engine, such as n1-standard-8.
         project: Google Cloud project of the CustomJob.
         region: location of Vertex AI.
@@ -68,11 +68,11 @@ class JobConfig:
 
     Attributes:
         image: address of the image of all components.
-        trainer_image: the image that trains, if it is another: the one with CUDA.
+        trainer_image: the image for training with CUDA, if different.
         accelerator: kind and number of the accelerators of each machine that trains, or None.
         machines: machines by component; Vertex AI's default elsewhere.
         labels: labels of the job, for bills and searches.
-        cluster: where several machines train; None for the Trainer's own container.
+        cluster: machines that train; None to train in the Trainer's container.
     """
 
     image: str
@@ -84,7 +84,7 @@ class JobConfig:
 
 
 def known_accelerators() -> list[str]:
-    """The GPUs that Vertex AI's client knows: AcceleratorType without TPUs, which the image cannot use."""
+    """The GPUs that Vertex AI's client knows: AcceleratorType without TPUs, which the image does not support."""
     with quiet_clients():
         from google.cloud.aiplatform_v1.types import AcceleratorType  # noqa: PLC0415 (takes seconds)
 
@@ -92,10 +92,10 @@ def known_accelerators() -> list[str]:
 
 
 def compile_in_child(config: PipelineConfig, job: JobConfig) -> dict[str, Any]:
-    """What pipeline.vertex.compiler.compile_job makes, without the noise of loading TensorFlow.
+    """Runs pipeline.vertex.compiler.compile_job in a worker, so TensorFlow's output stays off the screen.
 
     Raises:
-        VertexError: the job names a component that there is not, or the compiler failed.
+        VertexError: the job names an unknown component, or the compiler failed.
     """
     compiled: dict[str, Any] = ask(
         "pipeline.vertex.compiler:work",
@@ -108,10 +108,10 @@ def compile_in_child(config: PipelineConfig, job: JobConfig) -> dict[str, Any]:
 
 
 def load_job(path: Path) -> dict[str, Any]:
-    """Reads what `digits vertex compile` wrote.
+    """Reads a job file from `digits vertex compile`.
 
     Raises:
-        VertexError: the file is missing or is no job of this pipeline.
+        VertexError: the file is missing or is not a job of this pipeline.
     """
     try:
         job = json.loads(path.read_text(encoding="utf-8"))
@@ -120,20 +120,20 @@ def load_job(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise VertexError(f"{path} cannot be read ({error.strerror}). `digits vertex compile` makes it.") from error
     except (ValueError, KeyError, TypeError) as error:
-        raise VertexError(f"{path} is no job: `digits vertex compile --output {path}` makes one.") from error
+        raise VertexError(f"{path} is not a job file: `digits vertex compile --output {path}` makes one.") from error
     if name != PIPELINE_NAME:
         raise VertexError(f"{path} is a job of the pipeline {name!r}, not of {PIPELINE_NAME!r}.")
     return dict(job)
 
 
 def parameter_values(job: Mapping[str, Any], settings: Mapping[str, str]) -> dict[str, str]:
-    """The values of the job's runtime parameters after some settings were changed.
+    """The values of the job's runtime parameters with changed settings.
 
-    Another model brings its own recipe, unless the settings say otherwise; thresholds that are not named stay.
+    A changed model brings its own recipe unless the settings override it; thresholds that are not named stay.
 
     Args:
         job: a compiled job.
-        settings: names of SETTINGS and values, as a user wrote them.
+        settings: names of SETTINGS and values, as the user wrote them.
 
     Raises:
         VertexError: a name is unknown, or a value is out of its range.
@@ -160,7 +160,7 @@ def parameter_values(job: Mapping[str, Any], settings: Mapping[str, str]) -> dic
 
 
 def _change_training(values: Mapping[str, Any], settings: Mapping[str, str]) -> dict[str, Any]:
-    """The Trainer's `custom_config` after a change; what places its machines, if there are several, stays."""
+    """The changed `custom_config` of the Trainer; its cluster, if any, stays."""
     model = settings.get("model")
     if model is not None and model not in ARCHITECTURES:
         raise VertexError(f"Unknown model {model!r}; choose {' or '.join(ARCHITECTURES)}.")
@@ -175,11 +175,11 @@ def _change_training(values: Mapping[str, Any], settings: Mapping[str, str]) -> 
 
 @contextmanager
 def quiet_clients() -> Iterator[None]:
-    """Keeps what Google's clients tell developers off the screen: end-of-life warnings and progress notes."""
+    """Hides what Google's clients print for developers: end-of-life warnings and progress notes."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=FutureWarning, module=r"google\.")
-        # A level would not do: the client sets its own when it submits a TFX pipeline. What ends a call is raised; its
-        # errors in the log are those it goes on after, such as a bucket of another project.
+        # Setting a level is not enough: the client sets its own when it submits a TFX pipeline. Fatal errors are
+        # raised; the logged ones, such as a bucket of another project, do not stop it.
         logging.disable(logging.ERROR)
         try:
             yield

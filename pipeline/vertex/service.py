@@ -1,4 +1,4 @@
-"""Google Cloud as `digits vertex` meets it: where a job runs, the login, and what its APIs refuse, as sentences."""
+"""Google Cloud for `digits vertex`: the target of a job, the login, and readable API errors."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _LOGIN = "Log in with `gcloud auth application-default login`"
 
 @dataclass(frozen=True)
 class Target:
-    """Where a job runs, and as whom.
+    """Where a job runs, and under which account.
 
     Attributes:
         project: Google Cloud project.
         region: location of Vertex AI, such as europe-west4.
-        service_account: what the job runs as; Vertex AI's default where None.
-        encryption_key: resource name of a Cloud KMS key for all that the job makes, or None.
+        service_account: account of the job; None for Vertex AI's default.
+        encryption_key: resource name of a Cloud KMS key for everything the job creates, or None.
     """
 
     project: str
@@ -45,7 +45,7 @@ def find_credentials() -> Credentials:
     """Google's application default credentials.
 
     Raises:
-        VertexError: there are none.
+        VertexError: there are no credentials.
     """
     import google.auth  # noqa: PLC0415
     from google.auth.exceptions import DefaultCredentialsError  # noqa: PLC0415
@@ -76,25 +76,25 @@ def refusals() -> Iterator[None]:
         yield
     except (RetryError, ServiceUnavailable, TransportError) as error:
         raise VertexError(
-            f"Google Cloud cannot be reached: {_reason(error)}. Try again when the network is there."
+            f"Google Cloud cannot be reached: {_reason(error)}. Try again when the network works."
         ) from error
     except (GoogleAuthError, Unauthorized) as error:
-        raise VertexError(f"Google Cloud does not take this login: {_reason(error)}. {_LOGIN}.") from error
+        raise VertexError(f"Google Cloud does not accept this login: {_reason(error)}. {_LOGIN}.") from error
     except Forbidden as error:
         raise VertexError(
-            f"Google Cloud refuses: {_reason(error)}. The roles that are needed stand in docs/vertex.md."
+            f"Google Cloud refuses: {_reason(error)}. docs/vertex.md lists the roles that are needed."
         ) from error
     except GoogleAPIError as error:
         raise VertexError(f"Google Cloud refuses: {_reason(error)}.") from error
 
 
 def _reason(error: Exception) -> str:
-    """What Google's libraries say, without the objects they put beside it and without the full stop."""
+    """The message of Google's libraries, without attached objects and full stop."""
     return str(getattr(error, "message", None) or (error.args or [error])[0]).strip().rstrip(".")
 
 
 def check_region(region: str) -> None:
-    """Raises VertexError for a region that Vertex AI has not."""
+    """Raises VertexError for a region that Vertex AI lacks."""
     with quiet_clients():
         from google.cloud.aiplatform.constants.base import SUPPORTED_REGIONS  # noqa: PLC0415 (takes seconds)
 

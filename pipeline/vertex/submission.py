@@ -29,15 +29,15 @@ def submit(
     Args:
         path: the job file.
         target: where it runs.
-        parameters: values of its runtime parameters. Where several machines train, they go to the same target.
-        enable_caching: for all components, or as compiled where None.
-        dry_run: only make the request: no login, no network.
+        parameters: values of its runtime parameters. Several training machines run in the same target.
+        enable_caching: for all components; None to keep the compiled settings.
+        dry_run: only build the request: no login, no network.
 
     Returns:
-        The PipelineJob resource as Vertex AI's API takes it, as JSON values.
+        The PipelineJob resource of Vertex AI's API, as JSON values.
 
     Raises:
-        VertexError: a folder is not in a bucket, there are no credentials, a bucket is missing, or Vertex AI refuses.
+        VertexError: a folder is not in a bucket, credentials or a bucket are missing, or Vertex AI refuses.
     """
     from google.auth.credentials import AnonymousCredentials  # noqa: PLC0415
 
@@ -79,7 +79,7 @@ def submit(
         request: dict[str, Any] = pipeline_job.to_dict()
         if not dry_run:
             pipeline_job.submit(service_account=target.service_account)
-    # (the client adds these to the request itself)
+    # (the client adds these to its own request)
     return {**request, "jobId": pipeline_job.job_id, "serviceAccount": target.service_account}
 
 
@@ -90,6 +90,6 @@ def _check_buckets(names: set[str], target: Target, credentials: Credentials) ->
     for name in sorted(names):
         if not client.bucket(name).exists():
             raise VertexError(
-                f"There is no bucket gs://{name}. Make it with `gcloud storage buckets create gs://{name} "
+                f"Bucket gs://{name} does not exist. Make it with `gcloud storage buckets create gs://{name} "
                 f"--project={target.project} --location={target.region}`."
             )

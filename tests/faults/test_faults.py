@@ -249,7 +249,7 @@ def test_a_run_of_the_pipeline(tiny_run, tmp_path):
                 assert "Traceback" not in done.stdout + done.stderr
                 assert done.returncode in {0, 1, -9, 137}, "done, failed with a sentence, or killed"
                 # (where its log cannot be written, all that is known is that it ended)
-                said = "No space left|Input/output|I/O error|disk is full|process was ended with status 1"
+                said = "No space left|Input/output|I/O error|disk is full|process ended with status 1"
                 assert done.returncode == 0 or fault == "KILL" or re.search(said, done.stdout + done.stderr)
                 assert again.returncode == 0, again.stdout[-2000:]
                 assert len(loadable(work / "serving_model")) == 2

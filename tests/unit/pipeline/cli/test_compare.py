@@ -86,9 +86,9 @@ def test_networks_epochs_and_seeds_can_be_chosen(compared, here):
     [
         (["--models", "lenet,alexnet"], "lenet, my_model"),
         (["--models", ","], "lenet, my_model"),
-        (["--epochs", "10,many"], "numbers of 1 or more"),
-        (["--epochs", "0"], "numbers of 1 or more"),
-        (["--epochs", ""], "numbers of 1 or more"),
+        (["--epochs", "10,many"], "numbers, 1 or more"),
+        (["--epochs", "0"], "numbers, 1 or more"),
+        (["--epochs", ""], "numbers, 1 or more"),
         (["--seeds", "0"], "--seeds"),
         (["--photos", "gone.json"], "gone.json"),
     ],
@@ -155,7 +155,7 @@ def test_no_run_is_one_sentence():
     assert done.stdout == ""
 
 
-@pytest.mark.parametrize("error", [HistoryError("There is no run x."), ReportError("Run x has no evaluation.")])
+@pytest.mark.parametrize("error", [HistoryError("No run x."), ReportError("Run x has no evaluation.")])
 def test_what_keeps_a_report_from_being_written_is_one_sentence(monkeypatch, written, error):
     def fail(root, names):
         raise error

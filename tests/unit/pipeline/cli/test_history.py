@@ -83,7 +83,7 @@ def test_runs_diff_shows_only_what_differs(root):
     text = call("runs", "diff", FIRST, SECOND, "--root", root).stdout
     assert "Seed" in text
     assert "Batch size" not in text
-    assert "differ in nothing" in call("runs", "diff", FIRST, FIRST, "--root", root).stdout
+    assert "differ only in when they ran" in call("runs", "diff", FIRST, FIRST, "--root", root).stdout
 
 
 def test_lineage_goes_from_the_version_to_the_data(root):
@@ -126,7 +126,7 @@ def test_models_from_push_to_rollback_and_back(tmp_path):
     assert "99.26%" in listed[1]
 
     done = call("models", "rollback", *at)
-    assert done.stdout.startswith("Version 1763800000 (Ten templates) is live now, and stays so whatever is pushed")
+    assert done.stdout.startswith("Version 1763800000 (Ten templates) is live now and stays live, whatever is pushed")
     shown = json.loads(call("models", "show", *at, "--json").stdout)
     assert (shown["version"], shown["live"], shown["pinned"]) == (1763800000, True, True)
     assert shown["card"]["run_id"] == "run-1763800000"

@@ -26,7 +26,7 @@ def ask(tmp_path, monkeypatch):
 
 def test_an_empty_folder_needs_a_run(ask):
     text = ask()
-    assert text.startswith("There is no model here yet.")
+    assert text.startswith("No model here yet.")
     assert "digits run " in text
     assert "digits bot" not in text
 

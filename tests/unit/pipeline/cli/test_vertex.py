@@ -70,7 +70,7 @@ def test_compile_writes_a_job_from_its_options(here, compiled):
 def test_beams_workers_elsewhere_have_an_image_of_their_own(compiled):
     dataflow = ["--beam-runner", "dataflow", "--beam-arg", "--project=proj", "--beam-arg", "--region=europe-west4"]
 
-    assert "give it in --beam-image" in call("compile", *IMAGE, *dataflow).stderr
+    assert "give its address in --beam-image" in call("compile", *IMAGE, *dataflow).stderr
     done = call("compile", *IMAGE, *dataflow, "--beam-image", "place/digits:1-beam", "--xla", "--train-memory", "64")
 
     assert done.exit_code == 0, done.output
@@ -100,23 +100,27 @@ def test_yaml_is_the_pipeline_alone_as_kubeflow_pipelines_reads_it(here, compile
 
 def test_the_compilers_refusal_is_the_commands(monkeypatch):
     def refuse(config, job):
-        raise VertexError("There is no component Foo.")
+        raise VertexError("Unknown component Foo.")
 
     monkeypatch.setattr(job, "compile_in_child", refuse)
     done = call("compile", *IMAGE)
 
-    assert (done.exit_code, done.stderr) == (1, "Error: There is no component Foo.\n")
+    assert (done.exit_code, done.stderr) == (1, "Error: Unknown component Foo.\n")
 
 
 @pytest.mark.parametrize(
     ("arguments", "code", "sentence"),
     [
         (["compile"], 1, "Error: No image. "),
-        (["compile", "--image", "i"], 1, "Error: The containers see no folder of this machine: give --root "),
-        (["compile", "--image", "i", "--root", "gs://"], 1, "folder of this machine: give --root a folder in a bucket"),
-        (["compile", *IMAGE, "--output", "job.yaml"], 1, "Error: Kubeflow Pipelines' own engine cannot look up"),
+        (["compile", "--image", "i"], 1, "Error: The containers cannot see this machine's folders: give --root "),
+        (["compile", "--image", "i", "--root", "gs://"], 1, "this machine's folders: give --root a folder in a bucket"),
+        (["compile", *IMAGE, "--output", "job.yaml"], 1, "Error: Kubeflow Pipelines cannot look up"),
         (["compile", *IMAGE, "--beam-arg", "--no_such_option=1"], 1, "no_such_option"),
-        (["compile", *IMAGE, "--data", "data"], 1, "Error: The containers see no folder of this machine: give --data "),
+        (
+            ["compile", *IMAGE, "--data", "data"],
+            1,
+            "Error: The containers cannot see this machine's folders: give --data ",
+        ),
         (["compile", *IMAGE, "--accelerator", "NVIDIA_T4:1"], 2, "Vertex AI has no NVIDIA_T4"),
         (["compile", *IMAGE, "--accelerator", "TPU_V2:8"], 2, "Vertex AI has no TPU_V2"),
         (["compile", *IMAGE, "--accelerator", "NVIDIA_L4"], 2, "is not TYPE:COUNT"),

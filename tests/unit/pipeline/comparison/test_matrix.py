@@ -177,7 +177,7 @@ def test_an_interrupt_while_the_report_is_written_is_130(run, configs, monkeypat
     status, screen, _ = run(configs, "summarise()")
 
     assert status == 130
-    assert screen.endswith("Interrupted. The same command writes the report: the models are kept.\n")
+    assert screen.endswith("Interrupted. The models are kept: the same command writes the report.\n")
 
 
 def test_no_push_folder_is_made(run, configs, tmp_path):

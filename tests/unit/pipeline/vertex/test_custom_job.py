@@ -58,7 +58,7 @@ def test_machines_without_gpus(sent):
 
 
 def test_one_machine_is_no_cluster():
-    with pytest.raises(ValueError, match="takes at least 2, not 1"):
+    with pytest.raises(ValueError, match="needs at least 2, not 1"):
         training_job("some-project", "europe-west4", "digits:1", machines=1)
 
 

@@ -84,7 +84,7 @@ def test_a_job_that_is_not_there_is_said(found, monkeypatch):
 
     monkeypatch.setattr(PipelineServiceClient, "get_pipeline_job", missing)
 
-    with pytest.raises(VertexError, match=r"no job digits-0 in project proj, region europe-west4: .* without a job"):
+    with pytest.raises(VertexError, match=r"No job digits-0 in project proj, region europe-west4: .* without a job"):
         status(TARGET, "digits-0")
 
 

@@ -116,9 +116,9 @@ def test_a_wrong_setting_is_a_sentence(job, name, value, sentence):
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("not json", "is no job: `digits vertex compile"),
-        ("[]", "is no job"),
-        ("{}", "is no job"),
+        ("not json", "is not a job file: `digits vertex compile"),
+        ("[]", "is not a job file"),
+        ("{}", "is not a job file"),
         (
             '{"pipelineSpec": {"pipelineInfo": {"name": "taxi"}}, '
             '"runtimeConfig": {"parameterValues": {"training": ""}}}',

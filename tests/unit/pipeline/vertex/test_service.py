@@ -46,12 +46,12 @@ def test_an_unknown_region_is_refused():
         (TransportError("no route", "more"), "Google Cloud cannot be reached: no route. Try again"),
         (
             RefreshError("invalid_grant: Bad Request", {}),
-            "does not take this login: invalid_grant: Bad Request. Log in",
+            "does not accept this login: invalid_grant: Bad Request. Log in",
         ),
-        (Unauthenticated("Invalid token."), "does not take this login: Invalid token. Log in with `gcloud auth"),
+        (Unauthenticated("Invalid token."), "does not accept this login: Invalid token. Log in with `gcloud auth"),
         (
             PermissionDenied("No create."),
-            "Google Cloud refuses: No create. The roles that are needed stand in",
+            "Google Cloud refuses: No create. docs/vertex.md lists the roles",
         ),
         (NotFound("Project 'proj' not found."), "Google Cloud refuses: Project 'proj' not found."),
     ],

@@ -117,7 +117,9 @@ def test_a_dry_run_needs_no_login_and_sends_nothing(job_file, monkeypatch):
 def test_a_missing_bucket_is_said_before_anything_is_sent(job_file, sent, monkeypatch):
     monkeypatch.setattr(storage.Bucket, "exists", lambda bucket: bucket.name != "pushes")
 
-    with pytest.raises(VertexError, match=r"no bucket gs://pushes. Make it with `gcloud storage buckets create"):
+    with pytest.raises(
+        VertexError, match=r"Bucket gs://pushes does not exist\. Make it with `gcloud storage buckets create"
+    ):
         submit(job_file, TARGET, VALUES)
     assert not sent
 
