@@ -52,13 +52,19 @@ class BodyHandler(Handler):
         return HTTPError(413, reason=f"The body is over the limit of {self.services.most_bytes:,} bytes.")
 
     def _refuse_late(self) -> None:
-        error = HTTPError(408, reason=f"The body did not arrive within {SLOWEST_BODY_S:.0f} s.")
-        self.send_error(408, exc_info=(HTTPError, error, None))
+        self._refuse(HTTPError(408, reason=f"The body did not arrive within {SLOWEST_BODY_S:.0f} s."))
+
+    def _refuse(self, error: HTTPError) -> None:
+        self.body.clear()
+        self.send_error(error.status_code, exc_info=(HTTPError, error, None))
 
     def data_received(self, chunk: bytes) -> None:
         """Keeps a piece of the body."""
+        if self._finished:  # refused; tornado reads on, so that the client can take the answer
+            return
         if len(self.body) + len(chunk) > self.services.most_bytes:
-            raise self._too_large()
+            self._refuse(self._too_large())
+            return
         self.body += chunk
 
     async def work(self, task: Awaitable[Result]) -> Result:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import itertools
 import json
+import socket
 import sqlite3
+import time
+from urllib.parse import urlsplit
 
 import cv2
 import numpy as np
@@ -139,6 +142,20 @@ def test_what_telegram_does_not_take_is_a_sentence(served, chat):
     assert (refused.status_code, refused.json()["error"][:29]) == (403, "I cannot write into your chat")
 
     assert post(served.page, "picture", init_data(chat), bytes(2**22 + 1)).status_code == 413
+
+
+def test_bodies_that_never_arrive_or_are_too_large_keep_nobody_out(served, chat):
+    address = urlsplit(served.page)
+    for length, body in ((1000, b"x"), (2**22, bytes(2**20)), (2**22 + 1, b"x")):
+        for _ in range(6):  # more than one user may have at a time
+            with socket.create_connection((address.hostname, address.port)) as connection:
+                head = f"POST {address.path}read HTTP/1.1\r\nHost: x\r\nAuthorization: tma {init_data(chat)}\r\n"
+                connection.sendall(f"{head}Content-Length: {length}\r\n\r\n".encode() + body)
+    chunks = (bytes(2**20) for _ in range(6))  # without a length, and too many
+    headers = {"Authorization": f"tma {init_data(chat)}"}
+    time.sleep(1)  # the bot has to see that the others have gone
+    assert requests.post(f"{served.page}read", data=chunks, headers=headers, timeout=30).status_code == 413
+    assert [post(served.page, "read", init_data(chat), picture("5")).status_code for _ in range(6)] == [200] * 6
 
 
 def test_a_chat_may_post_as_many_pictures_as_it_may_send_and_only_chats_on_the_list_may(tmp_path):

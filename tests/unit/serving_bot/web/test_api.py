@@ -198,6 +198,13 @@ def test_too_large_a_body_is_refused_before_it_is_sent(address):
     assert "over the limit" in answer
 
 
+def test_too_large_a_body_of_unknown_length_is_refused(address):
+    answer = post(address, "/read", data=(bytes(2**20) for _ in range(30)))
+
+    assert answer.status_code == 413
+    assert "over the limit" in answer.json()["error"]
+
+
 def test_a_slow_sender_is_refused(push_dir, monkeypatch):
     monkeypatch.setattr(api, "SLOWEST_BODY_S", 0.2)
 
