@@ -1,4 +1,4 @@
-"""`from serving_bot import read`: the digits in a picture, read with the last pushed model."""
+"""`from serving_bot import read`: reads the digits in a picture with the last pushed model."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 def read(picture: str | Path | bytes | Image.Image | npt.NDArray[np.uint8], push_dir: str = "serving_model") -> Reading:
     """Reads the digits in a picture.
 
-    The model is loaded at the first call and kept, also when a newer version is pushed. Not thread-safe.
+    The first call loads the model; later calls keep using it, even if a newer version is pushed. Not thread-safe.
 
         read("photo.jpg").text  # "2026"
 
     Args:
         picture: a path, the bytes of an image file, a PIL image, or uint8 [height, width] or [height, width, 3] (RGB).
-        push_dir: folder of pushed models, local or any address fsspec opens.
+        push_dir: folder of pushed models, local or any address that fsspec can open.
 
     Returns:
-        What was read: `text`, `sure`, `digits` with boxes and probabilities.
+        The reading: `text`, `sure`, and `digits` with boxes and probabilities.
 
     Raises:
         serving_bot.reading.decoding.UnreadablePictureError: the picture cannot be read; the message says why.
@@ -44,7 +44,7 @@ def _encoded(picture: str | Path | bytes | Image.Image | npt.NDArray[np.uint8]) 
         return picture
     if isinstance(picture, str | Path):
         return Path(picture).read_bytes()
-    from PIL import Image  # noqa: PLC0415 (importing this module takes no time)
+    from PIL import Image  # noqa: PLC0415 (keeps the import of this module fast)
 
     buffer = io.BytesIO()
     image = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)

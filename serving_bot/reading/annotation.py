@@ -1,4 +1,4 @@
-"""A picture of what was read: the chosen path on the photo, and beside it the 28×28 that the network saw."""
+"""Draws a reading: the chosen path on the photo, and beside it the 28×28 images that the network saw."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PHOTO_SIDE = 960
 """The longer side of the photo, in pixels."""
 
 TILE = 84
-"""Side of the enlarged 28×28 in pixels."""
+"""Side of an enlarged 28×28 image, in pixels."""
 
 ROW = TILE + 12
 COLUMN = 200
@@ -27,14 +27,14 @@ COLUMN = 200
 
 LEGEND = 30
 MOST_TILES = 60
-"""More digits than this are not shown singly."""
+"""Maximum number of digits shown with tiles."""
 
 
 def annotate(reading: Reading) -> bytes:
     """Draws a reading as PNG bytes: the photo with lines, boxes and answers, then a tile per digit.
 
-    A tile shows the 28×28 image that the network saw and its three likeliest classes. A digit that is not sure is
-    orange and carries a question mark; signs are violet, frames and other marks that were left out grey.
+    A tile shows the 28×28 image that the network saw and its three likeliest classes. An unsure digit is orange with a
+    question mark; signs are violet; frames and other ignored marks are grey.
     """
     photo = Image.fromarray(reading.picture.pixels)
     factor = PHOTO_SIDE / max(photo.size)
@@ -42,7 +42,7 @@ def annotate(reading: Reading) -> bytes:
     photo = photo.resize((max(1, round(photo.width * factor)), max(1, round(photo.height * factor))), method)
     _draw_path(photo, reading, factor / reading.picture.scale)
     tiles = reading.digits[:MOST_TILES]
-    if photo.width > 1.5 * photo.height:  # a wide photo has its tiles below it
+    if photo.width > 1.5 * photo.height:  # tiles go below a wide photo
         columns = max(1, photo.width // COLUMN)
         place = (0, photo.height)
     else:
@@ -62,7 +62,7 @@ def annotate(reading: Reading) -> bytes:
 
 
 def enlarge(digit: Digit, side: int = TILE) -> Image.Image:
-    """The 28×28 that the network saw, enlarged without smoothing to side×side pixels, greyscale."""
+    """The 28×28 image that the network saw, enlarged to side×side pixels without smoothing, greyscale."""
     return Image.fromarray(np.asarray(digit.image)).resize((side, side), Image.Resampling.NEAREST)
 
 

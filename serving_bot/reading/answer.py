@@ -1,4 +1,4 @@
-"""What was read in a picture: its lines of digits and signs, how sure each is, and the answer in words and as JSON."""
+"""The reading of a picture: lines of digits and signs with their confidence, as text and as JSON."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from serving_bot.reading.decoding import Picture
 from serving_bot.reading.geometry import Box
 
 MOST_DIGITS = 200
-"""More digits than this are not read, which keeps the time and the answer short."""
+"""Maximum number of digits to read, which limits time and answer length."""
 
 
 @dataclass(frozen=True)
@@ -20,13 +20,13 @@ class Digit:
     """One digit in a picture.
 
     Attributes:
-        box: its place in pixels of the upright original.
+        box: its position in pixels of the upright original.
         digit: the likeliest class, 0..9.
         probability: of that class, calibrated, in 0..1.
         top: the three likeliest classes with their probabilities, the likeliest first.
-        image: uint8 [28, 28], what the network saw.
-        sure: whether this is believed to be a digit, and that one.
-        share: of all ways to divide its line, weighted by their likelihood, that have this digit in it.
+        image: uint8 [28, 28], the network's input.
+        sure: whether the answer is confident.
+        share: likelihood-weighted share of all segmentations of its line that contain this digit.
     """
 
     box: Box
@@ -39,11 +39,11 @@ class Digit:
 
     @property
     def shown(self) -> str:
-        """The digit, or "?" where it is not sure."""
+        """The digit, or "?" if it is unsure."""
         return str(self.digit) if self.sure else "?"
 
     def as_json(self) -> dict[str, Any]:
-        """The digit as JSON-ready values."""
+        """The digit as JSON values."""
         return {
             "digit": self.digit,
             "probability": self.probability,
@@ -55,11 +55,11 @@ class Digit:
 
 @dataclass(frozen=True)
 class Sign:
-    """A mark beside the digits that is none of them.
+    """A mark beside the digits that is not a digit.
 
     Attributes:
-        box: its place in pixels of the upright original.
-        text: the sign where that is clear, "?" where it may be a digit, a space otherwise.
+        box: its position in pixels of the upright original.
+        text: the sign if it is clear, "?" if it may be a digit, else a space.
     """
 
     box: Box
@@ -67,19 +67,19 @@ class Sign:
 
     @property
     def shown(self) -> str:
-        """As it is written in the answer."""
+        """Its form in the answer."""
         return self.text
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What was read in one picture.
+    """The reading of one picture.
 
     Attributes:
-        lines: from the top, each from left to right; every line holds at least one digit.
-        picture: what was searched, upright and at working size.
-        left_out: boxes of marks that belong to no line: frames, rules, letters.
-        digits_likely: whether this is believed to be a number at all.
+        lines: from top to bottom, each from left to right; every line has at least one digit.
+        picture: the searched picture, upright and at working size.
+        left_out: boxes of marks outside all lines: frames, rules, letters.
+        digits_likely: whether the marks are probably a number.
         too_many: whether nothing was read because there are too many digits, or marks that may be digits.
     """
 
@@ -96,17 +96,17 @@ class Reading:
 
     @property
     def text(self) -> str:
-        """The digits as they read, sure or not, one line of writing a line: "2026"."""
+        """The digits, sure or not, one line of text per line of writing: "2026"."""
         return "\n".join("".join(str(mark.digit) for mark in line if isinstance(mark, Digit)) for line in self.lines)
 
     @property
     def shown(self) -> str:
-        """The lines with their signs, a "?" for each digit that is not sure: "3?.79"."""
+        """The lines with their signs, and "?" for each unsure digit: "3?.79"."""
         return "\n".join(" ".join("".join(mark.shown for mark in line).split()) for line in self.lines)
 
     @property
     def outcome(self) -> str:
-        """``number``, ``doubtful`` (a number with doubtful places) or ``none`` (no number here)."""
+        """``number``, ``doubtful`` (a number with unsure digits) or ``none`` (no number)."""
         if not self.digits or not self.digits_likely:
             return "none"
         sure = all(mark.sure if isinstance(mark, Digit) else mark.text != "?" for line in self.lines for mark in line)
@@ -114,18 +114,18 @@ class Reading:
 
     @property
     def sure(self) -> bool:
-        """Whether this is a number and every digit of it is sure."""
+        """Whether this is a number and all its digits are sure."""
         return self.outcome == "number"
 
     @property
     def problem(self) -> str | None:
-        """Which limit kept the picture from being read, and what to do; None if none did."""
+        """The limit that the picture exceeds, and what to do; None if it exceeds none."""
         if not self.too_many:
             return None
         return f"more than {MOST_DIGITS} digits or other marks were found; send a part of the picture"
 
     def describe(self) -> str:
-        """The answer in one line: "2026 (99.1%)", "not sure: 3?79, perhaps 3179", "no number found", or why not."""
+        """The answer in one line: "2026 (99.1%)", "not sure: 3?79, perhaps 3179", "no number found", or the problem."""
         if self.outcome == "none":
             return f"nothing read: {self.problem}" if self.problem else "no number found"
         if self.outcome == "number":
@@ -133,7 +133,7 @@ class Reading:
         return f"not sure: {_in_one_line(self.shown)}, perhaps {_in_one_line(self.text)}"
 
     def as_json(self) -> dict[str, Any]:
-        """The answer as JSON-ready values."""
+        """The answer as JSON values."""
         return {
             "text": self.text,
             "shown": self.shown,

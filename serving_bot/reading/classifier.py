@@ -18,30 +18,30 @@ SIGNATURE = "serving_images"
 
 
 class BrokenModelError(Exception):
-    """A pushed version cannot be loaded or does not have the signature this bot serves."""
+    """A pushed version cannot be loaded or has another signature than this bot serves."""
 
 
 @dataclass
 class Classifier:
     """A loaded LiteRT model: uint8 [N, 28, 28] images in, float32 [N, 10] probabilities out.
 
-    Not thread-safe: a LiteRT interpreter answers one call at a time.
+    Not thread-safe: a LiteRT interpreter handles one call at a time.
 
     Attributes:
-        card: the JSON card that was exported beside the model (name, metrics, run id, temperature, ...).
+        card: the JSON card exported with the model (name, metrics, run id, temperature, ...).
     """
 
     card: dict[str, Any]
     _runner: Any = field(repr=False)
-    _interpreter: Interpreter = field(repr=False)  # the runner does not keep its interpreter alive
+    _interpreter: Interpreter = field(repr=False)  # the signature runner does not keep its interpreter alive
 
     @classmethod
     def load(cls, version_dir: str) -> Classifier:
-        """Loads one version folder, local or any path fsspec opens (``gs://`` with gcsfs installed).
+        """Loads one version folder, local or any path that fsspec can open (``gs://`` with gcsfs installed).
 
         Raises:
-            BrokenModelError: a file is missing or unreadable, the flatbuffer is not the one that was exported, or
-                the signature is not uint8 [N, 28, 28, 1] -> {"probabilities": float32 [N, 10], "class": int64 [N]}.
+            BrokenModelError: a file is missing or unreadable, the flatbuffer is not the exported one, or the signature
+                is not uint8 [N, 28, 28, 1] -> {"probabilities": float32 [N, 10], "class": int64 [N]}.
         """
         try:
             with fsspec.open(os.path.join(version_dir, CARD_FILE), "rb") as file:
@@ -57,7 +57,7 @@ class Classifier:
         except (OSError, ValueError, KeyError, RuntimeError) as error:
             raise BrokenModelError(f"{version_dir}: {error}") from error
         if shape != (1, 10):
-            raise BrokenModelError(f"{version_dir}: the output shape {shape} is not this bot's")
+            raise BrokenModelError(f"{version_dir}: this bot does not support the output shape {shape}")
         return classifier
 
     def predict(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:

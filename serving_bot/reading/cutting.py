@@ -1,7 +1,7 @@
-"""A line of writing cut generously into pieces, and the groups of pieces that may be one digit each.
+"""Over-segments a line of writing into pieces, and groups pieces that may be one digit.
 
 Heuristic over-segmentation (LeCun et al., "Gradient-based learning applied to document recognition", 1998, section VI):
-ink is cut wherever two digits might be joined; which cuts hold is decided by what the network makes of the groups.
+ink is cut wherever two digits might be joined; the network's answers for the groups decide which cuts to keep.
 """
 
 from __future__ import annotations
@@ -17,43 +17,43 @@ from serving_bot.reading.geometry import Box, stack
 from serving_bot.reading.ink import Mask, quantile
 
 MOST_PIECES = 6
-"""A digit consists of at most this many pieces."""
+"""Maximum pieces of a digit."""
 
 WIDEST_DIGIT = 1.35
-"""A digit is at most this wide, in heights of its line; a single piece may be wider."""
+"""Maximum width of a digit, in heights of its line; a single piece may be wider."""
 
 WIDEST_LONE = 1.6
-"""What stands alone is at most this wide, in its own heights."""
+"""Maximum width of a lone digit, in its own heights."""
 
 WIDEST_BREAK = 0.3
-"""Pieces of one digit are at most this far apart, in heights of its line."""
+"""Maximum distance between pieces of one digit, in heights of its line."""
 
 SOLID = 0.9
-"""A piece that is not long and fills at least this share of its box is no stroke."""
+"""A piece that is not long and fills at least this share of its box is not a stroke."""
 
 LOWEST_CUT = 0.3
-"""Lower components, in heights of the line, are not cut: bars, dots."""
+"""Components lower than this, in heights of the line, are not cut: bars, dots."""
 
 LEAST_STEP = 0.1
-"""Two cuts are at least this far apart, in heights of the line."""
+"""Minimum distance between two cuts, in heights of the line."""
 
 MOST_REACH = 0.9
-"""Where bulges touch, a column of ink reaches at most this far, in heights of the line."""
+"""Maximum extent of a column of ink where bulges touch, in heights of the line."""
 
 MOST_STROKES_CUT = 2.6
-"""A cut goes through at most this much ink, in widths of a stroke."""
+"""Maximum ink that a cut goes through, in stroke widths."""
 
 
 @dataclass(frozen=True)
 class Piece:
-    """Ink that lies between two cuts, or a whole connected component.
+    """Ink between two cuts, or a whole connected component.
 
     Attributes:
         box: in pixels of the line.
         mask: uint8 [box.height, box.width], 1 on this piece.
         area: pixels of ink.
-        component: which connected component it is cut from.
-        cut: ink on its left edge in widths of a stroke, 0.0 where it is not cut there.
+        component: the connected component it comes from.
+        cut: ink cut at its left edge, in stroke widths; 0.0 without a cut.
     """
 
     box: Box
@@ -64,7 +64,7 @@ class Piece:
 
     @property
     def solid(self) -> bool:
-        """Whether this is a filled shape and no stroke."""
+        """Whether this is a filled shape, not a stroke."""
         return self.area > SOLID * self.box.width * self.box.height and self.box.side < 2.2 * min(
             self.box.width, self.box.height
         )
@@ -78,9 +78,9 @@ class Group:
         first: index of the first piece.
         last: index of the last piece.
         box: around them, in pixels of the line.
-        joins: greatest distance between neighbours that it bridges, in heights of the line; below 0 where they overlap.
-        torn: ink along its edges that was cut, in widths of a stroke.
-        lone: whether it is all that stands in its line.
+        joins: greatest distance between neighbours, in heights of the line; negative if they overlap.
+        torn: ink cut along its edges, in stroke widths.
+        lone: whether it is alone in its line.
     """
 
     first: int
@@ -92,7 +92,7 @@ class Group:
 
 
 def cut(mask: Mask, height: float, stroke: float) -> list[Piece]:
-    """The pieces of a line, in order of their middles from left to right.
+    """The pieces of a line, ordered by their middles from left to right.
 
     Args:
         mask: uint8 [height, width], 1 on ink.
@@ -149,7 +149,7 @@ def group(pieces: list[Piece], height: float) -> list[Group]:
 
 
 def _around(pieces: list[Piece]) -> Box | None:
-    """The box around all pieces, where they are strokes of one digit by their places; None otherwise."""
+    """The box around all pieces if their positions fit the strokes of one digit, else None."""
     parts: dict[int, Box] = {}
     for piece in pieces:
         box = parts.get(piece.component, piece.box)
@@ -165,7 +165,7 @@ def lift(contrast: Mask, pieces: list[Piece], chosen: Group, strong: float) -> n
     for piece in pieces[chosen.first : chosen.last + 1]:
         top, left = piece.box.top - box.top + 1, piece.box.left - box.left + 1
         own[top : top + piece.box.height, left : left + piece.box.width] |= piece.mask
-    # One pixel more keeps the soft edge; the rest of the neighbourhood is not this digit's.
+    # One more pixel keeps the soft edge; the rest of the neighbourhood belongs to other digits.
     own = cv2.dilate(own, np.ones((3, 3), np.uint8))
     padded = cv2.copyMakeBorder(
         contrast[max(box.top - 1, 0) : box.bottom + 1, max(box.left - 1, 0) : box.right + 1],
@@ -191,7 +191,7 @@ def _piece(own: Mask, left: int, top: int, component: int, ink: float) -> Piece 
 
 
 def _find_cuts(own: Mask, height: float, stroke: float) -> list[tuple[int, float]]:
-    """Columns where a component may be cut, with the ink that is cut there in widths of a stroke."""
+    """Columns where a component may be cut, with the ink cut there, in stroke widths."""
     width = own.shape[1]
     margin = max(2, round(LEAST_STEP * height))
     if width < 0.4 * height or width < 3 * margin or len(own) < LOWEST_CUT * height:
@@ -205,7 +205,7 @@ def _find_cuts(own: Mask, height: float, stroke: float) -> list[tuple[int, float
     low = own.shape[0] - upper.astype(np.float32)
     high = lower.astype(np.float32)
     candidates: list[tuple[float, int]] = []
-    # Strokes that join two digits are thin columns; bulges that touch are low ones, or leave a notch above or below.
+    # Strokes that join two digits are thin columns; touching bulges are low columns, or leave a notch above or below.
     for profile, most in ((ink, 2.6 * stroke), (reach, 0.9 * height), (low, np.inf), (high, np.inf)):
         smooth = cv2.blur(profile[np.newaxis].astype(np.float32), blur)[0]
         for x in range(margin, width - margin):

@@ -1,4 +1,4 @@
-"""From the bytes of a file to pixels: what people send, within limits, upright and opaque."""
+"""Decodes the files that people send to upright, opaque pixels, within limits."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ from PIL import Image, UnidentifiedImageError
 
 pillow_heif.register_heif_opener()
 
-# Pillow's own limit, which is lower than `MAX_PIXELS_REDUCED`, is replaced by those that `decode` checks on the header.
+# Pillow's limit is lower than `MAX_PIXELS_REDUCED`; `decode` checks its own limits on the header instead.
 Image.MAX_IMAGE_PIXELS = None
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
 
 MAX_BYTES = 20 * 2**20
-"""Largest file in bytes: what the Bot API lets a bot download."""
+"""Largest file in bytes: the Bot API's limit for downloads."""
 
 MAX_PIXELS = 25_000_000
-"""Largest picture that is decoded as a whole."""
+"""Largest picture that is decoded at full size, in pixels."""
 
 MAX_PIXELS_REDUCED = 110_000_000
-"""Largest baseline JPEG: it is decoded straight to a half, a quarter or an eighth of its sides, so memory
-stays small."""
+"""Largest baseline JPEG, in pixels: it is decoded directly at a half, a quarter or an eighth of its size, which saves
+memory."""
 
 MIN_SIDE = 8
-"""Smallest picture in pixels: no digit can be told on less."""
+"""Smallest picture side in pixels: digits are not legible on less."""
 
 WORKING_SIDE = 640
 """The longer side, in pixels, that a large picture is reduced to."""
 
 _ORIENTATION_TAG = 0x0112
-# EXIF orientation -> (mirror left to right first, then quarter turns counter-clockwise).
+# EXIF orientation -> (whether to mirror horizontally first, then quarter turns counter-clockwise).
 _ORIENTATIONS = {
     2: (True, 0),
     3: (False, 2),
@@ -51,7 +51,7 @@ _DAMAGED = "The picture is damaged or incomplete; send it again."
 
 
 class UnreadablePictureError(Exception):
-    """The bytes are no picture this reader can open; the message is one sentence for the person who sent it."""
+    """The bytes are not a picture this reader can open; the message is one sentence for the sender."""
 
 
 class TooLargePictureError(UnreadablePictureError):
@@ -59,7 +59,7 @@ class TooLargePictureError(UnreadablePictureError):
 
 
 class UnknownFormatError(UnreadablePictureError):
-    """The bytes are not in a format that is read."""
+    """The bytes are not in a supported format."""
 
 
 class DamagedPictureError(UnreadablePictureError):
@@ -72,7 +72,7 @@ class Picture:
 
     Attributes:
         pixels: uint8 [height, width, 3], RGB.
-        scale: pixels of the upright original per pixel of `pixels`; 1.0 where nothing was reduced.
+        scale: pixels of the upright original per pixel of `pixels`; 1.0 if nothing was reduced.
     """
 
     pixels: npt.NDArray[np.uint8]
@@ -82,16 +82,16 @@ class Picture:
 def decode(data: bytes, side: int = WORKING_SIDE) -> Picture:
     """Decodes JPEG, PNG, WebP, GIF (first frame), BMP and HEIC.
 
-    EXIF rotation is applied; transparency is laid on a ground that the drawing stands out from; 16 bits, CMYK
-    and palettes become 8-bit RGB; a large picture is reduced.
+    It applies EXIF rotation, lays transparency on a contrasting background, converts 16 bits, CMYK and palettes to
+    8-bit RGB, and reduces large pictures.
 
     Args:
         data: the file.
         side: the longer side, in pixels, that a large picture is reduced to.
 
     Raises:
-        TooLargePictureError: over `MAX_BYTES` or the limits on pixels, which are checked before decoding.
-        UnknownFormatError: not one of the formats.
+        TooLargePictureError: over `MAX_BYTES` or the pixel limits, which are checked before decoding.
+        UnknownFormatError: another format.
         DamagedPictureError: truncated, damaged, or smaller than `MIN_SIDE`.
     """
     if len(data) > MAX_BYTES:
@@ -141,7 +141,7 @@ def _decode(image: Image.Image, side: int) -> Picture:
 def _orientation(image: Image.Image) -> int:
     try:
         return int(image.getexif().get(_ORIENTATION_TAG, 1))
-    except Exception:  # damaged metadata is no reason to refuse the picture: it is read as it lies
+    except Exception:  # damaged metadata is no reason to refuse the picture: it is read unrotated
         return 1
 
 
@@ -153,16 +153,18 @@ def _to_rgb(image: Image.Image, side: int) -> npt.NDArray[np.uint8]:
         return np.repeat(grey[..., np.newaxis], 3, axis=2)
     if image.has_transparency_data:
         return _flatten(np.asarray(image.convert("RGBA").convert("RGBa")), side)
-    return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))  # converting copies all the same
+    return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))  # convert always copies
 
 
 def _flatten(weighted: npt.NDArray[np.uint8], side: int) -> npt.NDArray[np.uint8]:
-    """Lays a picture on one colour: that of the opaque part where it is most of the picture (rounded corners), else
-    black under light strokes and white under dark ones (a drawing on nothing).
+    """Lays a picture on one colour.
+
+    This is the opaque part's colour if that is most of the picture (rounded corners), else black under light strokes
+    and white under dark ones (a drawing on a transparent background).
 
     Args:
-        weighted: uint8 [height, width, 4], each colour times its opacity, and the opacity: what nothing is coloured
-            with does not count when pixels are averaged.
+        weighted: uint8 [height, width, 4], colours multiplied by opacity, and the opacity, so transparent colours do
+            not count when pixels are averaged.
     """
     reduced = _reduce(weighted, side)
     colours, share = reduced[..., :3], reduced[..., 3:].astype(np.float32) / 255

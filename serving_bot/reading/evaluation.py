@@ -1,4 +1,4 @@
-"""How well a folder of labelled pictures is read: accuracy, abstentions and the mistakes as pictures."""
+"""Evaluates the reading of labelled pictures: accuracy, abstentions, and the mistakes as pictures."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ THUMBNAIL = 480
 
 
 class NoPicturesError(Exception):
-    """The folder holds no labelled picture; the message says what it should look like."""
+    """The folder has no labelled pictures; the message describes the expected layout."""
 
 
 @dataclass(frozen=True)
 class Labelled:
-    """A picture file and what is written on it.
+    """A picture file and its label.
 
     Attributes:
         path: the file.
-        kind: name of the folder above the label's, "" where there is none.
-        label: digits, as the file's folder is named: "2026", "2_31" in two lines, "none" of no number.
+        kind: name of the folder above the label's; "" if there is none.
+        label: name of the file's folder: digits such as "2026", "2_31" in two lines, or "none" for no number.
     """
 
     path: Path
@@ -47,15 +47,15 @@ class Labelled:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How one picture was read.
+    """The result for one picture.
 
     Attributes:
         picture: the file and its label.
-        answer: the digits that were read, lines joined by "_"; "" where there are none or the file is unreadable.
-        sure: whether the reader stood by its answer.
-        none: whether the answer was that there is no number.
-        error: why the file could not be read, "" otherwise.
-        annotated: JPEG bytes of the annotated picture of a mistake or abstention, None otherwise.
+        answer: the digits read, lines joined by "_"; "" if there are none or the file is unreadable.
+        sure: whether the answer is confident.
+        none: whether the answer is "no number".
+        error: why the file could not be read, else "".
+        annotated: JPEG bytes of the annotated picture of a mistake or abstention, else None.
     """
 
     picture: Labelled
@@ -67,19 +67,19 @@ class Outcome:
 
     @property
     def right(self) -> bool:
-        """Whether the answer stands and equals the label."""
+        """Whether the answer is confident and equals the label."""
         if self.picture.label == NO_NUMBER:
             return self.none
         return self.sure and self.answer == self.picture.label
 
     @property
     def abstained(self) -> bool:
-        """Whether the reader answered "not sure", or "no number" where there is one."""
+        """Whether the reader answered "not sure", or "no number" for a number."""
         return not self.sure and not self.error and not self.right
 
     @property
     def shown(self) -> str:
-        """The answer in a word."""
+        """The answer as short text."""
         if self.error:
             return self.error
         if self.none:
@@ -88,12 +88,12 @@ class Outcome:
 
 
 def collect(folder: Path) -> list[Labelled]:
-    """The pictures of DIR/<label>/<file> or DIR/<kind>/<label>/<file>, sorted.
+    """The pictures at DIR/<label>/<file> or DIR/<kind>/<label>/<file>, sorted.
 
     Labels are digits ("7", "2026", "2_31" in two lines) or "none".
 
     Raises:
-        NoPicturesError: there is no such folder or no such file in it.
+        NoPicturesError: the folder or such a file does not exist.
     """
     if not folder.is_dir():
         raise NoPicturesError(f"{folder} is not a folder.")
@@ -104,8 +104,7 @@ def collect(folder: Path) -> list[Labelled]:
             pictures.append(Labelled(path, parents[0] if len(parents) == 2 else "", parents[-1]))
     if not pictures:
         raise NoPicturesError(
-            f"{folder} holds no labelled picture: put each at {folder}/<digit>/<file> "
-            f"or {folder}/<kind>/<digit>/<file>."
+            f"{folder} has no labelled picture: put each at {folder}/<digit>/<file> or {folder}/<kind>/<digit>/<file>."
         )
     return pictures
 
@@ -120,7 +119,7 @@ def evaluate(
     """Reads every picture.
 
     Args:
-        reader: what reads.
+        reader: the reader to evaluate.
         pictures: from `collect`.
         keep_pictures: whether to keep the annotated pictures of mistakes and abstentions, for `render_report`.
         progress: called after each picture.
@@ -146,7 +145,7 @@ def _read(reader: Reader, picture: Labelled, keep_picture: bool) -> Outcome:
 
 
 def thumbnail(data: bytes, size: tuple[int, int]) -> bytes:
-    """A picture as JPEG bytes, at most so many pixels wide and high."""
+    """A picture as JPEG bytes, with maximum width and height in pixels."""
     image = Image.open(io.BytesIO(data)).convert("RGB")
     image.thumbnail(size)
     buffer = io.BytesIO()
@@ -155,11 +154,11 @@ def thumbnail(data: bytes, size: tuple[int, int]) -> bytes:
 
 
 def summarise(outcomes: list[Outcome]) -> dict[str, Any]:
-    """The figures as JSON-ready values.
+    """The figures as JSON values.
 
-    `accuracy` is the share of all pictures whose answer was given surely and is right: an abstention, a missed
-    digit and an unreadable file count against it. `accuracy_when_sure` is the share right among those answered surely
-    (None where there are none), `best_guess_accuracy` takes the likeliest digits even where the reader is not sure.
+    `accuracy` is the share of all pictures with a confident right answer: abstentions, missed digits and unreadable
+    files count against it. `accuracy_when_sure` is the share of right answers among the confident ones (None if there
+    are none). `best_guess_accuracy` uses the likeliest digits even if the reader is not sure.
     """
     summary = _figures(outcomes)
     for name, attribute in (("per_label", "label"), ("per_kind", "kind")):
@@ -244,7 +243,7 @@ def render_report(folder: Path, outcomes: list[Outcome], model: str) -> str:
     """One self-contained HTML page: the figures as tables, the mistakes and abstentions as pictures.
 
     Args:
-        folder: what was read, for the title.
+        folder: the evaluated folder, for the title.
         outcomes: from `evaluate` with `keep_pictures`.
         model: name and version of the model, for the first line.
     """

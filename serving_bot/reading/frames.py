@@ -1,4 +1,4 @@
-"""Frames, cells and long rules that are drawn or printed around the writing, taken out of the ink."""
+"""Removes frames, cells and long rules around the writing from the ink."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from serving_bot.reading.geometry import Box
 from serving_bot.reading.ink import Mask
 
 LEAST_FRAME = 0.06
-"""A frame's shorter side is at least this share of the picture's."""
+"""Minimum shorter side of a frame, as a share of the picture's."""
 
 MOST_FRAMES = 4
-"""Frames within frames are looked for this often."""
+"""Number of searches for nested frames."""
 
 LONG_RULE = 1.0
 LEAST_RULE = 2.0
-"""In what is at least `LEAST_RULE` usual heights large, straight lines of `LONG_RULE` of these are sides of cells."""
+"""In pieces of at least `LEAST_RULE` usual heights, straight lines of at least `LONG_RULE` of these are cell sides."""
 
 MOST_COMPARED = 900
-"""Among more pieces than this no usual height is looked for."""
+"""With more pieces than this, no usual height is computed."""
 
 
 def drop_frames(mask: Mask, dark: Mask, usual: float) -> tuple[Mask, list[Box]]:
-    """Takes straight lines that are no strokes of digits out of a mask: sides of frames and tables, long rules.
+    """Removes straight lines that are not strokes of digits from a mask: sides of frames and tables, long rules.
 
     Args:
-        mask: 1 on what may be ink.
+        mask: 1 on possible ink.
         dark: 1 on the stronger ink, which faint rules do not join.
-        usual: height of most pieces, in pixels; 0.0 where there is a single one.
+        usual: usual height of the pieces, in pixels; 0.0 for a single piece.
     """
     dropped = _drop_sides(mask, dark, usual)
     for _ in range(MOST_FRAMES):
@@ -45,7 +45,7 @@ def drop_frames(mask: Mask, dark: Mask, usual: float) -> tuple[Mask, list[Box]]:
 
 
 def _drop_sides(mask: Mask, dark: Mask | None, usual: float) -> list[Box]:
-    """Takes the sides of frames and cells out of a mask, in place: straight lines in what is larger than digits."""
+    """Removes the sides of frames and cells from a mask, in place: straight lines in pieces larger than digits."""
     dropped = []
     _, labels, stats, _ = cv2.connectedComponentsWithStatsWithAlgorithm(mask, 8, cv2.CV_32S, cv2.CCL_BBDT)
     boxes = [Box(*(int(value) for value in row[:4])) for row in stats[1:]]
@@ -76,14 +76,14 @@ def _drop_sides(mask: Mask, dark: Mask | None, usual: float) -> list[Box]:
 
 
 def find_boxes(mask: Mask) -> list[Box]:
-    """Around the connected pieces of a mask that are no specks."""
+    """The boxes of a mask's connected pieces, without specks."""
     _, _, stats, _ = cv2.connectedComponentsWithStatsWithAlgorithm(mask, 8, cv2.CV_32S, cv2.CCL_BBDT)
     high = stats[1:][stats[1:, cv2.CC_STAT_HEIGHT] >= 0.03 * min(mask.shape)]
     return [Box(*(int(value) for value in row[:4])) for row in high]
 
 
 def usual_height(boxes: list[Box]) -> float:
-    """The median height of the boxes that hold no other of a fifth of their height; 0.0 where that is a single one."""
+    """The median height of the boxes that contain no other box of a fifth of their height; 0.0 for a single box."""
     plain = [
         box.height
         for box in boxes
@@ -103,13 +103,13 @@ def usual_height(boxes: list[Box]) -> float:
 
 
 def _thickness(runs: Mask) -> int:
-    """How thick level runs are in pixels: their area over the length of their upper edges."""
+    """Thickness of horizontal runs in pixels: their area over the length of their upper edges."""
     edges = cv2.countNonZero(runs[1:] & ~runs[:-1] & 1) + cv2.countNonZero(runs[0])
     return max(1, round(cv2.countNonZero(runs) / max(edges, 1)))
 
 
 def _without_scraps(rest: Mask, usual: float, thickness: int) -> Mask:
-    """What is left of a frame without bits of its lines."""
+    """The rest of a frame without fragments of its lines."""
     count, labels, stats, _ = cv2.connectedComponentsWithStats(rest, connectivity=8)
     kept = np.zeros(count, np.uint8)
     kept[1:] = (stats[1:, 2:4].max(axis=1) > max(0.5 * usual, 3 * thickness)) & (
@@ -119,7 +119,7 @@ def _without_scraps(rest: Mask, usual: float, thickness: int) -> Mask:
 
 
 def _runs(mask: Mask, length: int) -> Mask:
-    """Level straight lines of at least `length` pixels, over small gaps; they may be tilted a little."""
+    """Horizontal straight lines of at least `length` pixels, across small gaps; they may be slightly tilted."""
     mask = np.ascontiguousarray(mask)
     closed = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, np.ones((1, 7), np.uint8))
     short = cv2.morphologyEx(closed, cv2.MORPH_OPEN, np.ones((1, max(12, length // 5)), np.uint8))
@@ -154,7 +154,7 @@ def _at_both_ends(runs: Mask) -> bool:
 
 
 def _take_out(mask: Mask, runs: Mask) -> Mask:
-    """A mask without what is thin across level runs, so that a stroke that crosses them stays whole."""
+    """Removes only thin ink along horizontal runs, so a stroke that crosses them stays whole."""
     mask, runs = np.ascontiguousarray(mask), np.ascontiguousarray(runs)
     if not runs.any():
         return mask

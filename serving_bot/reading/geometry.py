@@ -1,4 +1,4 @@
-"""Rectangles in pixels, and which of them belong together."""
+"""Rectangles in pixels, and grouping those that belong together."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Box:
-    """A rectangle in pixels, `left` and `top` inside."""
+    """A rectangle in pixels; `left` and `top` are inclusive."""
 
     left: int
     top: int
@@ -16,12 +16,12 @@ class Box:
 
     @property
     def right(self) -> int:
-        """First column outside."""
+        """The first column after it."""
         return self.left + self.width
 
     @property
     def bottom(self) -> int:
-        """First row outside."""
+        """The first row after it."""
         return self.top + self.height
 
     @property
@@ -35,18 +35,18 @@ class Box:
         return Box(left, top, max(self.right, other.right) - left, max(self.bottom, other.bottom) - top)
 
     def scaled(self, factor: float) -> Box:
-        """The box in a picture whose sides are `factor` times as long."""
+        """The box in a picture enlarged by `factor`."""
         left, top = round(self.left * factor), round(self.top * factor)
         return Box(left, top, round(self.right * factor) - left, round(self.bottom * factor) - top)
 
 
 def stack(boxes: list[Box]) -> list[tuple[Box, list[int]]]:
-    """Boxes that overlap, or lie above each other as the strokes of one digit do, with their indexes."""
+    """Merges boxes that overlap or are stacked like the strokes of one digit; returns them with their indexes."""
     clusters: list[tuple[Box, list[int]]] = []
     for index, box in enumerate(boxes):
         whole = (box, [index])
         while near := [other for other in clusters if _belong(whole[0], other[0])]:
-            for other in near:  # a larger box may reach what the smaller one did not
+            for other in near:  # the larger box may reach others
                 clusters.remove(other)
                 whole = (whole[0].union(other[0]), whole[1] + other[1])
         clusters.append(whole)

@@ -1,4 +1,4 @@
-"""What is ink: how far each pixel differs from its ground (paper, board, canvas), and above which level it is ink."""
+"""Finds ink: each pixel's contrast with its background (paper, board, canvas), and the levels above which it is ink."""
 
 from __future__ import annotations
 
@@ -7,27 +7,30 @@ import numpy as np
 import numpy.typing as npt
 
 GROUND_SIDE = 160
-"""The longer side, in pixels, of the copy on which the ground (paper, board, canvas) is estimated."""
+"""The longer side, in pixels, of the copy used to estimate the background (paper, board, canvas)."""
 
 WIDEST_STROKE = 0.25
-"""Strokes narrower than this share of the shorter side are ink; wider things are paper, shadow or table."""
+"""Strokes narrower than this share of the shorter side are ink; anything wider is paper, shadow or table."""
 
 FLATNESS = 0.06
-"""The ground is even where nine tenths of it lie within this share of the contrast around its median."""
+"""The background is even if nine tenths of it lie within this share of the contrast around its median."""
 
 MIN_CONTRAST = 14.0
-"""Least difference between ink and ground in grey levels of 255."""
+"""Minimum difference between ink and background, in grey levels of 255."""
 
 NOISE_FACTOR = 5.0
-"""Ink differs from the ground by at least this many standard deviations of the ground's own grain."""
+"""Minimum difference between ink and background, in standard deviations of the background's grain."""
 
 Pixels = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.uint8]
 
 
 def measure_contrast(pixels: Pixels, zoom: int, dark: bool | None = None) -> Mask:
-    """How far each pixel differs from its ground towards the ink's colour, as it would in even light: uint8 [height,
-    width], 0 on the ground."""
+    """Contrast of each pixel with its background in the direction of the ink's colour, corrected for uneven light.
+
+    Returns:
+        uint8 [height, width], 0 on the background.
+    """
     height, width = pixels.shape[:2]
     scale = GROUND_SIDE / max(height, width)
     small = pixels
@@ -46,7 +49,7 @@ def measure_contrast(pixels: Pixels, zoom: int, dark: bool | None = None) -> Mas
         ground = cv2.morphologyEx(small, cv2.MORPH_CLOSE if dark else cv2.MORPH_OPEN, kernel)
         ground = cv2.blur(cv2.blur(ground, (side // 3, side // 3)), (side // 3, side // 3))
     difference = cv2.subtract(ground, small) if dark else cv2.subtract(small, ground)
-    # The ink's own colour is the direction in which the strongest pixels differ: it favours ink over tinted rules.
+    # The ink's colour is the direction in which the strongest pixels differ, which favours ink over tinted rules.
     total = difference.reshape(-1, 3) @ np.ones(3, np.uint16)
     rank = int(0.99 * (total.size - 1))
     strongest = total >= max(int(np.partition(total, rank)[rank]), 1)
@@ -57,7 +60,7 @@ def measure_contrast(pixels: Pixels, zoom: int, dark: bool | None = None) -> Mas
     ground, plane = _mix(ground, weights), _mix(pixels, weights)
     level = quantile(ground, 0.5)
     ground = cv2.resize(ground, (width, height), interpolation=cv2.INTER_LINEAR)
-    # In a shadow ink and paper are darker by the same factor.
+    # A shadow darkens ink and paper by the same factor.
     reflected = cv2.divide(plane, ground, scale=level) if dark else None
     contrast = cv2.subtract(plane, ground) if reflected is None else cv2.subtract(level, reflected)
     offset = quantile(contrast[::4, ::4], 0.5)
@@ -65,7 +68,7 @@ def measure_contrast(pixels: Pixels, zoom: int, dark: bool | None = None) -> Mas
 
 
 def find_levels(contrast: Mask) -> tuple[float, float] | None:
-    """The contrasts above which a pixel may be ink and certainly is ink; None where nothing stands out."""
+    """The contrasts above which a pixel may be ink and certainly is ink; None if nothing stands out."""
     step = max(1, contrast.shape[0] // 320), max(1, contrast.shape[1] // 320)
     sample = np.ascontiguousarray(contrast[:: step[0], :: step[1]])
     ground = cv2.calcHist([sample], [0], None, [int(MIN_CONTRAST)], [0, int(MIN_CONTRAST)])[:, 0]
@@ -79,18 +82,18 @@ def find_levels(contrast: Mask) -> tuple[float, float] | None:
 
 
 def above(plane: Mask, level: float) -> Mask:
-    """1 where a uint8 plane is above a level, 0 elsewhere."""
+    """1 where a uint8 plane is above a level, else 0."""
     return np.asarray(cv2.threshold(plane, level, 1, cv2.THRESH_BINARY)[1], np.uint8)
 
 
 def quantile(values: Pixels, share: float) -> float:
-    """The least value that `share` of all do not exceed; of uint8 a histogram tells it sooner than sorting."""
+    """The least value that `share` of all do not exceed; for uint8 a histogram is faster than sorting."""
     return float(np.searchsorted(np.bincount(values.ravel()).cumsum(), share * values.size))
 
 
 def _is_dark_on_light(grey: Mask) -> bool:
-    """Whether ink is darker than its ground: the ground is the border where that has one brightness (a canvas, a scan);
-    otherwise ink is what stands out more sharply, valleys or ridges, from its blurred surroundings."""
+    """Whether ink is darker than its background: the background is the border if that has one brightness (a canvas, a
+    scan); otherwise ink is whatever stands out more sharply from its blurred surroundings, valleys or ridges."""
     border = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
     threshold, _ = cv2.threshold(grey, 0, 255, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
     light_border = float(np.mean(border > threshold)) > 0.5
@@ -106,7 +109,7 @@ def _is_dark_on_light(grey: Mask) -> bool:
 
 
 def _flat_ground(small: Pixels, dark: bool, zoom: int) -> npt.NDArray[np.uint8] | None:
-    """The ground's one colour, uint8 [3], where it is even (a canvas, a scan); None under uneven light."""
+    """The background's colour, uint8 [3], if it is even (a canvas, a scan); None under uneven light."""
     grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
     threshold, _ = cv2.threshold(grey, 0, 255, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
     of_ground = grey > threshold if dark else grey <= threshold
@@ -114,8 +117,8 @@ def _flat_ground(small: Pixels, dark: bool, zoom: int) -> npt.NDArray[np.uint8] 
         return None
     half = max(3, min(grey.shape) // 2)
     if cv2.erode((~of_ground).astype(np.uint8), np.ones((half, half), np.uint8)).any():
-        return None  # so large a thing is no stroke but a shadow or the table
-    # The soft edges of strokes say nothing about the ground.
+        return None  # (anything so large is a shadow or the table, not a stroke)
+    # The soft edges of strokes do not belong to the background.
     side = 4 * zoom + 1
     near_ink = cv2.dilate((~of_ground).astype(np.uint8), np.ones((side, side), np.uint8)) > 0
     centre = quantile(grey[of_ground], 0.5)

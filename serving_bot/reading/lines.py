@@ -1,4 +1,4 @@
-"""Which ink forms a line of writing, how that line runs, and the line laid level and upright."""
+"""Groups ink into lines of writing, and straightens each line."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from serving_bot.reading.geometry import Box, stack
 from serving_bot.reading.ink import Mask, above
 
 MOST_TILT = 24
-"""Lines that rise or fall by at most this many degrees are followed."""
+"""Maximum slope of a line, in degrees."""
 
 LINE_HEIGHT = 64
-"""A line is read with digits about this high, in pixels."""
+"""Approximate height of the digits when a line is read, in pixels."""
 
 MOST_SLANT = 0.9
-"""Strokes lean by at most this much, in widths per height."""
+"""Maximum slant of strokes, in widths per height."""
 
 Matrix = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Line:
-    """One line of writing, level and upright.
+    """One line of writing, straightened.
 
     Attributes:
-        contrast: uint8 [height, width], its ink alone, 0 elsewhere.
+        contrast: uint8 [height, width], its ink only, 0 elsewhere.
         mask: uint8 [height, width], 1 on ink.
         height: of its digits, in pixels.
         stroke: mean width of a stroke, in pixels.
@@ -42,7 +42,7 @@ class Line:
     matrix: Matrix
 
     def place(self, box: Box) -> Box:
-        """Where a box of the line lies in the picture, as an upright rectangle."""
+        """The position in the picture of a box of the line, as an upright rectangle."""
         corners = np.array([[x, y, 1.0] for x in (box.left, box.right) for y in (box.top, box.bottom)])
         points = corners @ cv2.invertAffineTransform(self.matrix).T
         left, top = np.floor(points.min(axis=0) + 0.01).astype(int).tolist()
@@ -51,7 +51,7 @@ class Line:
 
 
 def find_tilt(boxes: list[Box]) -> float:
-    """By how much lines rise to the right or fall, as a slope: where the middles of the boxes are densest across it."""
+    """The slope of the lines to the right: the one across which the middles of the boxes are densest."""
     if len(boxes) < 2:
         return 0.0
     middles = np.array([(box.left + box.width / 2, box.top + box.height / 2) for box in boxes])
@@ -66,10 +66,10 @@ def find_tilt(boxes: list[Box]) -> float:
 
 
 def group_into_lines(boxes: list[Box]) -> list[list[int]]:
-    """The indexes of boxes by line: lines from the top, each from left to right.
+    """The indexes of boxes by line: lines from top to bottom, each from left to right.
 
-    Each box is linked to the nearest one on its right that lies at its height; a line follows these links, so it may
-    bend. A small box belongs to the line beside which it lies.
+    Each box is linked to the nearest box on its right at the same height; a line follows these links, so it may bend. A
+    small box belongs to the line next to it.
     """
     clusters = stack(boxes)
     lines = _link([cluster[0] for cluster in clusters])
@@ -77,7 +77,7 @@ def group_into_lines(boxes: list[Box]) -> list[list[int]]:
 
 
 def _link(boxes: list[Box]) -> list[list[int]]:
-    """The lines of clusters, as `group_into_lines`."""
+    """The lines of clusters, as in `group_into_lines`."""
     if not boxes:
         return []
     slope = find_tilt([box for box in boxes if box.height >= 0.5 * max(one.height for one in boxes)])
@@ -114,7 +114,7 @@ def _link(boxes: list[Box]) -> list[list[int]]:
 
 
 def lay(contrast: Mask, own: Mask, boxes: list[Box], level: float) -> Line:
-    """Lays a line level and its strokes upright, `LINE_HEIGHT` pixels high.
+    """Straightens a line: level, with upright strokes, and digits `LINE_HEIGHT` pixels high.
 
     Args:
         contrast: uint8 [height, width], the picture's ink.
@@ -154,7 +154,7 @@ def lay(contrast: Mask, own: Mask, boxes: list[Box], level: float) -> Line:
     low, high = corners.min(axis=0), corners.max(axis=0)
     within = np.column_stack([linear, -low])
     size = (int(np.ceil(high[0] - low[0])), int(np.ceil(high[1] - low[1])))
-    if scale < 1:  # averaged, not sampled; thin strokes are thickened first, or they would fade
+    if scale < 1:  # averaged, not sampled; thin strokes are thickened first so they do not fade
         if _stroke(own[view]) * scale < 2:
             ink = cv2.dilate(ink, np.ones((max(1, round(0.7 / scale)),) * 2, np.uint8))
         small = cv2.resize(ink, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
@@ -168,7 +168,7 @@ def lay(contrast: Mask, own: Mask, boxes: list[Box], level: float) -> Line:
 
 
 def find_slant(own: Mask, height: float) -> float:
-    """By how much strokes lean to the right, in widths per height: the shear at which columns are either full or empty.
+    """The slant of strokes to the right, in widths per height: the shear at which columns are either full or empty.
 
     (Vinciarelli and Luettin, "A new normalization technique for cursive handwritten words", 2001, use the same sign.)
     """
@@ -191,7 +191,7 @@ def find_slant(own: Mask, height: float) -> float:
 
 
 def _stroke(mask: Mask) -> float:
-    """Mean width of the strokes of a mask in pixels: twice the area over the outline."""
+    """Mean stroke width of a mask in pixels: twice the area over the outline."""
     solid = cv2.copyMakeBorder(mask, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
     outline = cv2.countNonZero(cv2.absdiff(solid[:, 1:], solid[:, :-1])) + cv2.countNonZero(
         cv2.absdiff(solid[1:], solid[:-1])

@@ -1,4 +1,4 @@
-"""Which parts of a digit an answer rests on: how much less likely it becomes where a part is covered.
+"""Occlusion maps: how much less likely an answer becomes when a part of the digit is covered.
 
 Zeiler and Fergus, "Visualizing and Understanding Convolutional Networks", 2014.
 """
@@ -11,18 +11,18 @@ import numpy as np
 import numpy.typing as npt
 
 CELL = 4
-"""Side of a covered square in pixels; they overlap by half."""
+"""Side of a covered square in pixels; squares overlap by half."""
 
 
 def occlusion_map(
     predict: Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]], image: npt.NDArray[np.uint8], digit: int
 ) -> npt.NDArray[np.float32]:
-    """How much the probability of `digit` drops where each square is covered.
+    """The drop of `digit`'s probability for each covered square.
 
     Args:
         predict: uint8 [N, 28, 28] to probabilities float32 [N, 10].
         image: uint8 [28, 28], white ink on black.
-        digit: the answer that is asked about, 0..9.
+        digit: the answer to explain, 0..9.
 
     Returns:
         float32 [13, 13] in -1..1: the square whose top left corner is at (2 * row, 2 * column).

@@ -1,4 +1,4 @@
-"""From the pixels of a picture to its lines and to everything in them that may be a digit."""
+"""Finds the lines of a picture, and everything in them that may be a digit."""
 
 from __future__ import annotations
 
@@ -17,32 +17,32 @@ from serving_bot.reading.signs import name_sign
 from serving_bot.reading.strokes import find_strokes
 
 SMALL_SIDE = 160
-"""A picture whose shorter side is below this is enlarged first, so that edges are found to a part of a pixel."""
+"""A picture with a shorter side below this is enlarged first, so edges are found with subpixel accuracy."""
 
 LEAST_LINE = 0.2
-"""Lines whose highest stroke is below this share of the page's highest are specks."""
+"""Lines whose tallest stroke is below this share of the page's tallest are specks."""
 
 THICKEST_STROKE = 0.33
-"""Wider strokes, in heights of the line, are shadows and things, no writing."""
+"""Strokes wider than this, in heights of the line, are shadows or objects, not writing."""
 
 MOST_GROUPS = 2500
-"""More groups than this are not looked at: a texture."""
+"""More groups than this are a texture, which is not read."""
 
 
 class TooManyMarksError(Exception):
-    """There is more on the page than is read: a long table, or a texture."""
+    """The page has too many marks to read: a long table, or a texture."""
 
 
 @dataclass(frozen=True)
 class Lattice:
-    """A line with everything in it that may be a digit.
+    """A line, and everything in it that may be a digit.
 
     Attributes:
-        line: level and upright.
-        pieces: of its ink.
+        line: the straightened line.
+        pieces: pieces of its ink.
         groups: runs of pieces.
-        images: uint8 [groups, 2, 28, 28], as the network sees them.
-        signs: which sign each group may be by its shape.
+        images: uint8 [groups, 2, 28, 28], the network's inputs.
+        signs: the sign that each group may be by its shape.
     """
 
     line: Line
@@ -54,15 +54,15 @@ class Lattice:
 
 @dataclass(frozen=True)
 class Page:
-    """What was found in a picture.
+    """The lines found in a picture.
 
     Attributes:
-        lattices: of its lines, from the top.
-        dropped: frames, rings and rules, in pixels of the picture.
-        zoom: how many times the picture was enlarged before.
-        height: of the digits in pixels of the picture; 0.0 where there is no ink.
+        lattices: its lines from top to bottom.
+        dropped: boxes of frames, rings and rules, in pixels of the picture.
+        zoom: factor by which the picture was enlarged.
+        height: of the digits in pixels of the picture; 0.0 without ink.
         size: height and width of the picture in pixels.
-        upside_down: whether lines are read from their right ends.
+        upside_down: whether lines are read from the right end.
     """
 
     lattices: list[Lattice]
@@ -73,7 +73,7 @@ class Page:
     upside_down: bool = False
 
     def turned(self) -> Page:
-        """The same page turned by 180 degrees; boxes stay in pixels of the picture as it lies."""
+        """The page turned by 180 degrees; boxes stay in pixels of the unturned picture."""
         lattices = [
             replace(lattice, images=np.ascontiguousarray(lattice.images[..., ::-1, ::-1]))
             for lattice in reversed(self.lattices)
@@ -81,7 +81,7 @@ class Page:
         return replace(self, lattices=lattices, upside_down=not self.upside_down)
 
     def place(self, lattice: Lattice, box: Box) -> Box:
-        """Where a box of a line lies in the picture; what a slanted line's box has outside of it is cut off."""
+        """The position in the picture of a box of a line, clipped to the picture."""
         placed = lattice.line.place(box)
         height, width = self.size
         left = min(max(placed.left, 0) // self.zoom, width - 1)
@@ -92,15 +92,15 @@ class Page:
 
 
 def find(pixels: Pixels, *, dark: bool | None = None, within: Mask | None = None) -> Page:
-    """Finds the lines of a picture and what may be digits in them.
+    """Finds the lines of a picture and possible digits in them.
 
     Args:
         pixels: uint8 [height, width, 3], RGB.
-        dark: whether ink is darker than its ground; None: this is found out.
-        within: uint8 [height, width], 1 where writing is looked for; None: everywhere.
+        dark: whether ink is darker than its background; None to detect it.
+        within: uint8 [height, width], 1 where to look for writing; None for everywhere.
 
     Raises:
-        TooManyMarksError: there is more than is read.
+        TooManyMarksError: there are too many marks.
     """
     size = (pixels.shape[0], pixels.shape[1])
     zoom = -(-SMALL_SIDE // min(pixels.shape[:2])) if min(pixels.shape[:2]) < SMALL_SIDE else 1

@@ -1,6 +1,6 @@
-"""The likeliest way through a line: which groups of pieces are digits, and which pieces are none.
+"""Finds the likeliest path through a line: the groups of pieces that are digits, and the pieces to skip.
 
-Viterbi's algorithm over the groups, as LeCun et al., 1998, section VI, with what a hypothesis costs in nats.
+Viterbi's algorithm over the groups, as in LeCun et al., 1998, section VI; hypotheses have costs in nats.
 """
 
 from __future__ import annotations
@@ -14,29 +14,29 @@ from serving_bot.reading.cutting import Group, Piece
 from serving_bot.reading.geometry import Box
 
 SAME = 0.6
-"""Groups that overlap by more are one digit, if it is the same."""
+"""Groups that overlap by more than this and have the same class are the same digit."""
 
 
 @dataclass(frozen=True)
 class Costs:
-    """What makes a hypothesis less likely; chosen with benchmarks/reader.py on the photos' kinds.
+    """The costs of a hypothesis; chosen with benchmarks/reader.py on the photos' kinds.
 
     Attributes:
-        doubt: factor of the network's own -log p, times the square root of the group's width in heights of the line.
-        torn: for each width of a stroke that is cut.
-        bridged: for each height of the line between joined pieces.
-        wide: for each height of the line beyond 0.85.
-        low: for each height of the line that a digit is lower than 0.7.
-        tiny: for each height of the line that a digit is lower than 0.35.
-        piece: for each further piece.
-        tall: for each height of the line that a digit is higher than 1.4.
-        skipped: of a piece that is no digit, for each height of the line of its longer side beyond `speck`.
-        fragment: of leaving out a part of a connected component, besides.
-        hollow: of leaving out what is no dot, besides.
-        speck: longer side of what is left out for nothing, in heights of the line.
-        lone: of what stands alone in its line, less.
-        sign: of what has the shape of a sign.
-        spread: by how many nats a path must be worse to weigh e times less.
+        doubt: factor of the network's -log p, times the square root of the group's width in heights of the line.
+        torn: per stroke width of cut ink.
+        bridged: per line height between joined pieces.
+        wide: per line height of width beyond 0.85.
+        low: per line height that a digit is lower than 0.7.
+        tiny: per line height that a digit is lower than 0.35.
+        piece: per additional piece.
+        tall: per line height that a digit is taller than 1.4.
+        skipped: for a skipped piece, per line height of its longer side beyond `speck`.
+        fragment: extra, for skipping a part of a connected component.
+        hollow: extra, for skipping a piece that is not a dot.
+        speck: longer side of pieces that are skipped at no cost, in line heights.
+        lone: discount for a group that is alone in its line.
+        sign: for a group with the shape of a sign.
+        spread: nats by which a path must be worse to weigh e times less.
     """
 
     doubt: float = 3.2
@@ -64,11 +64,11 @@ class Step:
     """One step of the path.
 
     Attributes:
-        group: index of the group that is a digit or a sign; None where a piece is left out.
-        sign: which sign it is; None where it is a digit or left out.
+        group: index of the group that is a digit or a sign; None for a skipped piece.
+        sign: the sign; None for a digit or a skipped piece.
         piece: index of the first piece.
-        gain: by how much the digit is likelier than that its pieces are none, in nats; 0.0 of what is left out.
-        share: of all paths, weighted by their likelihood, that have this digit here, with more or fewer specks.
+        gain: log likelihood ratio of the digit to skipping its pieces, in nats; 0.0 for a skipped piece.
+        share: likelihood-weighted share of all paths that have this digit here, with more or fewer specks.
     """
 
     group: int | None
@@ -93,8 +93,8 @@ def find_path(
         groups: from `cutting.group`.
         probabilities: float64 [groups, 10], calibrated.
         height: of the line's digits, in pixels.
-        signs: which sign each group may be.
-        costs: of the hypotheses.
+        signs: the sign that each group may be.
+        costs: costs of the hypotheses.
     """
     skip = _skip_costs(pieces, height, costs)
     doubt = -np.log(np.maximum(probabilities.max(axis=1), 1e-12)) if groups else np.zeros(0)
@@ -162,7 +162,7 @@ def _overlap(one: Box, other: Box) -> float:
 
 
 def _is_hollow(piece: Piece) -> bool:
-    """Whether a piece is no dot, dash or smudge: little of its box is ink."""
+    """Whether little of a piece's box is ink, so it is not a dot, dash or smudge."""
     return piece.area < 0.55 * piece.box.width * piece.box.height
 
 

@@ -1,4 +1,4 @@
-"""From the bytes of a picture to the digits in it, and whether to believe them."""
+"""Reads the digits in a picture file, and decides which of them are sure."""
 
 from __future__ import annotations
 
@@ -16,49 +16,49 @@ from serving_bot.reading.strokes import TooManyPiecesError
 from serving_bot.reading.surface import Surface, find_surface
 
 SURE = 0.46
-"""Least calibrated probability of a digit that is sure, where the model's card names none as `sure`."""
+"""Minimum calibrated probability of a sure digit, if the model's card has no `sure`."""
 
 CUT_OUT = 0.6
-"""What of that is enough in a picture that is cut out around its digits: there hardly ever is none in it."""
+"""Factor of that probability for a picture cropped to its digits, which nearly always has some."""
 
 SURE_IN_NUMBER = 0.8
-"""Least probability of a digit beside others, times the share of the paths that cut it out so."""
+"""Minimum of probability times share of paths for a sure digit beside others."""
 
 APART = 0.93
 SURE_APART = 0.72
-"""The same of one that is not cut out of joined ink, where more than `APART` of the paths agree."""
+"""The same for a digit that is not cut from joined ink, if more than `APART` of the paths agree."""
 
 LEAST_SHARE = 0.25
-"""The same of a lone digit."""
+"""The same for a lone digit."""
 
 LIKE_A_SIGN = 0.5
-"""What has a sign's shape and is a digit at more than this probability may be either."""
+"""A mark with a sign's shape that is a digit with more than this probability may be either."""
 
 LEAST_REST = 0.3
-"""A digit is not sure where more than this of its own strokes, in heights of the line, is left out."""
+"""A digit is unsure if more than this of its strokes, in line heights, is skipped."""
 
 TURNED = 1.08
 LEAST_GAIN = 1.0
-"""A page is read upside down where that gains `TURNED` times as much, and `LEAST_GAIN` nats more."""
+"""A page is read upside down if that gains `TURNED` times as much and at least `LEAST_GAIN` nats more."""
 
 LEAST_HEIGHT = 22
-"""Digits lower than this, in pixels of the working size, are looked at more closely where the picture is larger."""
+"""If digits are lower than this, in pixels of the working size, a larger picture is read again at a larger size."""
 
 CLOSE_HEIGHT = 44
-"""How high they are made, if the picture is large enough."""
+"""Their height in the second reading, if the picture is large enough."""
 
 CLOSEST_SIDE = 2000
-"""The longer side, in pixels, at which a picture is read at most."""
+"""Maximum longer side, in pixels, at which a picture is read."""
 
 LIKELY = 0.5
-"""Marks are a number where they are digits at this probability, on average."""
+"""Minimum mean probability of being digits for marks to be a number."""
 
 LIKE_A_DIGIT = 0.6
-"""A mark of at least this share of its line's height that is no digit nor a known sign makes the line doubtful."""
+"""A mark of at least this share of the line's height that is neither digit nor known sign makes the line doubtful."""
 
 
 class Model(Protocol):
-    """What the reader needs of a classifier."""
+    """The classifier's interface for the reader."""
 
     card: dict[str, Any]
 
@@ -68,13 +68,13 @@ class Model(Protocol):
 
 @dataclass(frozen=True)
 class Attempt:
-    """What came of one way of looking at a picture.
+    """The result of one way of reading a picture.
 
     Attributes:
-        reading: what was read.
-        gains: by how much each digit is likelier than that its ink is none, in nats.
-        height: of the digits in pixels of the picture that was searched; 0.0 where there are none.
-        unread: how many marks are as large as a digit and were not read.
+        reading: the reading.
+        gains: log likelihood ratio of each digit to no digit, in nats.
+        height: of the digits in pixels of the searched picture; 0.0 without digits.
+        unread: number of marks as large as a digit that were not read.
     """
 
     reading: Reading
@@ -84,22 +84,22 @@ class Attempt:
 
     @property
     def gain(self) -> float:
-        """By how much all digits are likelier than that all ink is none, in nats."""
+        """Log likelihood ratio of all digits to no digits, in nats."""
         return sum(self.gains)
 
     @property
     def clear(self) -> bool:
-        """Whether another look would hardly find more."""
+        """Whether another attempt would hardly find more."""
         return self.reading.sure and self.unread == 0
 
 
 class Reader:
-    """Reads pictures with one classifier. As little thread-safe as the classifier is.
+    """Reads pictures with one classifier. Not thread-safe.
 
     Args:
-        classifier: a loaded model; its card's `temperature` calibrates the probabilities (Guo et al., "On
-            Calibration of Modern Neural Networks", 2017), 1.0 where the card has none, and its card's `sure` is the
-            least of them that is believed.
+        classifier: a loaded model; its card's `temperature` calibrates the probabilities (Guo et al., "On Calibration
+            of Modern Neural Networks", 2017), 1.0 if the card has none; its card's `sure` is the minimum probability of
+            a sure digit.
     """
 
     def __init__(self, classifier: Model) -> None:
@@ -111,8 +111,8 @@ class Reader:
         """Reads the digits in a picture file.
 
         Raises:
-            serving_bot.reading.decoding.UnreadablePictureError: the bytes are no picture that can be read; its
-            subclasses say why.
+            serving_bot.reading.decoding.UnreadablePictureError: the bytes are not a readable picture; its subclasses
+            say why.
         """
         picture = decode(data)
         best = self._look(picture)
@@ -124,7 +124,7 @@ class Reader:
         return best.reading
 
     def _look(self, picture: Picture) -> Attempt:
-        """Reads the whole picture and, where it shows a sheet, the sheet alone; keeps what is read better."""
+        """Reads the whole picture and, if it shows a sheet, the sheet alone; keeps the better result."""
         surface = find_surface(picture.pixels)
         whole = self._attempt(picture)
         if surface is None:
@@ -190,7 +190,7 @@ class Reader:
             return [np.zeros((0, 10)) for _ in counts]
         images = np.concatenate([lattice.images for lattice in lattices])
         raw = self._classifier.predict(images.reshape(-1, *images.shape[2:])).reshape(*images.shape[:2], -1)
-        # The variants are opinions on one digit: their geometric mean is high only where they agree.
+        # The geometric mean of a digit's variants is high only if they agree.
         logs = np.log(np.maximum(raw.astype(np.float64), 1e-12)).mean(axis=1) / self._temperature
         shares = np.exp(logs - logs.max(axis=1, keepdims=True))
         return np.split(shares / shares.sum(axis=1, keepdims=True), np.cumsum(counts)[:-1])
@@ -198,7 +198,7 @@ class Reader:
     def _read_line(
         self, page: Page, lattice: Lattice, probabilities: npt.NDArray[np.float64], scale: float
     ) -> tuple[list[Digit | Sign], list[float], int]:
-        """The marks of a line, by how much each digit is likelier than none, and how many marks were not read."""
+        """The marks of a line, each digit's log likelihood ratio to no digit, and the number of unread marks."""
         marks: list[Digit | Sign] = []
         gains, unread = [], 0
         path = find_path(lattice.pieces, lattice.groups, probabilities, lattice.line.height, lattice.signs)
@@ -243,8 +243,10 @@ class Reader:
 
 
 def _is_stray(line: tuple[Digit | Sign, ...], lines: list[tuple[Digit | Sign, ...]], picture: Picture) -> bool:
-    """Whether a line is a scratch, a fold or the sheet's edge and no 1: it is of another height than the digits, or
-    lies at the picture's edge, where another line holds a number."""
+    """Whether a line is a scratch, a fold or the sheet's edge, not a 1.
+
+    Its height differs from the digits', or it lies at the picture's edge while another line has a number.
+    """
     digits = [mark for mark in line if isinstance(mark, Digit)]
     others = [mark for other in lines if other is not line for mark in other if isinstance(mark, Digit) and mark.sure]
     if len(others) < 2 or all(other.digit == 1 for other in others) or any(digit.digit != 1 for digit in digits):

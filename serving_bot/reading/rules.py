@@ -1,4 +1,4 @@
-"""Printed lines of ruled and squared paper, taken out of the ink."""
+"""Removes the printed lines of ruled and squared paper from the ink."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ import numpy as np
 from serving_bot.reading.ink import Mask, above
 
 THICKEST_RULE = 0.018
-"""Printed lines are thinner than this share of the shorter side."""
+"""Maximum thickness of printed lines, as a share of the shorter side."""
 
 FEWEST_RULES = 3
-"""Fewer straight lines than this may be strokes."""
+"""Minimum number of printed lines; fewer may be strokes."""
 
 RULE_STEP = 4
-"""Pixels along a printed line that are averaged before it is looked for."""
+"""Pixels averaged along a printed line before the search."""
 
 LEAST_COVERED = 0.4
-"""A printed line is seen along at least this share of itself, and of its first and last quarter."""
+"""Minimum visible share of a printed line, and of its first and last quarter."""
 
 MOST_LINES = 600
-"""More straight lines than this are not looked at."""
+"""Maximum number of straight lines to check."""
 
 RULE_TILT = np.deg2rad(12)
-"""Printed lines are level or upright to this angle."""
+"""Maximum deviation of printed lines from horizontal or vertical."""
 
 
 def drop_rules(mask: Mask, contrast: Mask, faint: float) -> Mask:
-    """Takes printed lines out of a mask: thin, straight, nearly level or upright, from border to border, and several.
+    """Removes printed lines from a mask: several thin, straight, nearly horizontal or vertical lines, border to border.
 
-    Only what is thin across a line is taken, so a stroke that crosses it stays whole.
+    It removes only thin ink along a line, so a stroke that crosses it stays whole.
     """
     for upright in (False, True):
         if upright:
@@ -46,10 +46,10 @@ def drop_rules(mask: Mask, contrast: Mask, faint: float) -> Mask:
 
 
 def _find_rules(contrast: Mask, faint: float) -> tuple[Mask, int] | None:
-    """Printed lines that run nearly level: where they may be, uint8 [height, width], and how thick they are in pixels.
+    """Nearly horizontal printed lines: their possible places, uint8 [height, width], and their thickness in pixels.
 
-    Lines may be fainter than ink, so they are looked for at half the level in a copy that is averaged along the rows,
-    in which grain vanishes. None where there are fewer than `FEWEST_RULES`.
+    Lines may be fainter than ink, so the search uses half the level, in a copy averaged along the rows, where grain
+    vanishes. None if there are fewer than `FEWEST_RULES`.
     """
     height, width = contrast.shape
     side = max(3, int(THICKEST_RULE * min(height, width)) | 1)
@@ -73,7 +73,7 @@ def _find_rules(contrast: Mask, faint: float) -> tuple[Mask, int] | None:
     inside = (across >= 0) & (across < height)
     near = cv2.dilate(thin, np.ones((3, 1), np.uint8))
     covered = inside & (near[np.clip(across, 0, height - 1).astype(np.int32), np.arange(steps)] > 0)
-    # A stroke does not run from border to border: a line is seen in its first and in its last quarter, too.
+    # A stroke does not run from border to border; a line is also visible in its first and last quarter.
     length = inside.sum(axis=1, keepdims=True)
     place = inside.cumsum(axis=1)
     parts = (inside, inside & (4 * place <= length), inside & (4 * place > 3 * length))

@@ -1,4 +1,4 @@
-"""Signs that people write between digits, told by their shape: the network knows ten digits and nothing else."""
+"""Recognises signs between digits by their shape, because the network knows only the ten digits."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from serving_bot.reading.cutting import Group, Piece
 from serving_bot.reading.geometry import Box
 
 DOT = 0.3
-"""A dot's longer side is below this, in heights of the line."""
+"""Maximum longer side of a dot, in line heights."""
 
 MOST_PARTS = 3
-"""A sign consists of at most this many components."""
+"""Maximum components of a sign."""
 
 BAR = 1.8
-"""A bar is at least this many times as wide as high."""
+"""Minimum ratio of a bar's width to its height."""
 
 LEAST_ON_CROSS = 0.87
-"""At least this share of a plus or times lies on its two strokes."""
+"""Minimum share of a plus or times sign on its two strokes."""
 
 
 def name_sign(pieces: list[Piece], group: Group, height: float, stroke: float, bottom: float) -> str | None:
-    """What sign a group of whole components is, if any: one of ``. : − = + × ÷ ( ) /``.
+    """The sign that a group of whole components forms, or None: one of ``. : − = + × ÷ ( ) /``.
 
     Args:
-        pieces: of the line.
-        group: of up to three pieces.
+        pieces: the line's pieces.
+        group: a group of up to three pieces.
         height: of the line's digits, in pixels.
         stroke: mean width of a stroke, in pixels.
         bottom: of the line's digits, in pixels.
@@ -46,7 +46,7 @@ def name_sign(pieces: list[Piece], group: Group, height: float, stroke: float, b
 
 
 def _name_stroke(piece: Piece, height: float, stroke: float) -> str | None:
-    """The sign that a single component is, if any."""
+    """The sign that a single component forms, or None."""
     box, mask = piece.box, piece.mask
     if 0.2 * height < box.side < 1.0 * height and 0.6 < box.width / box.height < 1.7:
         return _cross(mask, stroke)
@@ -96,7 +96,7 @@ def _cross(mask: npt.NDArray[np.uint8], stroke: float) -> str | None:
     high, wide = mask.shape
     reach = 1.2 * stroke + 1
     if reach > 0.22 * min(high, wide):
-        return None  # too thick to be told
+        return None  # too thick to recognise
     column, row = float(np.argmax(mask.sum(axis=0))), float(np.argmax(mask.sum(axis=1)))
     if 0.25 < column / wide < 0.75 and 0.25 < row / high < 0.75:
         on = (np.abs(x - np.median(x)) <= reach) | (np.abs(y - np.median(y)) <= reach)

@@ -1,4 +1,4 @@
-"""Which connected pieces of ink may be writing: frames, rings, rules and specks are told apart from strokes."""
+"""Finds the connected pieces of ink that may be writing, without frames, rings, rules and specks."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from serving_bot.reading.ink import Mask, above
 from serving_bot.reading.rules import drop_rules
 
 MOST_PIECES = 900
-"""More separate pieces of ink than this are not looked at: a texture."""
+"""More separate pieces of ink than this are a texture, which is not read."""
 
 LEAST_SIDE = 0.02
-"""Pieces whose longer side is below this share of the picture's shorter side are specks."""
+"""Pieces with a longer side below this share of the picture's shorter side are specks."""
 
 SPECK = 0.1
-"""So are those below this share of the longest piece."""
+"""So are pieces below this share of the longest piece."""
 
 FAINTEST = 0.3
-"""Ink of at least this share of the strongest ink's contrast is looked at, where it is separate and like a stroke."""
+"""Minimum contrast of faint ink that is separate and like a stroke, as a share of the strongest ink's."""
 
 
 class TooManyPiecesError(Exception):
@@ -35,10 +35,10 @@ class Strokes:
     """The ink of a picture that may be writing.
 
     Attributes:
-        labels: int32 [height, width], which connected piece a pixel belongs to.
+        labels: int32 [height, width], the connected piece that a pixel belongs to.
         names: the label of each piece.
         boxes: around each piece.
-        dropped: boxes of frames, rings and rules that were found around or under the writing.
+        dropped: boxes of frames, rings and rules around or under the writing.
     """
 
     labels: npt.NDArray[np.int32]
@@ -47,7 +47,7 @@ class Strokes:
     dropped: list[Box]
 
     def mask(self, chosen: list[int]) -> Mask:
-        """1 on the pieces with these indexes: uint8 [height, width]."""
+        """uint8 [height, width], 1 on the pieces with these indexes."""
         table = np.zeros(int(self.labels.max()) + 1, np.uint8)
         table[[self.names[index] for index in chosen]] = 1
         return np.asarray(table[self.labels], np.uint8)
@@ -59,8 +59,8 @@ def find_strokes(contrast: Mask, faint: float, strong: float, *, ruled: bool) ->
     Args:
         contrast: uint8 [height, width], from `measure_contrast`.
         faint: contrast above which a pixel may be ink.
-        strong: contrast above which a pixel certainly is.
-        ruled: whether printed lines are looked for and taken out.
+        strong: contrast above which a pixel certainly is ink.
+        ruled: whether to find and remove printed lines.
 
     Raises:
         TooManyPiecesError: there are too many pieces.
@@ -68,7 +68,7 @@ def find_strokes(contrast: Mask, faint: float, strong: float, *, ruled: bool) ->
     mask = above(contrast, faint)
     dark = above(contrast, 0.8 * strong)
     usual = usual_height(find_boxes(mask))
-    if ruled:  # rules fainter than the ink first: what is as dark may be a frame's side
+    if ruled:  # rules fainter than the ink first: a darker line may be a frame's side
         unruled = drop_rules(mask, contrast, faint)
         usual = min(usual, usual_height(find_boxes(unruled)))
         mask = unruled | (mask & dark)
@@ -94,8 +94,8 @@ def find_strokes(contrast: Mask, faint: float, strong: float, *, ruled: bool) ->
 
 
 def _pieces(mask: Mask, contrast: Mask, strong: float) -> tuple[npt.NDArray[np.int32], list[int], list[Box]]:
-    """Connected pieces that hold a strong pixel, are no specks and do not lie along the picture's edge."""
-    # (of OpenCV's algorithms for eight neighbours that of Grana et al., 2010, is the fastest here)
+    """Connected pieces with a strong pixel, without specks and pieces along the picture's edge."""
+    # (the algorithm of Grana et al., 2010, is OpenCV's fastest for eight neighbours here)
     count, labels, stats, _ = cv2.connectedComponentsWithStatsWithAlgorithm(mask, 8, cv2.CV_32S, cv2.CCL_BBDT)
     certain = np.zeros(count, bool)
     certain[labels[(above(contrast, strong) & mask).view(bool)]] = True
@@ -122,12 +122,12 @@ def _lies_along_border(labels: npt.NDArray[np.int32], name: int, box: Box) -> bo
     if box.bottom == height:
         touching += int(np.count_nonzero(labels[-1] == name))
     thin, side = min(box.width, box.height), min(height, width)
-    # (a digit that the edge cuts is thicker than a line and shorter than a table)
+    # (a digit cut by the edge is thicker than a line and shorter than a table)
     return touching > 0.6 * box.side and thin < (0.15 if box.side > 0.33 * side else 0.03) * side
 
 
 def _enclosures(labels: npt.NDArray[np.int32], names: list[int], boxes: list[Box]) -> set[int]:
-    """Indexes of pieces that are drawn round others: thin, and with most of a smaller piece inside."""
+    """Indexes of pieces drawn around others: thin, with most of a smaller piece inside."""
     found = set()
     for index, box in enumerate(boxes):
         inner = [
@@ -152,7 +152,7 @@ def _enclosures(labels: npt.NDArray[np.int32], names: list[int], boxes: list[Box
 
 
 def _lies_under(rule: Box, boxes: list[Box]) -> bool:
-    """Whether a flat piece underlines others: it lies below them, close, and is about as long as what is above it."""
+    """Whether a flat piece underlines others: it lies close below them and is about as long."""
     if rule.width < 4 * rule.height:
         return False
     over = [
@@ -173,7 +173,7 @@ def _lies_under(rule: Box, boxes: list[Box]) -> bool:
 def _add_faint(
     contrast: Mask, labels: npt.NDArray[np.int32], names: list[int], boxes: list[Box], level: float, faint: float
 ) -> tuple[npt.NDArray[np.int32], list[int], list[Box]]:
-    """Adds pieces of fainter ink that stand apart from the stronger ink and are about as large."""
+    """Adds pieces of fainter ink that are separate from the stronger ink and about as large."""
     if level >= faint:
         return labels, names, boxes
     height = float(np.median([box.height for box in boxes if box.height >= 0.5 * max(one.height for one in boxes)]))

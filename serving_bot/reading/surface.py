@@ -1,4 +1,4 @@
-"""The sheet that is written on, where a picture shows it lying on something else."""
+"""Finds the written sheet in a picture that shows it lying on something else."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from serving_bot.reading.geometry import Box
 from serving_bot.reading.ink import Mask, Pixels
 
 SEARCH_SIDE = 160
-"""The longer side, in pixels, of the copy on which the sheet is looked for."""
+"""The longer side, in pixels, of the copy used to find the sheet."""
 
 SMALLEST = 200
-"""Smaller pictures, in pixels of the shorter side, are cut out around the digits."""
+"""Pictures with a shorter side below this, in pixels, are crops around the digits."""
 
 LEAST_SHARE = 0.06
 MOST_SHARE = 0.9
-"""A sheet covers between these shares of the picture."""
+"""Minimum and maximum share of the picture that a sheet covers."""
 
 LEAST_SOLIDITY = 0.88
-"""A sheet covers at least this share of its convex hull."""
+"""Minimum share of its convex hull that a sheet covers."""
 
 MOST_ON_BORDER = 0.35
-"""At most this share of a sheet's outline is the picture's edge; where light ends in a shadow, more of it is."""
+"""Maximum share of a sheet's outline along the picture's edge; where light ends in a shadow, the share is higher."""
 
 LEAST_STEP = 18.0
-"""Least difference in grey levels between a sheet and what lies around it."""
+"""Minimum difference in grey levels between a sheet and its surroundings."""
 
 MARGIN = 0.02
-"""This share of the picture's longer side along the sheet's edge is not searched."""
+"""Width of the strip along the sheet's edge that is not searched, as a share of the picture's longer side."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,8 @@ class Surface:
     """A sheet in a picture.
 
     Attributes:
-        pixels: uint8 [height, width, 3], the picture with all that lies around the sheet in the sheet's colour.
-        within: uint8 [height, width], 1 on the sheet without its edge.
+        pixels: uint8 [height, width, 3], the picture with the sheet's surroundings in the sheet's colour.
+        within: uint8 [height, width], 1 on the sheet except its edge.
     """
 
     pixels: Pixels
@@ -53,7 +53,7 @@ class Surface:
 
 
 def find_surface(pixels: Pixels) -> Surface | None:
-    """The largest light and convex thing in a picture; None where there is none, or it is the whole picture."""
+    """The largest light, convex object in a picture; None if there is none, or it is the whole picture."""
     height, width = pixels.shape[:2]
     if min(height, width) < SMALLEST:
         return None
@@ -76,7 +76,7 @@ def find_surface(pixels: Pixels) -> Surface | None:
     if not kept.any():
         return None
     within = cv2.resize(kept, (width, height), interpolation=cv2.INTER_NEAREST)
-    # around the sheet, its own colour goes on
+    # the sheet's colour continues around it
     wide = (max(grey.shape) // 2 | 1,) * 2
     paper = small.astype(np.float32) * ((kept > 0) & (grey >= level))[..., np.newaxis]
     weight = cv2.blur(((kept > 0) & (grey >= level)).astype(np.float32), wide)
@@ -88,7 +88,7 @@ def find_surface(pixels: Pixels) -> Surface | None:
 
 
 def _outline(light: Mask) -> npt.NDArray[np.int32] | None:
-    """The corners of the largest light thing, int32 [N, 1, 2], if it is like a sheet that lies in the picture."""
+    """The corners of the largest light object, int32 [N, 1, 2], if it looks like a sheet."""
     contours, _ = cv2.findContours(light, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
     if not contours:
         return None
@@ -103,7 +103,7 @@ def _outline(light: Mask) -> npt.NDArray[np.int32] | None:
 
 
 def _on_border(outline: npt.NDArray[np.int32], width: int, height: int) -> float:
-    """Pixels of a polygon's outline that run along the picture's edge."""
+    """Pixels of a polygon's outline along the picture's edge."""
     total = 0.0
     for one, other in zip(outline, np.roll(outline, -1, axis=0), strict=True):
         for axis, last in ((0, width - 1), (1, height - 1)):

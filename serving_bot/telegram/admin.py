@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 
 class AdminChat:
-    """Sends texts to the admin chat, each in a task of its own, and does nothing without such a chat."""
+    """Sends texts to the admin chat, each in a separate task; does nothing without such a chat."""
 
     def __init__(self, bot: Bot, chat: int | None, texts: Texts) -> None:
         self._bot = bot
@@ -32,7 +32,7 @@ class AdminChat:
         report.add_done_callback(self._reports.discard)
 
     async def finish(self) -> None:
-        """Waits for what is being sent."""
+        """Waits until all messages are sent."""
         await asyncio.gather(*self._reports)
 
     async def _send(self, chat: int, text: str) -> None:

@@ -1,4 +1,4 @@
-"""Albums: Telegram sends their pictures one update each, tied together by a ``media_group_id`` only."""
+"""Albums: Telegram sends each picture as a separate update; only the ``media_group_id`` connects them."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ REMEMBERED_ALBUMS = 1_000
 class Album:
     """One album."""
 
-    messages: dict[int, Message] = field(default_factory=dict)  # those taken up for an answer so far
-    # what was said of each picture, by the number of its message
+    messages: dict[int, Message] = field(default_factory=dict)  # messages accepted for an answer so far
+    # the answer for each picture, by message number
     answers: dict[int, Answer] = field(default_factory=dict)
-    sent: Message | None = None  # the bot's message with the answers; None before there is one
+    sent: Message | None = None  # the bot's message with the answers; None until it is sent
     arrived: list[Update] = field(default_factory=list)
     task: asyncio.Task[None] | None = None
 
@@ -33,11 +33,11 @@ Answering = Callable[[Album, list[Update]], Awaitable[None]]
 class Albums:
     """Collects the messages of each album until no more come, then has it answered once, in order.
 
-    What arrives after the answer is handed to ``answering`` of the same album, which amends that answer. The last
-    thousand albums are remembered, in memory.
+    Later messages go to ``answering`` of the same album, which edits the answer. The last thousand albums are kept in
+    memory.
 
     Args:
-        wait: seconds without a new message after which an album is complete.
+        wait: an album is complete after this many seconds without a new message.
     """
 
     def __init__(self, wait: float = 0.7) -> None:
@@ -60,14 +60,14 @@ class Albums:
                 self._albums.popitem(last=False)
 
     def recall(self, answer: Message) -> list[Message]:
-        """The pictures that ``answer`` was about and that can be shown; empty where it was no album, or too old."""
+        """The pictures of ``answer`` that can be shown; empty if it was not for an album, or is too old."""
         for album in self._albums.values():
             if album.sent is not None and (album.sent.chat_id, album.sent.id) == (answer.chat_id, answer.id):
                 return [album.messages[number] for number, one in sorted(album.answers.items()) if one.can_be_shown]
         return []
 
     async def finish(self) -> None:
-        """Answers what has been collected so far, and waits for the answers."""
+        """Answers the messages collected so far, and waits until the answers are sent."""
         self._closing.set()
         await asyncio.gather(*(album.task for album in self._albums.values() if album.task is not None))
 

@@ -1,4 +1,4 @@
-"""The Telegram bot as an application of the Telegram library: its settings, and how it is wired."""
+"""The bot as an application of the Telegram library: settings and wiring."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ from serving_bot.telegram.network import Contact, PatientRequest, PollingRequest
 
 API_URL = "https://api.telegram.org"
 UPDATES_AT_A_TIME = 64
-CONNECTIONS = 24  # more cost time with every request, as the HTTP client looks through the idle ones
-FLOOD_RETRIES = 60  # how often one request obeys a ``retry_after`` before it is given up
+CONNECTIONS = 24  # more would slow every request, because the HTTP client searches the idle ones
+FLOOD_RETRIES = 60  # how often a request obeys a ``retry_after`` before it gives up
 
 
 @dataclass(frozen=True)
 class BotSettings:
-    """Everything that can be chosen about the bot."""
+    """The bot's settings."""
 
     token: str = field(repr=False)  # the bot's token from @BotFather
-    push_dir: str  # the pushed folder, local or any address fsspec opens
-    webhook_url: str | None = None  # public https address that Telegram is to call; None to poll
-    webhook_port: int = 8080  # where the webhook listens behind that address
-    metrics_port: int | None = None  # where ``/metrics`` and ``/healthz`` listen; None for nowhere
+    push_dir: str  # the push folder, local or any address that fsspec can open
+    webhook_url: str | None = None  # public https address for Telegram to call; None to poll
+    webhook_port: int = 8080  # local port of the webhook behind that address
+    metrics_port: int | None = None  # port of ``/metrics`` and ``/healthz``; None for neither
     listen: str = "127.0.0.1"  # the address both listen on
-    admin_chat: int | None = None  # the chat that is told of broken versions
+    admin_chat: int | None = None  # the chat to notify about broken versions
     allowed_chats: frozenset[int] = frozenset()  # the only chats that are answered; empty for all
-    pictures_per_minute: int = 30  # how many pictures one chat may send
-    threads: int = 2  # how many pictures are read at a time
-    api_url: str = API_URL  # the Bot API server, Telegram's or one's own
+    pictures_per_minute: int = 30  # maximum pictures per minute and chat
+    threads: int = 2  # number of pictures read at a time
+    api_url: str = API_URL  # the Bot API server, Telegram's or your own
     log_level: str = "INFO"  # ``DEBUG``, ``INFO``, ``WARNING`` or ``ERROR``
     groups: str = "answer"  # ``answer`` what is meant for the bot in groups, or ``ignore`` them
-    # where received pictures are noted until they are answered; None for ``bot_state`` in the current folder, or for
-    # memory where that cannot be written
+    # folder that records received pictures until they are answered; None for ``bot_state`` in the current folder, or
+    # for memory if that is not writable
     state_dir: Path | None = None
     mini_app: bool = True  # serve the page beside the webhook
 
@@ -54,7 +54,7 @@ class BotSettings:
 
 
 class _Processor(SimpleUpdateProcessor):
-    """Notes which updates are through. One that a stop cuts short is not, nor is an album's, before its answer."""
+    """Records finished updates. One that a stop interrupts is not finished; an album's, not before its answer."""
 
     def __init__(self, journal: Journal) -> None:
         super().__init__(UPDATES_AT_A_TIME)

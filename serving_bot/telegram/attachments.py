@@ -1,4 +1,4 @@
-"""The picture of a message: which file it is, and fetching it."""
+"""The picture of a message: finding its file, and downloading it."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".heic", "
 
 @dataclass(frozen=True)
 class Attachment:
-    """A picture that Telegram holds for us: its file identifier, and its size in bytes where known."""
+    """A picture on Telegram's servers: its file identifier, and its size in bytes if known."""
 
     file_id: str
     size: int | None
 
 
 class TooBigError(Exception):
-    """The file is larger than a bot may fetch."""
+    """The file is larger than a bot may download."""
 
 
 def attachment(message: Message) -> Attachment | None:
@@ -41,10 +41,10 @@ def attachment(message: Message) -> Attachment | None:
 
 
 async def download(picture: Attachment, context: BotContext) -> bytes:
-    """Fetches a picture into memory.
+    """Downloads a picture into memory.
 
     Raises:
-        TooBigError: it is larger than a bot may fetch.
+        TooBigError: it is larger than a bot may download.
     """
     if picture.size is not None and picture.size > FileSizeLimit.FILESIZE_DOWNLOAD:
         raise TooBigError

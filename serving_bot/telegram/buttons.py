@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 async def on_show(update: Update, context: BotContext) -> None:
     """Shows what the network saw.
 
-    No picture is kept: the message that was answered still holds it, so it is fetched and read again.
+    The bot stores no pictures: the answered message still has the picture, so the bot downloads and reads it again.
     """
     query = update.callback_query
     if query is None or query.data is None:
@@ -40,7 +40,7 @@ async def on_show(update: Update, context: BotContext) -> None:
         refusal = texts("too-many-pictures")
     try:
         await query.answer(refusal, show_alert=refusal is not None)
-    except BadRequest:  # pressed while the bot was away: the little clock on the button has stopped by itself
+    except BadRequest:  # pressed while the bot was down: the button's progress indicator has already stopped
         log.info("a pressed button is too old to be acknowledged")
     model = services.models.current
     if refusal is not None or asked is None or model is None or not services.show_once(asked):
@@ -48,11 +48,11 @@ async def on_show(update: Update, context: BotContext) -> None:
     try:
         await _show_all(sources, model, query.data.removeprefix(SHOW), context, texts)
     except Exception:
-        del services.shown[asked.chat_id, asked.message_id]  # the button is still there, for another try
+        del services.shown[asked.chat_id, asked.message_id]  # the button stays, for another try
         raise
     try:
         await asked.edit_reply_markup(None)
-    except BadRequest as error:  # the answer was deleted, or somebody was faster
+    except BadRequest as error:  # the answer was deleted, or someone else removed the button
         log.info("the button could not be removed", extra={"reason": error.message})
 
 
@@ -76,7 +76,7 @@ async def _show_all(
 
 
 def _sources(asked: Message | None, context: BotContext) -> list[Message]:
-    """The messages whose pictures an answer was about."""
+    """The messages with the pictures of an answer."""
     if asked is None:
         return []
     album = context.services.albums.recall(asked)
@@ -88,7 +88,7 @@ def _sources(asked: Message | None, context: BotContext) -> list[Message]:
 
 async def _show(source: Message, model: ServedModel, context: BotContext) -> tuple[bytes, Reading]:
     picture = attachment(source)
-    assert picture is not None  # _sources lets no other through
+    assert picture is not None  # _sources returns only messages with a picture
     async with context.services.room_for(picture.size):
         data = await download(picture, context)
         reading = await context.services.models.read(model, data)

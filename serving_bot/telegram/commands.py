@@ -1,4 +1,4 @@
-"""Commands, the menu, and words for what is no picture."""
+"""Commands, the menu, and replies to messages without a picture."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from serving_bot.telegram.wording import describe
 
 
 async def guard(update: Update, context: BotContext) -> None:
-    """Keeps groups, if they are ignored, and chats that are not on the allow-list away from the other handlers."""
+    """Stops updates from ignored groups, and from chats that are not on the allow-list."""
     chat = update.effective_chat
     if chat is None or context.services.admits(chat):
         return
@@ -28,20 +28,20 @@ async def on_start(update: Update, context: BotContext) -> None:
 
 
 async def on_help(update: Update, context: BotContext) -> None:
-    """Says what the bot can do and which commands it knows."""
+    """Explains what the bot can do, and lists its commands."""
     texts = context.texts(update)
     await message_of(update).reply_text(texts("help"), reply_markup=_menu(update, context))
 
 
 async def on_model(update: Update, context: BotContext) -> None:
-    """Says which model answers, how good it is and where it came from."""
+    """Describes the model that answers: name, accuracy and origin."""
     texts = context.texts(update)
     model = context.services.models.current
     await message_of(update).reply_text(texts("no-model") if model is None else describe(model, texts))
 
 
 async def on_status(update: Update, context: BotContext) -> None:
-    """Says what ``/healthz`` says, to the admin chat."""
+    """Sends the report of ``/healthz`` to the admin chat."""
     texts = context.texts(update)
     health = context.services.health()
     status = texts(
@@ -54,7 +54,7 @@ async def on_status(update: Update, context: BotContext) -> None:
 
 
 async def on_text(update: Update, context: BotContext) -> None:
-    """Does what a button of the menu says; anything else gets a friendly word."""
+    """Handles the menu's buttons; replies in a friendly way to any other text."""
     texts = context.texts(update)
     message = message_of(update)
     labels = context.services.languages.labels
@@ -71,7 +71,7 @@ async def on_text(update: Update, context: BotContext) -> None:
 
 
 async def on_other(update: Update, context: BotContext) -> None:
-    """A friendly word for what is neither picture nor text."""
+    """Replies in a friendly way to messages that are neither picture nor text."""
     message = message_of(update)
     await message.reply_text(context.texts(update)(word_for(message)))
 

@@ -1,4 +1,4 @@
-"""What every handler can reach: the typed context of this bot."""
+"""The typed context of this bot's handlers."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from serving_bot.versions.hot_swap import ModelServer
 
 REMEMBERED_CHATS = 10_000
 REMEMBERED_ANSWERS = 10_000
-SMALL_FILE = 2**19  # bytes. Telegram's usual photo, 1280 pixels wide, is smaller than this
+SMALL_FILE = 2**19  # bytes; a typical photo from Telegram, 1280 pixels wide, is smaller
 
 
 class PictureLimit:
-    """How many pictures a chat may send: a leaky bucket per chat, for the chats seen last."""
+    """Limits the pictures of a chat: one leaky bucket for each of the most recent chats."""
 
     def __init__(self, per_minute: int) -> None:
         self._per_minute = per_minute
@@ -35,7 +35,7 @@ class PictureLimit:
         self._told: set[int] = set()
 
     async def admit(self, chat: int) -> bool:
-        """Whether this chat may have one more picture read now."""
+        """Whether this chat may send one more picture now."""
         bucket = self._buckets.setdefault(chat, AsyncLimiter(self._per_minute, 60))
         self._buckets.move_to_end(chat)
         if len(self._buckets) > REMEMBERED_CHATS:
@@ -48,11 +48,11 @@ class PictureLimit:
         return True
 
     def has_room(self, chat: int) -> bool:
-        """Whether this chat might have one more picture read now."""
+        """Whether this chat may probably send one more picture now."""
         return chat not in self._buckets or self._buckets[chat].has_capacity()
 
     def first_refusal(self, chat: int) -> bool:
-        """Whether the chat has not been told yet: one sentence is enough for a whole burst."""
+        """Whether the chat has not been told yet: one message is enough for a burst."""
         first = chat not in self._told
         self._told.add(chat)
         return first
@@ -60,7 +60,7 @@ class PictureLimit:
 
 @dataclass
 class Services:
-    """What the handlers work with; made once, by ``application.build``."""
+    """The handlers' services; ``application.build`` makes them once."""
 
     models: ModelServer
     languages: Languages
@@ -70,21 +70,21 @@ class Services:
     journal: Journal
     answer_groups: bool = True
     allowed_chats: frozenset[int] = frozenset()
-    mini_app: str | None = None  # the address of the page, where it is served
-    drawings: Drawings = field(init=False)  # (needs the application, which needs these services)
-    health: Callable[[], dict[str, Any]] = dict  # what ``/healthz`` says
+    mini_app: str | None = None  # the address of the page, if it is served
+    drawings: Drawings = field(init=False)  # (set later: needs the application, which needs these services)
+    health: Callable[[], dict[str, Any]] = dict  # the report of ``/healthz``
     shown: OrderedDict[tuple[int, int], None] = field(default_factory=OrderedDict)
     _small_downloads: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(8))
     _large_downloads: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
 
     def admits(self, chat: Chat) -> bool:
-        """Whether a chat is answered at all: groups may be ignored, and there may be an allow-list."""
+        """Whether the bot answers a chat: groups may be ignored, and there may be an allow-list."""
         if chat.type != ChatType.PRIVATE and not self.answer_groups:
             return False
         return not self.allowed_chats or chat.id in self.allowed_chats
 
     def show_once(self, answer: Message) -> bool:
-        """Whether what the network saw is to be shown for this answer: a second tap shows nothing new."""
+        """Whether to show what the network saw for this answer: a second tap does nothing."""
         key = (answer.chat_id, answer.message_id)
         if key in self.shown:
             return False
@@ -94,7 +94,7 @@ class Services:
         return True
 
     def room_for(self, size: int | None) -> asyncio.Semaphore:
-        """What to hold while ``size`` bytes are in memory: eight small files at a time, one large one."""
+        """The semaphore to hold while ``size`` bytes are in memory: eight small files at a time, or one large one."""
         return self._small_downloads if size is not None and size <= SMALL_FILE else self._large_downloads
 
 
@@ -103,23 +103,23 @@ class BotContext(CallbackContext[ExtBot[Any], dict[Any, Any], dict[Any, Any], Se
 
     @property
     def services(self) -> Services:
-        """What the handlers work with."""
+        """The handlers' services."""
         return self.bot_data
 
     def texts(self, update: Update) -> Texts:
-        """The texts in the language of whoever sent an update."""
+        """The texts in the sender's language."""
         user = update.effective_user
         return self.services.languages.of(user.language_code if user is not None else None)
 
 
 def message_of(update: Update) -> Message:
-    """The new message of an update; the handlers' filters let no other update through."""
+    """The new message of an update; the handlers' filters pass only such updates."""
     assert update.message is not None
     return update.message
 
 
 def meant_for(message: Message, bot: Bot) -> bool:
-    """Whether a message is meant for the bot: all in a private chat; in a group a reply to it, or one that names it."""
+    """Whether a message is for the bot: in a private chat, any; in a group, one that replies to it or mentions it."""
     if message.chat.type == ChatType.PRIVATE:
         return True
     replied = message.reply_to_message

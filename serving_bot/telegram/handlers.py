@@ -1,4 +1,4 @@
-"""Which handler gets which message, and what happens to errors."""
+"""Registers the handlers, and handles errors."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class _InAlbum(filters.MessageFilter):
 
 
 async def on_error(update: object, context: BotContext) -> None:
-    """Logs an unexpected error once, and apologises to whoever was waiting."""
+    """Logs an unexpected error once, and apologises to the user who was waiting."""
     if isinstance(context.error, Forbidden):
         log.info("a user has blocked the bot")
         return

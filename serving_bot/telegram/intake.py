@@ -1,4 +1,4 @@
-"""What comes from Telegram, before it is confirmed: skipped if it cannot be parsed, noted if it is a picture."""
+"""Takes in Telegram's updates before they are confirmed: skips those that cannot be parsed, and records pictures."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ log = logging.getLogger(__name__)
 
 
 class Intake:
-    """Takes updates as Telegram sends them, in JSON.
+    """Takes in updates as Telegram sends them, in JSON.
 
     Args:
-        journal: where pictures are noted.
-        admits: whether a chat is answered at all.
-        is_meant: whether a message is meant for the bot.
+        journal: records pictures.
+        admits: whether the bot answers a chat.
+        is_meant: whether a message is for the bot.
         bot_name: returns the bot's name without the ``@``.
         on_unreadable: called for each update that the Telegram library cannot parse.
     """
@@ -41,11 +41,11 @@ class Intake:
         self._on_unreadable = on_unreadable
 
     def take(self, updates: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Notes new pictures on disk.
+        """Records new pictures on disk.
 
         Returns:
-            The updates in order. One that is known already or cannot be parsed is replaced by its number alone, which
-            confirms it and is handled by nobody.
+            The updates in order. A known or unparsable update is replaced by its number, which confirms it and reaches
+            no handler.
         """
         notes: dict[int, dict[str, Any]] = {}
         taken = []
@@ -63,18 +63,18 @@ class Intake:
     def _parsed(self, raw: dict[str, Any]) -> Update | None:
         try:
             return Update.de_json(raw, None)
-        except Exception as error:  # whatever the library makes of it, all other updates have to go on
-            # Neither the error's text nor a traceback: they may hold what people wrote.
+        except Exception as error:  # whatever the library raises, the other updates must be handled
+            # Without the error's text and traceback, which may contain what people wrote.
             kind = type(error).__name__
             log.error("skipped an update that cannot be parsed", extra={"update_id": raw["update_id"], "error": kind})
             self._on_unreadable()
             return None
 
     def _note(self, number: int, message: Message) -> dict[str, Any] | None:
-        """What is needed to answer a picture later, as an update: identifiers, and no word of anybody's."""
+        """An update with what is needed to answer a picture later: identifiers, but no user's text."""
         picture = attachment(message)
         meant = self._is_meant(message)
-        # Of an album in a group, one part names the bot and all are for it.
+        # In a group, one part of an album mentions the bot, and all parts are for it.
         if picture is None or not self._admits(message.chat) or not (meant or message.media_group_id):
             return None
         user = message.from_user

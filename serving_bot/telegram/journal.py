@@ -1,7 +1,7 @@
-"""What was received and is not yet answered, noted on disk: a kill loses no picture.
+"""Records received pictures on disk until they are answered, so a kill loses none.
 
-Telegram forgets an update when the next request confirms it. A picture is noted before that, as its chat, message and
-file identifiers; after a restart it is taken up again.
+Telegram forgets an update when the next request confirms it. Before that, the bot records a picture's chat, message and
+file identifiers; after a restart it answers the picture.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ log = logging.getLogger(__name__)
 DEFAULT_FOLDER = Path("bot_state")
 
 KEPT_S = 2 * 24 * 3600.0
-"""How long the number of an answered update is kept. Telegram repeats an unconfirmed one for 24 hours."""
+"""Seconds to keep the number of an answered update. Telegram repeats an unconfirmed update for 24 hours."""
 
 
 class Journal:
-    """Notes of updates in an SQLite file, committed to disk before anything is confirmed.
+    """Records of updates in an SQLite file, committed to disk before updates are confirmed.
 
     Args:
-        path: the file; None to keep the notes in memory only.
+        path: the file; None to keep the records only in memory.
 
     Raises:
         OSError, sqlite3.Error: the file cannot be opened or written.
@@ -45,34 +45,34 @@ class Journal:
         self._since: dict[int, float] = {}
 
     def note(self, notes: dict[int, dict[str, Any]]) -> None:
-        """Notes updates by number, all or none."""
+        """Records updates by number, all or none."""
         rows = [(number, json.dumps(note), 0, time.time()) for number, note in notes.items()]
         if rows:
             self._write("INSERT OR IGNORE INTO updates VALUES (?, ?, ?, ?)", rows)
             self._since |= dict.fromkeys(notes, time.monotonic())
 
     def knows(self, number: int) -> bool:
-        """Whether an update is noted or was answered."""
+        """Whether an update is recorded or answered."""
         return self._database.execute("SELECT 1 FROM updates WHERE id = ?", (number,)).fetchone() is not None
 
     def answered(self, number: int) -> None:
-        """An update needs no answer any more; only its number is kept."""
+        """Marks an update as answered; keeps only its number."""
         self._write("INSERT OR REPLACE INTO updates VALUES (?, ?, ?, ?)", [(number, None, 1, time.time())])
         self._since.pop(number, None)
 
     def unanswered(self) -> list[dict[str, Any]]:
-        """The notes that wait for an answer, oldest first."""
+        """The records of unanswered updates, oldest first."""
         rows = self._database.execute("SELECT id, note FROM updates WHERE NOT answered ORDER BY id").fetchall()
         self._since |= {number: time.monotonic() for number, _ in rows}
         return [json.loads(note) for _, note in rows]
 
     @property
     def longest_wait(self) -> float:
-        """Seconds that the oldest unanswered picture has waited in this process; 0 without one."""
+        """Seconds that the oldest unanswered picture has waited in this process; 0 if there is none."""
         return time.monotonic() - min(self._since.values()) if self._since else 0.0
 
     def _write(self, statement: str, rows: list[tuple[Any, ...]]) -> None:
-        """Writes in one transaction. A full disk is logged once and stops nobody's answers."""
+        """Writes in one transaction. A full disk is logged once and does not stop answers."""
         try:
             with self._database:
                 self._database.execute("BEGIN")

@@ -1,8 +1,7 @@
-"""Log lines as JSON, one an event, without the bot's token.
+"""Logs as JSON lines, one per event, without the bot's token.
 
-The token is in every address of the Bot API, so it reaches the loggers of HTTP clients, exception texts and
-tracebacks, plain or percent-encoded. It is taken out of the finished line: whatever logged it, and however
-it got there.
+Every address of the Bot API contains the token, so it reaches HTTP clients' loggers, exception texts and tracebacks,
+plain or percent-encoded. It is removed from the finished line, wherever it came from.
 """
 
 from __future__ import annotations
@@ -22,8 +21,8 @@ HIDDEN = "[token]"
 class Redactor:
     """Replaces secrets in text.
 
-    Of a bot token ``<bot id>:<secret>`` the secret half is looked for as well: its letters survive
-    percent-encoding, however often the colon before it was encoded.
+    For a bot token ``<bot id>:<secret>`` it also replaces the secret half, which percent-encoding does not change,
+    however often the colon is encoded.
     """
 
     def __init__(self, *secrets: str) -> None:
@@ -63,10 +62,10 @@ class RedactingJsonFormatter(JsonFormatter):
 
 
 def set_up_logging(level: str, redactor: Redactor, stream: TextIO = sys.stderr) -> None:
-    """Sends everything this process logs, warns of or dies of to ``stream`` as JSON lines without secrets.
+    """Sends all logs, warnings and uncaught exceptions of this process to ``stream`` as JSON lines without secrets.
 
     Args:
-        level: ``DEBUG``, ``INFO``, ``WARNING`` or ``ERROR``. The HTTP client's line per request needs DEBUG.
+        level: ``DEBUG``, ``INFO``, ``WARNING`` or ``ERROR``. With DEBUG the HTTP client logs each request.
     """
     handler = logging.StreamHandler(stream)
     handler.setFormatter(RedactingJsonFormatter(redactor))
@@ -76,7 +75,7 @@ def set_up_logging(level: str, redactor: Redactor, stream: TextIO = sys.stderr) 
         for chatty in ("httpx", "telegram.ext.Application", "tornado.access"):
             logging.getLogger(chatty).setLevel(logging.WARNING)
 
-    # Its message on a failed goodbye is clear without the traceback that comes with it.
+    # Its message about a failed shutdown request is clear without the traceback.
     logging.getLogger("telegram.ext.Updater").addFilter(_without_traceback)
 
     def log_exception(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:

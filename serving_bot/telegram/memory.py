@@ -1,4 +1,4 @@
-"""Keeping the resident memory of a long-running process of picture-reading threads small."""
+"""Keeps the resident memory of a long-running process with picture-reading threads small."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ M_ARENA_MAX = -8
 
 ARENAS = 2
 LARGE_BLOCK = 64 * 2**10
-"""Bytes from which a block is mapped by itself: what the HTTP client reads at a time, so that downloads side by side
-do not leave a heap full of holes."""
+"""Minimum size of separately mapped blocks, in bytes: the HTTP client's read size, so parallel downloads do not
+fragment the heap."""
 
 
 def give_back_freed_memory() -> None:
-    """Tells glibc's allocator to return freed pictures to the system; does nothing under another C library.
+    """Makes glibc's allocator return freed pictures to the system; does nothing with another C library.
 
-    By default every thread keeps an arena of its own, and the allocator raises the size from which blocks
-    are mapped, and so returned, singly. `benchmarks/bot.py memory` shows the difference.
+    By default every thread keeps its own arena, and the allocator raises the size above which blocks are mapped and
+    returned separately. `benchmarks/bot.py memory` shows the difference.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:

@@ -1,4 +1,4 @@
-"""What can be watched from outside: Prometheus metrics and a health check over HTTP."""
+"""Monitoring: Prometheus metrics and a health check over HTTP."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ OUTCOMES = (
 
 
 class Metrics:
-    """The bot's counters, in a registry of their own."""
+    """The bot's counters, in a separate registry."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         self.pictures = Counter(
             "digits_bot_pictures",
-            "Pictures answered, by what came of them",
+            "Pictures answered, by outcome",
             ["outcome"],
             registry=self.registry,
         )
@@ -32,13 +32,13 @@ class Metrics:
             self.pictures.labels(outcome)
         self.reading = Histogram(
             "digits_bot_reading_seconds",
-            "From bytes to digits, waiting for a reader thread included",
+            "From bytes to digits, including the wait for a reader thread",
             buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
             registry=self.registry,
         )
         self.answering = Histogram(
             "digits_bot_answering_seconds",
-            "From the update to the sent answer, download included",
+            "From the update to the sent answer, including the download",
             buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
             registry=self.registry,
         )
@@ -79,10 +79,10 @@ class _HealthHandler(RequestHandler):
 
 
 def serve_metrics(metrics: Metrics, health: Callable[[], dict[str, Any]], port: int, address: str) -> HTTPServer:
-    """Serves ``/metrics`` and ``/healthz`` from the running event loop, so that a stuck loop fails the check.
+    """Serves ``/metrics`` and ``/healthz`` from the running event loop, so a stuck loop fails the check.
 
     Args:
-        health: returns the report of ``/healthz``; its ``healthy`` chooses between status 200 and 503.
+        health: returns the report of ``/healthz``; its ``healthy`` decides between status 200 and 503.
 
     Raises:
         OSError: the port is taken.

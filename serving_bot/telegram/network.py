@@ -1,4 +1,4 @@
-"""The way to Telegram: requests that outlast its outages, and what is known of the connection."""
+"""Requests to Telegram that survive its outages, and the state of the connection."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ log = logging.getLogger(__name__)
 
 
 class RefusedTokenError(TelegramError):
-    """Telegram does not accept the token (any more)."""
+    """Telegram does not accept the token."""
 
 
 class NoBotApiError(TelegramError):
-    """What answers is no Bot API: it redirects."""
+    """The address is not a Bot API: it redirects."""
 
     def __init__(self, status: int) -> None:
         super().__init__(f"HTTP status {status}, a redirect")
 
 
 class Contact:
-    """Whether Telegram answers: told by every request, asked by the health check. Logs when that changes."""
+    """Whether Telegram answers: requests report it, the health check asks for it. Logs changes."""
 
     def __init__(self, on_failure: Callable[[], None] = lambda: None) -> None:
         self._last = time.monotonic()
@@ -50,7 +50,7 @@ class Contact:
             log.info("Telegram answers again")
 
     def failed(self, reason: str) -> None:
-        """Telegram did not answer, or answered that it cannot."""
+        """Telegram did not answer, or reported a failure."""
         self._on_failure()
         if not self._lost:
             self._lost = True
@@ -58,7 +58,7 @@ class Contact:
 
 
 def delays(patience: float) -> Iterator[float]:
-    """Pauses between tries in seconds: half a second, doubling up to 15, together at most ``patience``."""
+    """Pauses between attempts in seconds: half a second, doubling up to 15, in total at most ``patience``."""
     waited = 0.0
     for exponent in itertools.count():
         delay = min(15.0, 0.5 * 2 ** min(exponent, 5))
@@ -69,14 +69,14 @@ def delays(patience: float) -> Iterator[float]:
 
 
 class PatientRequest(HTTPXRequest):
-    """Makes a request again when the network or the server failed it, so that an answer is late and not lost.
+    """Retries a request that the network or the server failed, so an answer is late instead of lost.
 
-    Repeats connection errors, timeouts and 5xx answers, and 429 for downloads (for methods of the API the
-    rate limiter obeys the ``retry_after``). A message whose delivery was not confirmed is sent again:
-    Telegram offers no way to ask, and a second answer is better than none.
+    It retries after connection errors, timeouts and 5xx answers, and for downloads after 429 (for API methods the rate
+    limiter obeys the ``retry_after``). It sends a message again if delivery was not confirmed: Telegram offers no way
+    to check, and a second answer is better than none.
 
     Args:
-        contact: learns how each try went.
+        contact: receives the result of each attempt.
         patience: seconds of pauses before giving up.
     """
 
@@ -104,15 +104,15 @@ class PatientRequest(HTTPXRequest):
 
 
 class PollingRequest(HTTPXRequest):
-    """The long poll. It is repeated by the Updater; this watches it, and takes the updates in.
+    """The long poll. The Updater repeats it; this class monitors it, and takes in the updates.
 
     Args:
-        contact: learns how each try went.
-        take: gets the updates as Telegram sent them before they are confirmed; returns those to go on with.
+        contact: receives the result of each attempt.
+        take: gets the updates as Telegram sent them, before they are confirmed; returns those to handle.
 
     Raises:
-        RefusedTokenError: from ``do_request``, when the token is refused. PTB's own InvalidToken would end
-            the Updater's loop with nobody told.
+        RefusedTokenError: from ``do_request``, when the token is refused. PTB's InvalidToken would end the Updater's
+            loop silently.
         NoBotApiError: from ``do_request``, when the answer is a redirect.
     """
 
@@ -133,7 +133,7 @@ class PollingRequest(HTTPXRequest):
         if 300 <= status < 400:
             raise NoBotApiError(status)
         if status != 200:
-            if status not in (409, 429):  # those are answers, which the Updater obeys
+            if status not in (409, 429):  # the Updater handles those
                 self._contact.failed(f"HTTP status {status}")
             return status, payload
         answer = self.parse_json_payload(payload)

@@ -1,4 +1,4 @@
-"""Photos, documents and albums: reading them and answering."""
+"""Reads photos, documents and albums, and answers."""
 
 from __future__ import annotations
 
@@ -57,14 +57,14 @@ async def on_drawing(update: Update, context: BotContext) -> None:
 
 
 async def on_album(update: Update, context: BotContext) -> None:
-    """Collects an album's messages; it is answered once, and what arrives late amends that answer."""
+    """Collects an album's messages; the album gets one answer, and late messages edit it."""
     texts = context.texts(update)
     services = context.services
 
     async def answer(album: Album, arrived: list[Update]) -> None:
         try:
             await _answer_album(album, list(map(message_of, arrived)), context, texts)
-        except Exception as error:  # it runs outside of PTB's handling, and goes where PTB would have sent it
+        except Exception as error:  # it runs outside PTB's error handling, so it is passed to the same handler
             await context.application.process_error(update, error)
         for part in arrived:
             services.journal.answered(part.update_id)
@@ -105,7 +105,7 @@ async def _answer_album(album: Album, arrived: list[Message], context: BotContex
 async def _answer_part(message: Message, context: BotContext, texts: Texts) -> Answer:
     try:
         answer = await read_message(message, context, texts)
-    except Exception:  # the others are to be answered all the same
+    except Exception:  # the other pictures still need an answer
         log.exception("reading a picture failed", extra={"message_id": message.message_id})
         context.services.metrics.errors.inc()
         answer = Answer(texts("failed"), "failed")
@@ -113,10 +113,10 @@ async def _answer_part(message: Message, context: BotContext, texts: Texts) -> A
 
 
 async def read_message(message: Message, context: BotContext, texts: Texts) -> Answer | None:
-    """Reads the picture of a message, and counts and logs what came of it.
+    """Reads the picture of a message, and counts and logs the outcome.
 
     Returns:
-        What to say; None where the chat has sent too many and has been told.
+        The answer; None if the chat has sent too many pictures and has been told.
     """
     services = context.services
     began = time.monotonic()

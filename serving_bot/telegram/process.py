@@ -1,4 +1,4 @@
-"""The bot as a process: started, watched and stopped."""
+"""The bot as a process: starting, monitoring and stopping it."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ log = logging.getLogger(__name__)
 
 ADMIN_LANGUAGE = "en"
 
-STOP_S = 25.0  # how long a stop waits for answers; container engines and systemd kill later than this
-SILENCE_S = 90.0  # polling answers at least every ten seconds; after so long without any the health check fails
-LONGEST_WAIT_S = 120.0  # after so long a picture without an answer makes the health check fail
+STOP_S = 25.0  # how long a stop waits for answers; container engines and systemd kill later
+SILENCE_S = 90.0  # the health check fails after so long without an answer; polling gets one at least every ten seconds
+LONGEST_WAIT_S = 120.0  # the health check fails if a picture waits longer than this for an answer
 
 
 def _journal(settings: BotSettings) -> Journal:
-    """Opens the journal of this bot; in memory where nobody chose a folder and the default one cannot be written."""
+    """Opens the bot's journal; in memory if no folder was chosen and the default one is not writable."""
     path = (settings.state_dir or DEFAULT_FOLDER) / f"bot-{settings.token.partition(':')[0]}.sqlite"
     try:
         return Journal(path)
@@ -54,10 +54,10 @@ def _journal(settings: BotSettings) -> Journal:
 
 
 class BotProcess:
-    """The running bot: the Telegram application, the watcher of the pushed folder and the metrics.
+    """The running bot: the Telegram application, the watcher of the push folder, and the metrics.
 
     Attributes:
-        ended: done when the bot is to stop; holds the BotError if it cannot go on.
+        ended: done when the bot should stop; holds the BotError if it cannot continue.
     """
 
     def __init__(self, settings: BotSettings, webhook_secret: str) -> None:
@@ -95,7 +95,7 @@ class BotProcess:
         self.ended = self._receiver.ended
 
     async def start(self) -> None:
-        """Loads the newest model, greets Telegram and begins to receive updates.
+        """Loads the newest model, connects to Telegram and starts to receive updates.
 
         Raises:
             BotError: the token is refused, or a port is taken.
@@ -126,7 +126,7 @@ class BotProcess:
         log.info("ready", extra={"bot": self._application.bot.username})
 
     async def stop(self) -> None:
-        """Stops receiving, answers what was received and lets go of everything."""
+        """Stops receiving, answers the received updates, and releases all resources."""
         for task in self._tasks:
             task.cancel()
         for server in (self._http, self._receiver.webhook):
@@ -134,7 +134,7 @@ class BotProcess:
                 server.stop()
         application = self._application
         if self.ended.done() and self.ended.exception() is not None:
-            # Confirming the last updates fails for the reason that ends the bot; one sentence on it is enough.
+            # Confirming the last updates fails for the same reason that ends the bot; one message about it is enough.
             logging.getLogger("telegram.ext.Updater").setLevel(logging.CRITICAL)
         if application.updater is not None and application.updater.running:
             await application.updater.stop()
@@ -166,16 +166,16 @@ class BotProcess:
             ) from error
 
     async def _initialize(self) -> None:
-        """Greets Telegram, for as long as it takes, unless it can never succeed."""
+        """Connects to Telegram, and retries unless it can never succeed."""
         complaint = None
         for delay in delays(float("inf")):
             try:
                 await self._application.initialize()
             except InvalidToken:
-                raise BotError(self._receiver.refused()) from None  # PTB's text holds the token
+                raise BotError(self._receiver.refused()) from None  # PTB's text contains the token
             except NoBotApiError as error:
                 raise BotError(self._receiver.no_bot_api(error)) from None
-            except TelegramError as error:  # an outage, for which PatientRequest has waited already, or a refusal
+            except TelegramError as error:  # an outage that outlasted PatientRequest, or a refusal
                 if str(error) != complaint:
                     complaint = str(error)
                     log.warning("cannot start yet; trying again until Telegram lets it", extra={"reason": complaint})
@@ -218,10 +218,10 @@ class BotProcess:
 
 
 async def serve(settings: BotSettings, webhook_secret: str = "") -> None:
-    """Runs the bot until SIGINT or SIGTERM; a second signal ends it at once.
+    """Runs the bot until SIGINT or SIGTERM; a second signal ends it immediately.
 
     Raises:
-        BotError: it cannot start or go on.
+        BotError: it cannot start or continue.
     """
     bot = BotProcess(settings, webhook_secret)
     loop = asyncio.get_running_loop()
@@ -240,7 +240,7 @@ async def serve(settings: BotSettings, webhook_secret: str = "") -> None:
         if starting.done():
             starting.result()
         else:
-            starting.cancel()  # told to stop before it was up
+            starting.cancel()  # stopped before it had started
         await bot.ended
     finally:
         await asyncio.gather(starting, return_exceptions=True)
@@ -248,10 +248,10 @@ async def serve(settings: BotSettings, webhook_secret: str = "") -> None:
 
 
 def run(settings: BotSettings) -> None:
-    """Runs the bot until it is told to stop, logging JSON lines to stderr.
+    """Runs the bot until it is stopped, and logs JSON lines to stderr.
 
     Raises:
-        BotError: it cannot start or go on.
+        BotError: it cannot start or continue.
     """
     give_back_freed_memory()
     webhook_secret = secrets.token_urlsafe(32)
@@ -262,4 +262,4 @@ def run(settings: BotSettings) -> None:
         raise
     except Exception:
         log.critical("unexpected error", exc_info=True)
-        raise BotError("An unexpected error ended the bot; the last log line says which.") from None
+        raise BotError("An unexpected error ended the bot; see the last log line.") from None

@@ -1,4 +1,4 @@
-"""What Telegram shows of the bot before anybody writes: the profile's texts, the menu button, and the commands."""
+"""What Telegram shows about the bot: the profile's texts, the menu button, and the commands."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ADMIN = (*PRIVATE, "status")
 
 
 async def introduce(bot: Bot, languages: Languages, settings: BotSettings) -> None:
-    """Tells Telegram all of it, in each language. The bot works without."""
+    """Sets all of these in each language. The bot works without them."""
     for what, tell in (
         ("the profile's texts", _set_texts),
         ("the menu button", _set_menu_button),
@@ -50,11 +50,11 @@ async def _set_texts(bot: Bot, languages: Languages, settings: BotSettings) -> N
 
 
 async def _set_commands(bot: Bot, languages: Languages, settings: BotSettings) -> None:
-    """Sets the commands, the ones of everybody first; the admin chat may be one that the bot cannot reach."""
+    """Sets the commands, the general ones first, because the bot may be unable to reach the admin chat."""
     scopes: list[tuple[BotCommandScope, Sequence[str]]] = [
         (BotCommandScopeAllPrivateChats(), PRIVATE),
         (BotCommandScopeAllGroupChats(), GROUP if settings.groups == "answer" else ()),
-        (BotCommandScopeDefault(), ()),  # an earlier release had its commands here, for groups that are ignored, too
+        (BotCommandScopeDefault(), ()),  # an earlier release set its commands here, even for ignored groups
     ]
     if settings.admin_chat is not None:
         scopes.append((BotCommandScopeChat(settings.admin_chat), ADMIN))
@@ -69,16 +69,16 @@ async def _set_commands(bot: Bot, languages: Languages, settings: BotSettings) -
 
 
 async def _set_menu_button(bot: Bot, languages: Languages, settings: BotSettings) -> None:
-    """Sets the button beside the input, which has one text for all languages; takes it back without a Mini App."""
+    """Sets the button beside the input, with one text for all languages; removes it without a Mini App."""
     text = languages.of(None)("menu-button")
     if settings.mini_app_url is not None:
         await bot.set_chat_menu_button(menu_button=MenuButtonWebApp(text, WebAppInfo(settings.mini_app_url)))
         return
     button = await bot.get_chat_menu_button()
-    if isinstance(button, MenuButtonWebApp) and button.text == text:  # (not one that the bot's owner has set)
+    if isinstance(button, MenuButtonWebApp) and button.text == text:  # (not a button that the bot's owner has set)
         await bot.set_chat_menu_button(menu_button=MenuButtonDefault())
 
 
 def _code(language: str, languages: Languages) -> str | None:
-    """How Telegram is told a language: by its code, or by none for the one that all others get."""
+    """The language code for Telegram; None for the language that all others get."""
     return None if languages.of(language) is languages.of(None) else language

@@ -1,4 +1,4 @@
-"""Receiving updates, by polling or by a webhook, and the reasons to give up."""
+"""Receives updates, by polling or a webhook, and decides when to give up."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ from workers import UserError
 
 log = logging.getLogger(__name__)
 
-POLL_INTERVAL_S = 0.1  # under load updates then come several at a time; a lone photo waits this long at most
-YIELD_S = 30.0  # a bot that meets another poller this soon after its start gives way; later the newcomer is expected to
+POLL_INTERVAL_S = 0.1  # under load, updates then come in batches; a single photo waits at most this long
+YIELD_S = 30.0  # a bot that meets another poller this soon after its start gives way; later, the other should
 UPDATE_KINDS = ["message", "callback_query"]
 
 REFUSED = (
-    "Telegram does not accept the token. Take it from @BotFather again "
+    "Telegram does not accept the token. Get it from @BotFather again "
     "and give it in TELEGRAM_BOT_TOKEN or --token-file."
 )
-CONFLICT = "Another program is already receiving this bot's messages. Stop it, or get a token of its own for this one."
+CONFLICT = "Another program is already receiving this bot's messages. Stop it, or get a separate token for this bot."
 
 
 class BotError(UserError):
-    """The bot cannot start or go on."""
+    """The bot cannot start or continue."""
 
 
 class Receiver:
     """Receives updates for an application.
 
     Attributes:
-        ended: done when the bot is to stop; holds the BotError if it cannot go on.
-        webhook: the server of the webhook, None without one.
+        ended: done when the bot should stop; holds the BotError if it cannot continue.
+        webhook: the server of the webhook; None without one.
     """
 
     def __init__(
@@ -57,13 +57,13 @@ class Receiver:
         self.webhook: HTTPServer | None = None
 
     async def start(self) -> None:
-        """Begins to receive, by polling or a webhook.
+        """Starts to receive, by polling or a webhook.
 
         Raises:
             BotError: a port is taken, or Telegram does not accept the webhook.
         """
         settings, updater = self._settings, self._application.updater
-        assert updater is not None  # this application is built with one
+        assert updater is not None  # (this application has one)
         if settings.webhook_url is not None:
             return await self._start_webhook(settings.webhook_url)
         await updater.start_polling(
@@ -109,12 +109,12 @@ class Receiver:
         await self.enqueue(self._intake.take([raw]))
 
     async def enqueue(self, updates: list[dict[str, Any]]) -> None:
-        """Hands updates to the handlers."""
+        """Passes updates to the handlers."""
         for raw in updates:
             await self._application.update_queue.put(Update.de_json(raw, self._application.bot))
 
     def _on_polling_error(self, error: TelegramError) -> None:
-        """Ends the bot when it cannot go on. Outages are logged by Contact and repeated by the Updater."""
+        """Ends the bot if it cannot continue. After outages, which Contact logs, the Updater retries."""
         if isinstance(error, RefusedTokenError):
             self._end(BotError(self.refused()))
         elif isinstance(error, NoBotApiError):
@@ -133,10 +133,10 @@ class Receiver:
             self.ended.set_exception(error)
 
     def refused(self) -> str:
-        """The sentence about a token that is refused."""
+        """The message about a refused token."""
         own = self._settings.api_url != API_URL
-        return REFUSED + (f" Or is there no Bot API at {self._settings.api_url}? See --api-url." if own else "")
+        return REFUSED + (f" If {self._settings.api_url} is not a Bot API, correct --api-url." if own else "")
 
     def no_bot_api(self, error: NoBotApiError) -> str:
-        """The sentence about an address that redirects."""
-        return f"There is no Bot API at {self._settings.api_url} ({error.message}). Correct --api-url."
+        """The message about an address that redirects."""
+        return f"{self._settings.api_url} is not a Bot API ({error.message}). Correct --api-url."

@@ -1,4 +1,4 @@
-"""“typing…” in the chat while a picture takes long to read."""
+"""Shows “typing…” in the chat while reading a picture takes long."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from telegram.constants import ChatAction
 from telegram.error import TelegramError
 
 PATIENCE_S = 0.5
-"""An answer that comes sooner is not announced."""
+"""Seconds before “typing…” appears."""
 
 SHOWN_S = 4.5
-"""Telegram shows the action for five seconds, or until a message comes."""
+"""Seconds until it is repeated: Telegram shows the action for five seconds, or until a message comes."""
 
 
 @contextlib.asynccontextmanager
 async def typing_action(message: Message) -> AsyncIterator[None]:
-    """Shows in the chat of ``message`` that the bot is at work, if the block takes longer than half a second."""
+    """Shows “typing…” in the chat of ``message`` if the block takes longer than half a second."""
     showing = asyncio.create_task(_show(message))
     try:
         yield
@@ -28,7 +28,7 @@ async def typing_action(message: Message) -> AsyncIterator[None]:
 
 
 async def _show(message: Message) -> None:
-    with contextlib.suppress(TelegramError):  # the answer itself meets the same trouble, and says so
+    with contextlib.suppress(TelegramError):  # the answer meets the same error, and reports it
         await asyncio.sleep(PATIENCE_S)
         while True:
             await message.reply_chat_action(ChatAction.TYPING)

@@ -1,4 +1,4 @@
-"""The webhook: the address that Telegram calls with each update."""
+"""The webhook, which Telegram calls with each update."""
 
 from __future__ import annotations
 

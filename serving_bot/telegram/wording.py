@@ -1,4 +1,4 @@
-"""What the bot says of a reading, and of the model that made it."""
+"""The bot's wording for readings and models."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from serving_bot.reading.answer import MOST_DIGITS, Digit, Reading
 from serving_bot.telegram.texts import Texts
 from serving_bot.versions.hot_swap import ServedModel
 
-MOST_CONFIDENT = 0.999  # the greatest probability that is shown: nobody is 100 % sure
+MOST_CONFIDENT = 0.999  # the highest probability to show: nothing is 100 % sure
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What to say of one picture, and what came of it (one of ``metrics.OUTCOMES``)."""
+    """The answer to one picture, and its outcome (one of ``metrics.OUTCOMES``)."""
 
     text: str
     outcome: str
@@ -25,12 +25,12 @@ class Answer:
 
     @property
     def can_be_shown(self) -> bool:
-        """Whether there is anything that the network saw."""
+        """Whether the network saw anything."""
         return self.outcome in ("read", "unsure")
 
 
 def tell(reading: Reading, texts: Texts) -> tuple[str, str]:
-    """What to say of a reading, and its outcome: ``read``, ``unsure`` or ``nothing``."""
+    """The answer for a reading, and its outcome: ``read``, ``unsure`` or ``nothing``."""
     digits = reading.digits
     if reading.outcome == "none":
         if len(digits) == 1:
@@ -49,7 +49,7 @@ def tell(reading: Reading, texts: Texts) -> tuple[str, str]:
 
 
 def caption(title: str, reading: Reading, texts: Texts) -> str:
-    """The title, and the top three of as many digits as Telegram has room for."""
+    """The title, and the top three classes of as many digits as Telegram's limit allows."""
     rows = [title]
     for place, digit in enumerate(reading.digits, 1):
         row = texts("shown-row", place=str(place), guesses=guesses(digit, texts))
@@ -61,7 +61,7 @@ def caption(title: str, reading: Reading, texts: Texts) -> str:
 
 
 def describe(model: ServedModel, texts: Texts) -> str:
-    """What the card of a served model says, for people."""
+    """Describes a served model from its card."""
     card = model.card
     accuracy = card.get("metrics", {}).get("test_accuracy")
     return texts(
@@ -76,7 +76,7 @@ def describe(model: ServedModel, texts: Texts) -> str:
 
 
 def _time(text: Any, texts: Texts) -> str:
-    """An ISO 8601 time from a card, as the language writes it."""
+    """Formats an ISO 8601 time from a card."""
     try:
         moment = datetime.fromisoformat(str(text).replace("Z", "+00:00"))
     except ValueError:
@@ -85,7 +85,7 @@ def _time(text: Any, texts: Texts) -> str:
 
 
 def display_name(model: ServedModel) -> str:
-    """The name of a model for people."""
+    """The display name of a model."""
     return str(model.card.get("display_name") or model.card.get("model") or "?")
 
 

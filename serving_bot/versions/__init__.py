@@ -1,1 +1,1 @@
-"""The push folder: its versions, which one is live, and hot swap."""
+"""The push folder: its versions, the live version, and hot swap."""

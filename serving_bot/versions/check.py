@@ -1,4 +1,4 @@
-"""Whether versions can be served, found out in a worker: a damaged flatbuffer can end the process that loads it."""
+"""Checks versions in a worker, because a damaged flatbuffer can crash the process that loads it."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from serving_bot.versions.hot_swap import ServedModel
 
 
 def load_versions(connection: Connection) -> None:
-    """The worker: receives versions, and whether each may be live; sends for each what is wrong with it, or None.
+    """The worker: receives versions, and whether each may be live; sends each version's problem, or None.
 
-    Those that may be live also answer the canary digits, until one does.
+    Versions that may be live also read the canary digits, until one passes.
     """
     live_is_known = False
     for version, candidate in connection.recv():

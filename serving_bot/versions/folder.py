@@ -1,9 +1,9 @@
-"""The push folder: which versions it holds, and which of them is to be served.
+"""The push folder: its versions, and which of them to serve.
 
-The layout is TensorFlow Serving's: ``PUSH_DIR/<integer>/saved_model.pb``, the greatest integer wins. The
-pusher copies ``saved_model.pb`` last, so a version folder without it is still being copied.
-``PUSH_DIR/pin``, where it exists, holds one version number, which is then served instead of the newest.
-Whoever changes a local folder holds ``PUSH_DIR/.lock``. Other names are ignored.
+The layout is TensorFlow Serving's: ``PUSH_DIR/<integer>/saved_model.pb``; the greatest integer wins. The pusher copies
+``saved_model.pb`` last, so a version folder without it is incomplete. If ``PUSH_DIR/pin`` exists, it holds the number
+of the version to serve instead of the newest. A process that changes a local folder holds ``PUSH_DIR/.lock``. Other
+names are ignored.
 """
 
 from __future__ import annotations
@@ -31,40 +31,40 @@ LOCK_TIMEOUT_S = 60.0  # a push holds the lock while it copies, which takes seco
 
 
 class NoPushedModelError(UserError):
-    """The push folder holds no complete version."""
+    """The push folder has no complete version."""
 
 
 class InvalidPinError(Exception):
-    """The pin does not hold one version number."""
+    """The pin is not a version number."""
 
 
 class PushFolderError(UserError):
-    """The push folder cannot be read or changed as asked."""
+    """The push folder cannot be read or changed as requested."""
 
 
 @dataclass(frozen=True, order=True)
 class Version:
-    """One version folder: its number, and its path as fsspec opens it."""
+    """A version folder: its number, and its path for fsspec."""
 
     number: int
     path: str
 
 
 def read_card(version: Version) -> dict[str, Any]:
-    """The card of a version; empty where there is none that can be read."""
+    """The card of a version; empty if it is missing or unreadable."""
     filesystem, path = fsspec.core.url_to_fs(version.path)
     try:
         card = json.loads(filesystem.cat_file(f"{path}/{CARD_FILE}"))
     except (OSError, ValueError):
-        return {}  # the check says what is wrong with it
+        return {}  # (the check reports the problem)
     return card if isinstance(card, dict) else {}
 
 
 def pushed_at(version: Version, card: dict[str, Any]) -> datetime:
-    """When a version was pushed, UTC: as its card says, else by its number, else when its copy was complete.
+    """When a version was pushed, UTC: from its card, else from its number, else when its copy was complete.
 
     Raises:
-        OSError, NotImplementedError: it is not complete, or the file system keeps no times.
+        OSError, NotImplementedError: it is incomplete, or the file system does not store times.
     """
     try:
         at = datetime.fromisoformat(str(card.get("pushed_at")))
@@ -72,7 +72,7 @@ def pushed_at(version: Version, card: dict[str, Any]) -> datetime:
         at = None
     if at is not None and at.tzinfo is not None:
         return at.astimezone(timezone.utc)
-    if 10**9 <= version.number <= 2**32:  # the pusher names versions by the second
+    if 10**9 <= version.number <= 2**32:  # the pusher uses seconds as version numbers
         return datetime.fromtimestamp(version.number, timezone.utc)
     filesystem, path = fsspec.core.url_to_fs(f"{version.path}/{COMPLETE_MARK}")
     modified: datetime = filesystem.modified(path)
@@ -82,7 +82,7 @@ def pushed_at(version: Version, card: dict[str, Any]) -> datetime:
 def version_folders(push_dir: str) -> list[Version]:
     """All folders named like a version, complete or not, greatest first."""
     filesystem, root = fsspec.core.url_to_fs(push_dir)
-    filesystem.invalidate_cache()  # remote file systems remember their listings
+    filesystem.invalidate_cache()  # remote file systems cache their listings
     if not filesystem.isdir(root):
         return []
     entries = [entry for entry in filesystem.ls(root, detail=True) if entry["type"] != "file"]
@@ -92,16 +92,16 @@ def version_folders(push_dir: str) -> list[Version]:
 
 
 def is_complete(version: Version) -> bool:
-    """Whether everything was copied."""
+    """Whether the version was copied completely."""
     filesystem, path = fsspec.core.url_to_fs(version.path)
     return bool(filesystem.exists(f"{path}/{COMPLETE_MARK}"))
 
 
 def pinned_number(push_dir: str) -> int | None:
-    """The version number in ``PUSH_DIR/pin``, None where there is no pin.
+    """The version number in ``PUSH_DIR/pin``; None without a pin.
 
     Raises:
-        InvalidPinError: the pin is not one integer.
+        InvalidPinError: the pin is not an integer.
     """
     filesystem, root = fsspec.core.url_to_fs(push_dir)
     try:
@@ -110,27 +110,27 @@ def pinned_number(push_dir: str) -> int | None:
         return None
     if not re.fullmatch("[0-9]+", text):
         raise InvalidPinError(
-            f"{push_dir}/{PIN_FILE} should hold one version number, not {text[:40]!r}: the newest version in order is "
-            "served. Correct it or remove it (`digits models unpin`)."
+            f"{push_dir}/{PIN_FILE} must contain one version number, not {text[:40]!r}: serving the newest working "
+            "version instead. Correct it or remove it (`digits models unpin`)."
         )
     return int(text)
 
 
 @dataclass(frozen=True)
 class Choice:
-    """Which versions a push folder asks to be served."""
+    """The versions to serve from a push folder."""
 
-    pin: int | None  # the pinned number, None without a pin or with one that cannot be read
-    problem: str | None  # why the pin cannot be followed, and what to do; None if all is well
-    # the complete versions, best first, lazily: each costs a request on a remote store. The first of them that can be
+    pin: int | None  # the pinned number; None without a readable pin
+    problem: str | None  # why the pin cannot be followed, and what to do; None if there is no problem
+    # the complete versions, best first; lazy, because each costs a request on a remote store. The first that can be
     # loaded is live
     versions: Iterator[Version]
 
 
 def choose(push_dir: str) -> Choice:
-    """Decides what is to be served, for the bot and for `digits models` alike.
+    """Decides which version to serve, for the bot and for `digits models`.
 
-    It is the pinned version. Without a pin, or where the pinned version cannot be served, it is the greatest one.
+    This is the pinned version; without a pin, or if the pinned version cannot be served, it is the greatest one.
     """
     folders = version_folders(push_dir)
     pin, problem = None, None
@@ -140,22 +140,22 @@ def choose(push_dir: str) -> Choice:
         problem = str(error)
     first = [version for version in folders if version.number == pin and is_complete(version)]
     if pin is not None and folders and not first:
-        problem = describe_unservable(push_dir, pin, "not there or not complete")
+        problem = describe_unservable(push_dir, pin, "missing or incomplete")
     others = (version for version in folders if version.number != pin and is_complete(version))
     return Choice(pin, problem, chain(first, others))
 
 
 def describe_unservable(push_dir: str, pin: int, state: str) -> str:
-    """The sentence about a pin that cannot be followed."""
+    """The message about a pin that cannot be followed."""
     return (
-        f"{push_dir}/{PIN_FILE} asks for version {pin}, which is {state}: the newest version in order is served. "
-        "Pin another one (`digits models promote VERSION`) or none (`digits models unpin`)."
+        f"{push_dir}/{PIN_FILE} asks for version {pin}, which is {state}: serving the newest working version instead. "
+        "Pin another version (`digits models promote VERSION`) or remove the pin (`digits models unpin`)."
     )
 
 
 @contextmanager
 def locked(push_dir: str) -> Iterator[None]:
-    """Lets one process at a time change a local push folder. Without such a folder, and at an address, it does nothing.
+    """Lets one process at a time change a local push folder. Does nothing if the folder is missing or an address.
 
     Raises:
         PushFolderError: another command still changes the folder after a minute.
@@ -165,7 +165,7 @@ def locked(push_dir: str) -> Iterator[None]:
     if "://" in push_dir or not os.path.isdir(push_dir):
         yield
         return
-    # Others who may write into the folder may open the lock, too.
+    # Other users who may write to the folder may also open the lock.
     lock = FileLock(os.path.join(push_dir, LOCK_FILE), timeout=LOCK_TIMEOUT_S, mode=0o666)
     try:
         lock.acquire()
@@ -180,13 +180,13 @@ def locked(push_dir: str) -> Iterator[None]:
 
 
 def newest_version(push_dir: str) -> str:
-    """Path of the version folder to serve, as `choose` decides; the version is not loaded.
+    """Path of the version folder to serve according to `choose`; the version is not loaded.
 
     Args:
-        push_dir: local, or any address fsspec opens (``gs://`` with gcsfs installed).
+        push_dir: local, or any address that fsspec can open (``gs://`` with gcsfs installed).
 
     Raises:
-        NoPushedModelError: there is none; the message says what to do.
+        NoPushedModelError: there is no version; the message says what to do.
     """
     for version in choose(push_dir).versions:
         return version.path
@@ -194,7 +194,7 @@ def newest_version(push_dir: str) -> str:
 
 
 def nothing_pushed(push_dir: str) -> NoPushedModelError:
-    """The error for a folder without versions, or for what is no folder."""
+    """The error for a folder without versions, or for something else than a folder."""
     filesystem, root = fsspec.core.url_to_fs(push_dir)
     if filesystem.isfile(root):
         return NoPushedModelError(f"{push_dir} is a file. Name the folder of pushed models with --push-dir.")
@@ -205,10 +205,10 @@ def nothing_pushed(push_dir: str) -> NoPushedModelError:
 
 @contextmanager
 def explained(push_dir: str, done: str) -> Iterator[None]:
-    """Turns what a file system says into a PushFolderError; ``done`` ends the sentence "... could not be"."""
+    """Turns a file system's error into a PushFolderError; ``done`` completes the sentence "... could not be"."""
     try:
         yield
     except OSError as error:
         raise PushFolderError(f"{push_dir} could not be {done}: {error.strerror or error}.") from error
-    except (ImportError, ValueError) as error:  # a protocol that fsspec does not know, or without its package
+    except (ImportError, ValueError) as error:  # a protocol that is unknown to fsspec, or whose package is missing
         raise PushFolderError(f"{push_dir} cannot be opened: {error}") from error

@@ -1,4 +1,4 @@
-"""What was live when: pushes by the versions that a folder holds, changes of the pin by its ``history.jsonl``."""
+"""What was live when: pushes from the folder's versions, changes of the pin from its ``history.jsonl``."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ _NOTED: tuple[Action, ...] = ("promote", "rollback", "unpin")
 
 @dataclass(frozen=True)
 class Event:
-    """Something that decided what the folder asks a bot to serve."""
+    """A change of the version to serve."""
 
-    at: datetime | None  # when, UTC; None where nobody knows
-    # "push", or what was done to the pin; "edit" where it was changed in another way than by this module
+    at: datetime | None  # when, UTC; None if unknown
+    # "push", or the change of the pin; "edit" if it was not changed by this module
     action: Action
-    version: int | None  # the version pushed or pinned; None where the pin was removed
-    live: int | None  # what the folder asked for from then on
+    version: int | None  # the version pushed or pinned; None if the pin was removed
+    live: int | None  # the version to serve from then on
 
 
 @dataclass(frozen=True)
@@ -37,11 +37,11 @@ class History:
     """What was live when."""
 
     events: tuple[Event, ...]  # oldest first
-    damaged_lines: tuple[int, ...]  # numbers of the lines of history.jsonl that cannot be read, from 1
+    damaged_lines: tuple[int, ...]  # numbers of unreadable lines of history.jsonl, from 1
 
 
 def read_history(registry: Registry) -> History:
-    """What the folder asked a bot to serve, and since when: pushes by the versions it holds, pins by history.jsonl.
+    """The versions to serve over time: pushes from the folder's versions, pins from history.jsonl.
 
     Raises:
         PushFolderError: history.jsonl cannot be read.
@@ -66,12 +66,12 @@ def read_history(registry: Registry) -> History:
 
 
 def note_change(registry: Registry, action: Action, number: int | None) -> None:
-    """Appends a change of the pin; on a local disk whole and synced, or not at all. The folder is locked.
+    """Appends a change of the pin; on a local disk, atomically and synced. The folder must be locked.
 
     Args:
         registry: the folder before the change.
-        action: what was done.
-        number: the version that is pinned now, None where the pin was removed.
+        action: the change.
+        number: the version now pinned; None if the pin was removed.
 
     Raises:
         OSError: the file cannot be written.
@@ -97,7 +97,7 @@ def note_change(registry: Registry, action: Action, number: int | None) -> None:
                 file.truncate(size)
                 raise
     else:
-        filesystem.pipe_file(path, before + line)  # an object store cannot append
+        filesystem.pipe_file(path, before + line)  # object stores cannot append
 
 
 def _read_changes(push_dir: str) -> tuple[list[tuple[datetime, Action, int | None]], list[int]]:

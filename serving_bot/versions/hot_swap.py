@@ -1,4 +1,4 @@
-"""Serving a pushed version while newer ones arrive: loading, the canary digits, and the swap."""
+"""Serves a pushed version while newer ones arrive: loading, canary digits, and hot swap."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ from workers import Worker, WorkerEndedError, WorkerTimeoutError
 log = logging.getLogger(__name__)
 
 CANARY_DIGITS = (0, 1, 2, 3, 4, 5, 6, 7, 8, 9)
-"""What ``canary.png`` shows: one MNIST test digit of each class, black on white, in reading order."""
+"""The digits in ``canary.png``: one MNIST test digit of each class, black on white, in reading order."""
 
 CANARIES_NEEDED = 4
-"""Right answers out of ten that let a version serve. A model that guesses gets there once in 80 times, one that always
-answers the same never; one trained on 700 images for two epochs (46 % on the test split) read five. How good a model
-must be is the Evaluator's business."""
+"""Right answers out of ten that a version needs to serve. A model that guesses passes once in 80 times, one that always
+gives the same answer never; one trained on 700 images for two epochs (46 % on the test split) read five. The Evaluator
+judges the model's quality."""
 
 CHECK_TIMEOUT_S = 60.0
 RETRY_FAILED_S = 600.0
-"""A failed version is tried again so much later, silently: a remote store may only have been out of reach."""
+"""Seconds until a failed version is tried again, silently: a remote store may have been unreachable."""
 
 
 @dataclass(frozen=True)
 class ServedModel:
-    """A loaded version, with one reader for each thread: a LiteRT interpreter answers one call at a time."""
+    """A loaded version, with one reader per thread: a LiteRT interpreter handles one call at a time."""
 
     version: Version
     pushed_at: datetime
@@ -52,10 +52,10 @@ class ServedModel:
 
     @classmethod
     def load(cls, version: Version, readers: int) -> ServedModel:
-        """Loads a version and lets it answer the canary digits.
+        """Loads a version and reads the canary digits with it.
 
         Raises:
-            BrokenModelError: it cannot be loaded, or answers nonsense.
+            BrokenModelError: it cannot be loaded, or gives wrong answers.
         """
         readers_made: SimpleQueue[tuple[Classifier, Reader]] = SimpleQueue()
         for _ in range(readers):
@@ -63,18 +63,18 @@ class ServedModel:
             try:
                 readers_made.put((classifier, Reader(classifier)))
             except (TypeError, ValueError) as error:
-                raise BrokenModelError(f"{version.path}: its card cannot be used: {error}") from error
+                raise BrokenModelError(f"{version.path}: its card is unusable: {error}") from error
         model = cls(version, pushed_at(version, classifier.card), classifier.card, readers_made)
         model._answer_canaries()
         return model
 
     def read(self, data: bytes) -> Reading:
-        """Reads one encoded picture; raises what ``Reader.read`` raises. Safe to call in several threads."""
+        """Reads one encoded picture; raises the same errors as ``Reader.read``. Thread-safe."""
         with self._borrowed() as (_, reader):
             return reader.read(data)
 
     def predict(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        """Probabilities float32 [N, 10] of uint8 [N, 28, 28], white ink on black. Safe to call in several threads."""
+        """Probabilities float32 [N, 10] of uint8 [N, 28, 28], white ink on black. Thread-safe."""
         with self._borrowed() as (classifier, _):
             return classifier.predict(images)
 
@@ -90,29 +90,27 @@ class ServedModel:
         picture = resources.files("serving_bot.versions").joinpath("canary.png").read_bytes()
         try:
             answers = [digit.digit for digit in self.read(picture).digits]
-        except Exception as error:  # whatever a broken model makes of it, the old model has to go on
+        except Exception as error:  # whatever a broken model raises, the old model must keep serving
             raise BrokenModelError(f"{self.version.path}: reading the canary digits failed: {error}") from error
         right = sum(answer == digit for answer, digit in zip(answers, CANARY_DIGITS, strict=False))
         if right < CANARIES_NEEDED:
             raise BrokenModelError(
-                f"{self.version.path}: read {right} of {len(CANARY_DIGITS)} canary digits, "
-                f"which is fewer than {CANARIES_NEEDED}"
+                f"{self.version.path}: read {right} of {len(CANARY_DIGITS)} canary digits, but needs {CANARIES_NEEDED}"
             )
 
 
 def check_version(version: Version, started: Callable[[Worker], None] = lambda worker: None) -> None:
-    """Loads a version and answers the canaries in a worker.
+    """Loads a version and reads the canary digits in a worker.
 
-    A damaged flatbuffer that passes LiteRT's verifier can still abort the process that runs it (measured:
-    one in 360 with up to 500 random bytes changed), which must not be the process that people are talking
-    to.
+    A damaged flatbuffer that passes LiteRT's verifier can still abort the process that runs it (measured: one in 360
+    with up to 500 random bytes changed), which must not be the serving process.
 
     Args:
-        version: what to load.
-        started: is told the worker; stopping that ends the check.
+        version: the version to load.
+        started: receives the worker; stopping the worker ends the check.
 
     Raises:
-        BrokenModelError: it cannot be loaded, answers nonsense, crashes, or takes longer than a minute.
+        BrokenModelError: it cannot be loaded, gives wrong answers, crashes, or takes longer than a minute.
     """
     with Worker("serving_bot.versions.check:load_versions") as worker:
         started(worker)
@@ -134,18 +132,18 @@ class FailedVersion:
 
 
 class ModelServer:
-    """Serves the version the folder asks for, and swaps it while answering.
+    """Serves the folder's version, and swaps it without interruption.
 
-    ``refresh`` looks at the folder once. A version that fails is remembered until its files change, and the
-    model in service goes on. Whoever holds the old ``current`` finishes on it.
+    ``refresh`` checks the folder once. A failed version is remembered until its files change, and the current model
+    stays in service. Callers that hold the old ``current`` finish with it.
 
     Args:
-        push_dir: local, or any address fsspec opens.
-        threads: how many pictures are read at a time.
+        push_dir: local, or any address that fsspec can open.
+        threads: number of pictures read at a time.
 
     Attributes:
         current: the model in service.
-        complaint: what is wrong with the folder; None if all is well.
+        complaint: the folder's problem; None if there is none.
     """
 
     def __init__(self, push_dir: str, threads: int = 2) -> None:
@@ -153,17 +151,17 @@ class ModelServer:
         self.current: ServedModel | None = None
         self._threads = threads
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="reader")
-        self._failed: dict[Version, tuple[str, float]] = {}  # what its files looked like, and when it was tried
+        self._failed: dict[Version, tuple[str, float]] = {}  # the state of its files, and when it was tried
         self._checking: Worker | None = None
         self._closed = threading.Event()
         self._stamp = ""  # of the version in service
         self.complaint: str | None = None
 
     def refresh(self) -> list[FailedVersion]:
-        """Takes the best version that works. Blocking: call it off the event loop, one call at a time.
+        """Loads the best version that works. Blocking: call it outside the event loop, one call at a time.
 
         Returns:
-            The versions that failed now and had not failed before.
+            The versions that failed now but not before.
         """
         failures: list[FailedVersion] = []
         try:
@@ -186,7 +184,7 @@ class ModelServer:
                     self._stamp = stamp
                 except BrokenModelError as error:
                     if self._closed.is_set():
-                        break  # it was stopped, and says nothing of the version
+                        break  # the check was stopped, so it says nothing about the version
                     self._failed[version] = (stamp, time.monotonic())
                     if stamp != failed_stamp:
                         log.warning("a pushed version is broken", extra={"reason": str(error)})
@@ -201,15 +199,15 @@ class ModelServer:
                     log.info("serving a new version", extra={"version": version.number})
                 break
             if self.current is not None and not found:
-                gone = f"{self.push_dir} is gone or holds no complete version"
+                gone = f"{self.push_dir} is gone or has no complete version"
                 problem = f"{gone}: version {self.current.version.number} stays in service from memory."
             self._complain(problem)
-        except Exception as error:  # a store's client raises what it likes; the model in service goes on all the same
+        except Exception as error:  # store clients raise various errors; the current model stays in service
             self._complain(str(error) or repr(error))
         return failures
 
     async def watch(self, interval: float, on_refresh: Callable[[list[FailedVersion]], Any]) -> None:
-        """Refreshes every ``interval`` seconds until cancelled; ``on_refresh`` gets what newly failed."""
+        """Refreshes every ``interval`` seconds until cancelled; ``on_refresh`` gets the new failures."""
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(interval)
@@ -224,7 +222,7 @@ class ModelServer:
         return await asyncio.get_running_loop().run_in_executor(self._pool, function, *arguments)
 
     def close(self) -> None:
-        """Ends the check of a version if there is one, waits for what is being read and ends the reader threads."""
+        """Ends a running check of a version, waits for readings in progress, and ends the reader threads."""
         self._closed.set()
         if self._checking:
             self._checking.stop(patience=0)
@@ -234,7 +232,7 @@ class ModelServer:
         self._checking = worker
 
     def _complain(self, complaint: str | None) -> None:
-        """Logs what is wrong with the folder when it changes, not at every look."""
+        """Logs the folder's problem when it changes, not at every check."""
         if complaint is not None and complaint != self.complaint:
             log.warning("cannot look for new versions", extra={"reason": complaint})
         if complaint is None and self.complaint is not None:
@@ -243,7 +241,7 @@ class ModelServer:
 
 
 def _stamp(version: Version) -> str:
-    """What a version's files look like from outside: a repaired version looks different."""
+    """The state of a version's files, which differs after a repair."""
     filesystem, root = fsspec.core.url_to_fs(version.path)
     looks = []
     for name in (COMPLETE_MARK, MODEL_FILE, CARD_FILE):

@@ -1,7 +1,7 @@
-"""Choosing by hand what is live: promoting, rolling back, unpinning.
+"""Chooses the live version manually: promote, roll back, unpin.
 
-They write ``PUSH_DIR/pin``, which the bot obeys within a second; nothing is ever deleted. Each change is a line of
-``PUSH_DIR/history.jsonl``. One process at a time changes a local folder.
+These write ``PUSH_DIR/pin``, which the bot follows within a second; they never delete versions.
+``PUSH_DIR/history.jsonl`` records each change. One process at a time changes a local folder.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from serving_bot.versions.registry import PushedVersion, Registry, find_problem,
 
 
 def promote(push_dir: str, number: int) -> PushedVersion:
-    """Pins a version, so that it is served whatever is pushed later.
+    """Pins a version: it is served whatever is pushed later.
 
     Raises:
         NoPushedModelError: the folder holds no version.
-        PushFolderError: the version is not there, not complete or damaged, or the folder cannot be written.
+        PushFolderError: the version is missing, incomplete or damaged, or the folder cannot be written.
     """
     with explained(push_dir, "changed"), locked(push_dir):
         registry = read_registry(push_dir)
@@ -34,31 +34,31 @@ def promote(push_dir: str, number: int) -> PushedVersion:
 
 
 def rollback(push_dir: str) -> PushedVersion:
-    """Pins the greatest version in order that is older than the live one.
+    """Pins the latest working version that is older than the live one.
 
     Raises:
         NoPushedModelError: the folder holds no version.
-        PushFolderError: nothing is live, nothing older is in order, or the folder cannot be written.
+        PushFolderError: nothing is live, no older version works, or the folder cannot be written.
     """
     with explained(push_dir, "changed"), locked(push_dir):
         registry = read_registry(push_dir)
         live = registry.live
         if live is None:
             raise PushFolderError(
-                f"Nothing in {push_dir} is live that could be rolled back. `digits models list` shows what there is; "
-                "`digits models promote VERSION` pins one."
+                f"No version in {push_dir} is live, so there is nothing to roll back. `digits models list` lists the "
+                "versions; `digits models promote VERSION` pins one."
             )
         for version in registry.versions:
             if version.number < live.number and find_problem(version) is None:
                 _change(registry, "rollback", version.number)
                 return version
         raise PushFolderError(
-            f"Version {live.number} is live, and {push_dir} holds no older one in order to go back to."
+            f"Version {live.number} is live, but {push_dir} has no older working version to roll back to."
         )
 
 
 def unpin(push_dir: str) -> bool:
-    """Removes the pin, so that the newest version is served; returns whether there was one.
+    """Removes the pin, so the newest version is served; returns whether there was a pin.
 
     Raises:
         NoPushedModelError: the folder holds no version.
@@ -73,7 +73,7 @@ def unpin(push_dir: str) -> bool:
 
 
 def _change(registry: Registry, action: Action, number: int | None) -> None:
-    """Writes or removes the pin, then notes it; the folder is locked."""
+    """Writes or removes the pin, then records the change; the folder must be locked."""
     filesystem, root = fsspec.core.url_to_fs(registry.push_dir)
     pin = f"{root.rstrip('/')}/{PIN_FILE}"
     if number is None:
@@ -86,6 +86,6 @@ def _change(registry: Registry, action: Action, number: int | None) -> None:
             os.fsync(file.fileno())
         os.replace(aside, pin)
     else:
-        filesystem.pipe_file(pin, f"{number}\n".encode())  # an object store shows a file when it is whole
+        filesystem.pipe_file(pin, f"{number}\n".encode())  # object stores show only complete files
     with explained(registry.push_dir, "noted in history.jsonl, though the pin was changed"):
         note_change(registry, action, number)

@@ -1,4 +1,4 @@
-"""The registry: what the push folder holds, in which state each version is, and which one is live."""
+"""The registry: the push folder's versions with their states, and the live one."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from serving_bot.versions.folder import (
 )
 from workers import Worker, WorkerEndedError, WorkerTimeoutError
 
-INCOMPLETE = "saved_model.pb is missing: it is still being copied, or its copy was cut short"
+INCOMPLETE = "saved_model.pb is missing: it is still being copied, or the copy was interrupted"
 
 _CHECK_TIMEOUT_S = 120.0  # for all versions of a folder together
 
@@ -35,8 +35,8 @@ class PushedVersion:
     """A version in the push folder."""
 
     version: Version  # its number and path
-    card: dict[str, Any]  # what its card says; empty where it cannot be read
-    problem: str | None  # why it cannot be served: INCOMPLETE, or how it is damaged; None for a version in order
+    card: dict[str, Any]  # its card; empty if unreadable
+    problem: str | None  # why it cannot be served: INCOMPLETE, or the damage; None if it can
 
     @property
     def number(self) -> int:
@@ -45,29 +45,29 @@ class PushedVersion:
 
     @property
     def pushed_at(self) -> datetime | None:
-        """When it was pushed, UTC; None where nothing says so."""
+        """When it was pushed, UTC; None if unknown."""
         try:
             return pushed_at(self.version, self.card)
-        except (OSError, NotImplementedError):  # no mark yet; a file system without times
+        except (OSError, NotImplementedError):  # no completion mark yet, or no file times
             return None
 
     @property
     def state(self) -> Literal["in order", "incomplete", "damaged"]:
-        """The problem in a word."""
+        """The version's state."""
         if self.problem is None:
             return "in order"
         return "incomplete" if self.problem == INCOMPLETE else "damaged"
 
     @property
     def test_accuracy(self) -> float | None:
-        """Share of right answers on the split `test`, None where the card does not say."""
+        """Accuracy on the split `test`; None if the card does not say."""
         metrics = self.card.get("metrics")
         accuracy = metrics.get("test_accuracy") if isinstance(metrics, dict) else None
         return accuracy if isinstance(accuracy, float | int) else None
 
     @property
     def name(self) -> str:
-        """The network and its epochs, for people."""
+        """Display name of the network and its epochs."""
         name = self.card.get("display_name") or self.card.get("model") or "unknown"
         epochs = self.card.get("epochs")
         return str(name) if epochs is None else f"{name}, {epochs} epoch{'s' if epochs != 1 else ''}"
@@ -77,38 +77,36 @@ class PushedVersion:
 class Registry:
     """The push folder at one moment."""
 
-    push_dir: str  # where it is
+    push_dir: str  # its path or address
     versions: tuple[PushedVersion, ...]  # all version folders, greatest first
-    # what a bot serves: the pinned version, or the greatest in order; None where it has none
+    # the version that a bot serves: the pinned one, or the greatest in order; None if there is none
     live: PushedVersion | None
-    pin: int | None  # the pinned version number, None without a pin
-    problem: str | None  # what is wrong with the pin, None if all is well
+    pin: int | None  # the pinned version number; None without a pin
+    problem: str | None  # the pin's problem; None if there is none
 
     def __getitem__(self, number: int) -> PushedVersion:
         """The version of that number.
 
         Raises:
-            PushFolderError: there is none.
+            PushFolderError: it does not exist.
         """
         for version in self.versions:
             if version.number == number:
                 return version
-        raise PushFolderError(
-            f"There is no version {number} in {self.push_dir}. `digits models list` shows those there are."
-        )
+        raise PushFolderError(f"No version {number} in {self.push_dir}. `digits models list` lists the versions.")
 
 
 def read_registry(push_dir: str) -> Registry:
-    """Looks at a push folder, quickly: a version whose flatbuffer has the checksum on its card counts as in order.
+    """Reads a push folder quickly: a version whose flatbuffer matches the checksum on its card counts as in order.
 
-    Those whose cards have no checksum are loaded as the bot loads them, in a process of their own. `find_problem`
-    loads any.
+    Versions without a checksum on their cards are loaded as the bot loads them, in a separate process. `find_problem`
+    loads any version.
 
     Args:
         push_dir: local, or any address fsspec opens.
 
     Raises:
-        NoPushedModelError: it holds no version at all.
+        NoPushedModelError: it has no version at all.
         PushFolderError: it cannot be read.
     """
     with explained(push_dir, "read"):
@@ -130,10 +128,10 @@ def read_registry(push_dir: str) -> Registry:
 
 
 def asked_for(push_dir: str) -> tuple[PushedVersion, Choice]:
-    """What the folder asks a bot to serve, with few looks at it: the version is not loaded.
+    """The version to serve, with few requests to the folder: it is not loaded.
 
     Raises:
-        NoPushedModelError: nothing; the message says what to do.
+        NoPushedModelError: there is no version; the message says what to do.
         PushFolderError: the folder cannot be read.
     """
     with explained(push_dir, "read"):
@@ -145,7 +143,7 @@ def asked_for(push_dir: str) -> tuple[PushedVersion, Choice]:
 
 
 def find_problem(version: PushedVersion) -> str | None:
-    """What keeps a version from being served, None if nothing does; here every version answers the canary digits."""
+    """Why a version cannot be served, or None; this check always reads the canary digits."""
     return version.problem or _check([version.version], [version.version]).get(version.version)
 
 
@@ -154,18 +152,18 @@ def _is_as_exported(version: Version, card: dict[str, Any]) -> bool:
     try:
         return bool(is_as_exported(card, filesystem.cat_file(f"{path}/{MODEL_FILE}")))
     except OSError:
-        return False  # the check says what is wrong with it
+        return False  # (the check reports the problem)
 
 
 def _check(versions: Sequence[Version], candidates: Sequence[Version]) -> dict[Version, str]:
-    """Loads versions in a worker, because a damaged flatbuffer can end the process that loads it.
+    """Loads versions in a worker, because a damaged flatbuffer can crash the process that loads it.
 
     Args:
-        versions: what to load.
-        candidates: those of them that may be live, best first: they also answer the canary digits, until one does.
+        versions: the versions to load.
+        candidates: those that may be live, best first; they also read the canary digits, until one passes.
 
     Returns:
-        What is wrong with those that cannot be served.
+        The problems of versions that cannot be served.
     """
     order = [*candidates, *(version for version in versions if version not in candidates)]
     problems: dict[Version, str] = {}

@@ -1,1 +1,1 @@
-"""The web server: a page to draw, drop and photograph on, and an HTTP API for programs."""
+"""The web server: a page for drawings, dropped files and photos, and an HTTP API for programs."""

@@ -1,4 +1,4 @@
-"""The requests with a body, pictures and tensors, and the application with all of its addresses."""
+"""Requests with pictures or tensors in the body, and the application with all its addresses."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ from serving_bot.web.tensors import BadRequestError
 Result = TypeVar("Result")
 
 SLOWEST_BODY_S = 30.0
-"""A body that takes longer to arrive is not waited for."""
+"""Maximum seconds for a body to arrive."""
 
 
 @stream_request_body
 class BodyHandler(Handler):
-    """A request with a body, whose size is limited before it is kept."""
+    """A request with a body, whose size is limited before it is stored."""
 
-    _deadline: asyncio.TimerHandle | None = None  # when the body has to be here
-    _inside = False  # let in, and not yet out
-    _at_work = False  # the body is being used
+    _deadline: asyncio.TimerHandle | None = None  # deadline for the body
+    _inside = False  # admitted and not yet left
+    _at_work = False  # the body is in use
 
     async def prepare(self) -> None:  # type: ignore[override]
-        """Refuses what is too much, and waits for the rest."""
+        """Refuses excess requests, and waits for the body."""
         super().prepare()
         self.body = bytearray()
         length = self.request.headers.get("Content-Length", "0")
@@ -121,7 +121,7 @@ class ReadHandler(BodyHandler):
     def _flag(self, name: str) -> bool:
         value = self.get_query_argument(name, "0")
         if value not in {"0", "1"}:
-            raise HTTPError(400, reason=f"{name} is 0 or 1.")
+            raise HTTPError(400, reason=f"{name} must be 0 or 1.")
         return value == "1"
 
     def _picture(self) -> bytes:
@@ -134,7 +134,7 @@ class ReadHandler(BodyHandler):
                 raise HTTPError(400, reason="The form cannot be read.") from error
             found = files.get("picture") or next(iter(files.values()), [])
             if len(found) != 1:
-                raise HTTPError(400, reason="The form should hold one file, in the field picture.")
+                raise HTTPError(400, reason="The form must have one file, in the field picture.")
             return bytes(found[0]["body"])
         if kind and not kind.startswith("image/") and kind.partition(";")[0] != "application/octet-stream":
             raise HTTPError(415, reason="Send a picture as image/*, application/octet-stream or multipart/form-data.")
@@ -178,7 +178,7 @@ class InferHandler(BodyHandler):
     path = "/v2/models/digits/infer"
 
     async def post(self) -> None:
-        """Answers with the tensors that are asked for, raw where the request wants them so."""
+        """Answers with the requested tensors, raw if the request asks for that."""
         model = self.model
         length = self.request.headers.get("Inference-Header-Content-Length")
         try:

@@ -1,4 +1,4 @@
-"""What the web server's handlers share: the services, and answers and errors as JSON."""
+"""Shared by the web server's handlers: services, and answers and errors as JSON."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _NO_MODEL = "No model has been pushed yet. Push one (`make run`)."
 
 
 class WebMetrics:
-    """The server's counters, in a registry of their own unless one is given."""
+    """The server's counters, in the given registry or a separate one."""
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
         if registry is None:
@@ -45,33 +45,33 @@ class WebMetrics:
 
 @dataclass
 class WebServices:
-    """What the handlers share."""
+    """The handlers' services."""
 
     scheme: ClassVar[str] = "Bearer"  # of the header Authorization
 
     models: ModelServer
-    token: str | None = None  # demanded of every request but the page's own and /healthz
-    per_minute: int = 600  # requests with a body of one client
+    token: str | None = None  # required from every request except the page's and /healthz
+    per_minute: int = 600  # requests with a body per minute and client
     most_bytes: int = MOST_BYTES  # of a body
     metrics: WebMetrics = field(default_factory=WebMetrics)
     clients: OrderedDict[str, AsyncLimiter] = field(default_factory=OrderedDict)
 
     def client(self, request: HTTPServerRequest) -> str:
-        """Who asks.
+        """Identifies the client.
 
         Raises:
-            HTTPError: 401, the token is missing or another.
+            HTTPError: 401, the token is missing or wrong.
         """
         given = request.headers.get("Authorization", "")
         if self.token and not hmac.compare_digest(given.encode(), f"{self.scheme} {self.token}".encode()):
-            raise HTTPError(401, reason="A bearer token is needed, in the header Authorization.")
+            raise HTTPError(401, reason="The header Authorization must have a bearer token.")
         return request.remote_ip or ""
 
     async def enter(self, client: str) -> None:
-        """Lets a body of this client in.
+        """Admits a body from this client.
 
         Raises:
-            HTTPError: 429, it has sent too many in the last minute.
+            HTTPError: 429, the client has sent too many in the last minute.
         """
         bucket = self.clients.setdefault(client, AsyncLimiter(self.per_minute, 60))
         self.clients.move_to_end(client)
@@ -82,7 +82,7 @@ class WebServices:
         await bucket.acquire()
 
     def leave(self, client: str) -> None:
-        """A body that was let in is not needed any more."""
+        """Releases an admitted body."""
 
 
 class Handler(RequestHandler):
@@ -91,11 +91,11 @@ class Handler(RequestHandler):
     open_to_all = False
 
     def initialize(self, services: WebServices) -> None:
-        """Keeps what is shared."""
+        """Keeps the services."""
         self.services = services
 
     def prepare(self) -> None:
-        """Asks who it is, where that matters."""
+        """Identifies the client, unless the address is open to all."""
         self.client = "" if self.open_to_all else self.services.client(self.request)
 
     @property
@@ -106,13 +106,13 @@ class Handler(RequestHandler):
         return self.services.models.current
 
     def set_default_headers(self) -> None:
-        """JSON, unless a handler says otherwise."""
+        """Sets JSON, unless a handler overrides it."""
         self.set_header("X-Content-Type-Options", "nosniff")
         self.set_header("Content-Type", "application/json")
         self.clear_header("Server")
 
     def write_error(self, status_code: int, **facts: Any) -> None:
-        """Answers with {"error": a sentence}."""
+        """Answers with {"error": message}."""
         error = facts.get("exc_info", (None, None, None))[1]
         reason = error.reason if isinstance(error, HTTPError) else None
         if status_code == 405:
@@ -120,12 +120,12 @@ class Handler(RequestHandler):
             self.set_header("Allow", ", ".join(allowed))
         if status_code == 401:
             self.set_header("WWW-Authenticate", self.services.scheme)
-        self.set_status(status_code)  # (the sentence stands in the body, not in the status line)
+        self.set_status(status_code)  # (the message is in the body, not in the status line)
         self.finish(
             {
                 "error": reason
-                or {404: "There is no such address.", 405: "Not with this method."}.get(
-                    status_code, "Something went wrong here; the server's log says what."
+                or {404: "This address does not exist.", 405: "This address does not support this method."}.get(
+                    status_code, "Something went wrong; see the server's log."
                 )
             }
         )

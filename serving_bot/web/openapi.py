@@ -1,4 +1,4 @@
-"""The HTTP API as an OpenAPI 3.1 document, and the page that shows it."""
+"""The HTTP API as an OpenAPI 3.1 document and as a page."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from jinja2 import Environment
 from serving_bot.web.tensors import MOST_IMAGES
 
 _ERRORS = {
-    "400": "The body is not what is asked for.",
+    "400": "The body is invalid.",
     "401": "The bearer token is missing or wrong.",
     "408": "The body did not arrive in time.",
     "413": "The body is too large.",
-    "415": "The content type is not answered.",
+    "415": "The content type is not supported.",
     "422": "The picture cannot be read.",
     "429": "Too many requests; try again in a minute.",
     "503": "No model has been pushed yet.",
@@ -39,7 +39,7 @@ _TENSOR = {
 
 
 def describe(token: bool) -> dict[str, Any]:
-    """The document; `token` says whether a bearer token is demanded."""
+    """The document; `token` says whether a bearer token is required."""
     document: dict[str, Any] = {
         "openapi": "3.1.0",
         "info": {
@@ -71,10 +71,10 @@ def describe(token: bool) -> dict[str, Any]:
                     ],
                 )
             },
-            "/v1/models/digits": {"get": _operation("The version that is served, as TensorFlow Serving says it")},
+            "/v1/models/digits": {"get": _operation("The served version, in TensorFlow Serving's format")},
             "/v1/models/digits:predict": {
                 "post": _operation(
-                    "Classify 28×28 images, as TensorFlow Serving does",
+                    "Classify 28×28 images, in TensorFlow Serving's format",
                     {
                         "application/json": {
                             "schema": {
@@ -87,14 +87,14 @@ def describe(token: bool) -> dict[str, Any]:
                     ("400", "401", "408", "413", "429", "503"),
                 )
             },
-            "/v2": {"get": _operation("The server, as the Open Inference Protocol says it")},
+            "/v2": {"get": _operation("The server, in the Open Inference Protocol's format")},
             "/v2/health/live": {"get": _operation("Whether the server runs")},
             "/v2/health/ready": {"get": _operation("Whether a model is served", errors=("503",))},
             "/v2/models/digits": {"get": _operation("The model's inputs and outputs", errors=("503",))},
             "/v2/models/digits/ready": {"get": _operation("Whether the model is served", errors=("503",))},
             "/v2/models/digits/infer": {
                 "post": _operation(
-                    "Classify 28×28 images by the Open Inference Protocol",
+                    "Classify 28×28 images, in the Open Inference Protocol's format",
                     {
                         "application/json": {
                             "schema": {
@@ -107,7 +107,7 @@ def describe(token: bool) -> dict[str, Any]:
                     ("400", "401", "408", "413", "429", "503"),
                 )
             },
-            "/model": {"get": _operation("The card of the version that is served", errors=("503",))},
+            "/model": {"get": _operation("The served version's card", errors=("503",))},
             "/healthz": {"get": _operation("Whether pictures are answered", errors=("503",))},
         },
     }
@@ -167,5 +167,5 @@ code{background:#8882;padding:.1rem .3rem}td,th{padding:.3rem .8rem;text-align:l
 
 
 def render(document: dict[str, Any]) -> str:
-    """The document as a page for people."""
+    """Renders the document as a page for people."""
     return _PAGE.render(paths=document["paths"])

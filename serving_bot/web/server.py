@@ -1,4 +1,4 @@
-"""The web server as a process: started, following the push folder, stopped."""
+"""The web server as a process: it starts, follows the push folder, and stops."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ class WebError(UserError):
 
 @dataclass(frozen=True)
 class WebSettings:
-    """How to serve."""
+    """The server's settings."""
 
-    push_dir: str  # local, or any address fsspec opens
-    port: int = 8000  # 0 for a free one
+    push_dir: str  # local, or any address that fsspec can open
+    port: int = 8000  # 0 for any free port
     listen: str = "127.0.0.1"
-    threads: int = 2  # pictures that are read at a time
-    token: str | None = None  # that programs must send
-    per_minute: int = 600  # requests with a body of one address
+    threads: int = 2  # number of pictures read at a time
+    token: str | None = None  # programs must send it
+    per_minute: int = 600  # requests with a body per minute and address
 
 
 async def serve(
@@ -40,20 +40,20 @@ async def serve(
     """Serves until SIGINT or SIGTERM.
 
     Args:
-        settings: how.
-        tell: is given what a person at the terminal wants to know, a sentence at a time.
-        ready: is given the server's address when it answers.
+        settings: the server's settings.
+        tell: receives messages for the person at the terminal, a sentence at a time.
+        ready: receives the server's address once it answers.
 
     Raises:
         WebError: the port is taken, or the address is not this machine's.
     """
-    cv2.setNumThreads(1)  # pictures are read side by side; OpenCV's own threads would wait for each other
+    cv2.setNumThreads(1)  # pictures are read in parallel; OpenCV's threads would wait for each other
     models = ModelServer(settings.push_dir, settings.threads)
     application = build(WebServices(models, settings.token, settings.per_minute))
     server = HTTPServer(
         application,
         max_body_size=2 * MOST_BYTES,
-        body_timeout=2 * SLOWEST_BODY_S,  # the handlers refuse slow senders before
+        body_timeout=2 * SLOWEST_BODY_S,  # the handlers refuse slow senders earlier
         idle_connection_timeout=IDLE_S,
     )
     try:
@@ -90,5 +90,5 @@ async def serve(
 
 
 def run(settings: WebSettings, tell: Callable[[str], None], ready: Callable[[str], None]) -> None:
-    """As `serve`, from a program without an event loop."""
+    """Runs `serve` from a program without an event loop."""
     asyncio.run(serve(settings, tell, ready))

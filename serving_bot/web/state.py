@@ -1,4 +1,4 @@
-"""The page, the description of the API, and the state of server and model as different programs ask for it."""
+"""The page, the API's description, and the state of server and model in several programs' formats."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ SECURITY = "default-src 'self'; script-src 'unsafe-inline'; style-src 'unsafe-in
 
 
 class StateHandler(Handler):
-    """The state of server and model, as different programs ask for it."""
+    """The state of server and model in several programs' formats."""
 
     path = "state"
 
     def get(self, what: str) -> None:
-        """Answers with JSON; 503 where a model is needed and none is served."""
+        """Answers with JSON; 503 if a model is needed but none is served."""
         models = self.services.models
         if what == "v2":
             self.finish({"name": "digits", "version": "1", "extensions": ["binary_tensor_data"]})
@@ -59,7 +59,7 @@ class HealthHandler(Handler):
     path, open_to_all = "/healthz", True
 
     def get(self) -> None:
-        """200 where pictures are answered."""
+        """200 if pictures can be read."""
         current = self.services.models.current
         self.set_status(200 if current is not None else 503)
         self.finish({"healthy": current is not None, "model": current.version.number if current else None})
@@ -71,7 +71,7 @@ class MetricsHandler(Handler):
     path = "/metrics"
 
     def get(self) -> None:
-        """Prometheus' text."""
+        """Prometheus' text format."""
         current = self.services.models.current
         self.services.metrics.version.set(current.version.number if current else 0)
         self.set_header("Content-Type", CONTENT_TYPE_LATEST)
@@ -79,7 +79,7 @@ class MetricsHandler(Handler):
 
 
 class DocumentHandler(Handler):
-    """The page, and the description of the API."""
+    """The page, and the API's description."""
 
     path, open_to_all = "page", True
 

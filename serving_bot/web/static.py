@@ -1,4 +1,4 @@
-"""The page as a folder that needs no server: the pushed flatbuffer's layers as JavaScript, and the page around them."""
+"""The page as a folder that needs no server: the page, and the pushed flatbuffer's layers as JavaScript."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from workers import UserError
 _ACTIVATIONS = {schema.ActivationFunctionType.NONE: "", schema.ActivationFunctionType.RELU: "relu"}
 _CODES = {code: name for name, code in vars(schema.BuiltinOperator).items() if not name.startswith("_")}
 _IGNORED = {"CAST", "ARG_MAX", "SHAPE", "STRIDED_SLICE", "PACK"}
-"""What the page need not do: types, the class, and the size of the batch."""
+"""Operations that the page skips: types, the class, and the batch size."""
 
 _PLAIN = {"RESHAPE": "flatten", "TANH": "tanh", "LOGISTIC": "sigmoid", "SOFTMAX": "softmax"}
 _POOLS = {"MAX_POOL_2D": "max", "AVERAGE_POOL_2D": "mean"}
@@ -33,11 +33,11 @@ class UnknownLayerError(UserError):
 
 
 def export_page(push_dir: str, folder: Path) -> int:
-    """Writes `index.html`, `network.js` and `model.js`; the version that they answer with.
+    """Writes `index.html`, `network.js` and `model.js`; returns the version of their model.
 
     Args:
-        push_dir: local, or any address fsspec opens.
-        folder: where to; made if it is not there.
+        push_dir: local, or any address that fsspec can open.
+        folder: target folder; created if missing.
 
     Raises:
         NoPushedModelError: nothing was pushed.
@@ -76,11 +76,10 @@ def describe(flatbuffer: bytes) -> list[dict[str, Any]]:
     """The layers of a LiteRT model from uint8 [28, 28] to probabilities [10], as JSON values.
 
     Weights are float32, little-endian, base64: [outputs, height, width, inputs] of a convolution, [outputs, inputs] of
-    a dense layer, as the flatbuffer has them
-    (github.com/google-ai-edge/LiteRT, `schema.fbs`).
+    a dense layer, as in the flatbuffer (github.com/google-ai-edge/LiteRT, `schema.fbs`).
 
     Raises:
-        UnknownLayerError: the page cannot compute one of them.
+        UnknownLayerError: the page cannot compute one of the layers.
     """
     model = schema.ModelT.InitFromPackedBuf(flatbuffer, 0)
     (graph,) = model.subgraphs

@@ -1,4 +1,4 @@
-"""Images as other programs send them to a model server, and answers as they expect them.
+"""Images and answers in the formats of other model servers' clients.
 
 Sources: TensorFlow Serving's RESTful API (tensorflow.org/tfx/serving/api_rest) and the Open Inference Protocol,
 version 2, with its binary data extension (github.com/kserve/open-inference-protocol).
@@ -17,7 +17,7 @@ from PIL import Image
 
 SIDE = 28
 MOST_IMAGES = 1024
-"""Images in one request."""
+"""Maximum images in one request."""
 
 INPUT, PROBABILITIES, CLASS = "images", "probabilities", "class"
 
@@ -25,14 +25,14 @@ Images = npt.NDArray[np.uint8]
 
 
 class BadRequestError(Exception):
-    """The request is not one that is answered; the message is a sentence for whoever wrote the program."""
+    """The request is invalid; the message is a sentence for the program's author."""
 
 
 def parse_json(body: bytes) -> dict[str, Any]:
     """The JSON object in a body.
 
     Raises:
-        BadRequestError: there is none.
+        BadRequestError: the body is not a JSON object.
     """
     try:
         content = json.loads(body)
@@ -47,13 +47,13 @@ def from_tensorflow_serving(request: dict[str, Any]) -> tuple[Images, bool]:
     """Images uint8 [N, 28, 28] of a `:predict` request, and whether it is in the row format ("instances").
 
     An image is a nested list of 28×28 or 28×28×1 numbers in 0..255, or {"b64": ...} of 784 bytes or of an image file of
-    28×28 pixels; in the row format it may stand under the input's name.
+    28×28 pixels; in the row format it may be an object with the input's name as key.
 
     Raises:
         BadRequestError: it is not such a request.
     """
     if request.get("signature_name", "serving_images") != "serving_images":
-        raise BadRequestError("Only the signature serving_images is served here.")
+        raise BadRequestError("Only the signature serving_images is supported.")
     rows = "instances" in request
     if rows == ("inputs" in request):
         raise BadRequestError('Give the images either in "instances" or in "inputs".')
@@ -81,7 +81,7 @@ def from_open_inference(body: bytes, header_length: str | None) -> tuple[Images,
     """Images uint8 [N, 28, 28] of an `infer` request, and the request without its tensors.
 
     Args:
-        body: JSON, followed by the raw tensor where there is a header length.
+        body: JSON, followed by the raw tensor if there is a header length.
         header_length: the header Inference-Header-Content-Length.
 
     Raises:
@@ -93,22 +93,22 @@ def from_open_inference(body: bytes, header_length: str | None) -> tuple[Images,
     request = parse_json(body[:end])
     inputs = request.get("inputs")
     if not (isinstance(inputs, list) and len(inputs) == 1 and isinstance(inputs[0], dict)):
-        raise BadRequestError(f'"inputs" should hold one tensor, {INPUT}.')
+        raise BadRequestError(f'"inputs" must contain one tensor, {INPUT}.')
     tensor = inputs[0]
     if tensor.get("name") != INPUT or tensor.get("datatype") != "UINT8":
-        raise BadRequestError(f"The tensor should be {INPUT}, UINT8 [N, 28, 28, 1].")
+        raise BadRequestError(f"The tensor must be {INPUT}, UINT8 [N, 28, 28, 1].")
     shape = tensor.get("shape")
     if not (isinstance(shape, list) and all(type(size) is int and 0 <= size <= MOST_IMAGES for size in shape)):
-        raise BadRequestError(f"The shape should be [N, 28, 28, 1] with N up to {MOST_IMAGES}.")
+        raise BadRequestError(f"The shape must be [N, 28, 28, 1] with N up to {MOST_IMAGES}.")
     parameters = tensor.get("parameters")
     if isinstance(parameters, dict) and "binary_data_size" in parameters:
         if parameters["binary_data_size"] != len(body) - end:
-            raise BadRequestError("binary_data_size is not what follows the JSON part.")
+            raise BadRequestError("binary_data_size is not the size of the data after the JSON part.")
         flat = np.frombuffer(body[end:], np.uint8)
     else:
         flat = _array(tensor.get("data")).ravel()
     if flat.size != int(np.prod([*shape, 1], dtype=np.int64)):
-        raise BadRequestError(f"The data are {flat.size} numbers, which is not the shape {shape}.")
+        raise BadRequestError(f"The data has {flat.size} numbers, which does not match the shape {shape}.")
     return check_images(flat.reshape(shape)), {
         key: request[key] for key in ("id", "outputs", "parameters") if key in request
     }
@@ -117,7 +117,7 @@ def from_open_inference(body: bytes, header_length: str | None) -> tuple[Images,
 def to_open_inference(
     probabilities: npt.NDArray[np.float32], request: dict[str, Any], version: str
 ) -> tuple[bytes, int | None]:
-    """The answer's body, and the length of its JSON part where raw tensors follow that."""
+    """The answer's body, and the length of its JSON part if raw tensors follow."""
     tensors = {
         PROBABILITIES: ("FP32", probabilities.astype("<f4")),
         CLASS: ("INT64", probabilities.argmax(axis=1).astype("<i8")),
@@ -126,7 +126,7 @@ def to_open_inference(
     if not isinstance(wanted, list) or any(
         not isinstance(one, dict) or one.get("name") not in tensors for one in wanted
     ):
-        raise BadRequestError(f"The outputs are {PROBABILITIES} and {CLASS}.")
+        raise BadRequestError(f"The only outputs are {PROBABILITIES} and {CLASS}.")
     everything_binary = bool(_parameter(request, "binary_data_output"))
     outputs, raw = [], b""
     for one in wanted:
@@ -149,7 +149,7 @@ def check_images(images: npt.NDArray[Any]) -> Images:
     """The images as uint8 [N, 28, 28].
 
     Raises:
-        BadRequestError: they are not so many, not of that shape, or not whole numbers in 0..255.
+        BadRequestError: their number, shape or values are wrong: whole numbers in 0..255 are allowed.
     """
     if images.ndim == 4 and images.shape[-1] == 1:
         images = images[..., 0]
@@ -171,9 +171,9 @@ def _array(values: Any) -> npt.NDArray[Any]:
     try:
         array = np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError, OverflowError) as error:
-        raise BadRequestError("The images are not arrays of numbers that all have one shape.") from error
+        raise BadRequestError("The images are not arrays of numbers of the same shape.") from error
     if _holds_boolean(values):
-        raise BadRequestError("The images hold true or false, not numbers.")
+        raise BadRequestError("The images contain true or false, not numbers.")
     return array
 
 

@@ -552,20 +552,22 @@ def test_a_refused_token_is_one_sentence_without_the_token(api, tmp_path):
     refused = "123456789:AAH-another" + SECRET
     code, output = ended("--api-url", api.url, "--push-dir", str(tmp_path), token=refused)
     assert code == 1
-    assert output.splitlines()[-1].startswith("Error: Telegram does not accept the token. Take it from @BotFather")
+    assert output.splitlines()[-1].startswith("Error: Telegram does not accept the token. Get it from @BotFather")
     assert "Traceback" not in output
     assert refused.partition(":")[2] not in output
 
 
 @pytest.mark.parametrize(
-    ("status", "sentence"), [(301, "There is no Bot API at"), (404, "Telegram does not accept the token")]
+    ("status", "sentence"), [(301, "is not a Bot API"), (404, "Telegram does not accept the token")]
 )
 def test_an_address_without_a_bot_api_is_one_sentence(api, tmp_path, status, sentence):
     api.fault = lambda method: Fault(status=status)
     code, output = ended("--api-url", api.url, "--push-dir", str(tmp_path))
     assert code == 1
-    assert output.splitlines()[-1].startswith(f"Error: {sentence}")
-    assert "--api-url" in output.splitlines()[-1]
+    last = output.splitlines()[-1]
+    assert last.startswith("Error: ")
+    assert sentence in last
+    assert "--api-url" in last
     assert api.attempts == {"getMe": 1}
 
 

@@ -143,7 +143,7 @@ def test_a_version_that_is_not_there_is_one_sentence(tmp_path, command):
     done = call("models", *command, "--push-dir", tmp_path)
 
     assert done.exit_code == 1
-    assert done.stderr.startswith(f"Error: There is no version 9 in {tmp_path}.")
+    assert done.stderr.startswith(f"Error: No version 9 in {tmp_path}.")
 
 
 def test_an_odd_card_is_no_traceback(tmp_path):

@@ -100,4 +100,4 @@ def test_a_pin_that_cannot_be_followed_is_said(
     (tmp_path / "seven.png").write_bytes(pages.canvas(some_test_images[0][0]))
     result = runner.invoke(app, ["predict", str(tmp_path / "seven.png"), "--push-dir", str(tmp_path / "models")])
     assert result.exit_code == 0, result.output
-    assert "asks for version 7, which is not there or not complete" in result.stderr
+    assert "asks for version 7, which is missing or incomplete" in result.stderr

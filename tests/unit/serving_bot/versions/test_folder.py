@@ -40,7 +40,7 @@ def test_a_pin_is_served_instead_of_the_newest(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("pin", "sentence"), [("7", "asks for version 7, which is not there"), ("new", "one version number")]
+    ("pin", "sentence"), [("7", "asks for version 7, which is missing"), ("new", "one version number")]
 )
 def test_with_a_wrong_pin_the_newest_is_served_and_that_is_said(tmp_path, pin, sentence):
     mark(tmp_path, "1", "2")

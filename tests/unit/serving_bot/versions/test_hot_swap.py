@@ -220,7 +220,7 @@ def test_a_vanished_folder_is_said_once_and_may_come_back(tmp_path, caplog):
     (tmp_path / "models").rename(tmp_path / "away")
     server.refresh()
     server.refresh()
-    assert "holds no complete version: version 1 stays in service from memory" in server.complaint
+    assert "has no complete version: version 1 stays in service from memory" in server.complaint
     assert caplog.text.count("cannot look for new versions") == 1
     (tmp_path / "away").rename(tmp_path / "models")
     server.refresh()

@@ -71,7 +71,7 @@ def test_unpinning_what_is_not_pinned_changes_nothing(push_dir):
 
 
 @pytest.mark.parametrize(
-    ("pin", "sentence"), [("7", "asks for version 7, which is not there"), ("new", "should hold one version number")]
+    ("pin", "sentence"), [("7", "asks for version 7, which is missing"), ("new", "must contain one version number")]
 )
 def test_a_wrong_pin_is_a_sentence_and_can_be_put_right(push_dir, pin, sentence):
     (push_dir / "pin").write_text(pin)
@@ -114,7 +114,7 @@ def test_a_pin_to_a_damaged_version_lets_list_and_bot_serve_the_next_best(push_d
     server.close()
 
     assert server.current.version.number == found.live.number == 3
-    assert "asks for version 1, which is damaged: the newest version in order is served" in found.problem
+    assert "asks for version 1, which is damaged: serving the newest working version" in found.problem
 
 
 def test_commands_at_once_lose_no_change(push_dir):

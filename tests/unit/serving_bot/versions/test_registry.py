@@ -60,7 +60,7 @@ def test_one_that_answers_nonsense_is_no_live_version_nor_one_to_promote(push_di
     assert "canary digits" in found[3].problem
     with pytest.raises(PushFolderError, match="Version 1 cannot be served: read 0 of 10 canary digits"):
         promote(str(push_dir), 1)
-    with pytest.raises(PushFolderError, match=r"Version 2 is live, and .* holds no older one in order"):
+    with pytest.raises(PushFolderError, match=r"Version 2 is live, but .* has no older working version"):
         rollback(str(push_dir))
 
 
@@ -146,7 +146,7 @@ def test_a_remote_folder(tmp_path):
 
 
 def test_what_is_not_there_is_one_sentence(push_dir):
-    with pytest.raises(PushFolderError, match=r"There is no version 9 in .*`digits models list` shows"):
+    with pytest.raises(PushFolderError, match=r"No version 9 in .*`digits models list` lists"):
         promote(str(push_dir), 9)
     with pytest.raises(NoPushedModelError, match="No model has been pushed to"):
         read_registry(str(push_dir / "elsewhere"))
