@@ -168,14 +168,30 @@ class LoopbackBotApi:
         self.update({"message": message})
         return int(message["message_id"])
 
-    def press(self, answer: Call, chat: int = 1, language: str = "en", too_old: bool = False) -> None:
-        """Somebody presses the first button under an answer of the bot, ``too_old`` long ago."""
+    def buttons(self, answer: Call, now: bool = True) -> list[str]:
+        """The callback data of the buttons under a message of the bot, now or as it was sent."""
+        message = self.messages[int(answer.parameters["chat_id"]), answer.result["message_id"]]
+        keys = message.get("reply_markup", {}) if now else json.loads(answer.parameters.get("reply_markup", "{}"))
+        return [key["callback_data"] for row in keys.get("inline_keyboard", ()) for key in row]
+
+    def press(
+        self,
+        answer: Call,
+        chat: int = 1,
+        language: str = "en",
+        too_old: bool = False,
+        data: str | None = None,
+        user: int | None = None,
+    ) -> None:
+        """Somebody presses a button under a message of the bot, by default the last one, ``too_old`` long ago.
+
+        It may be one that the message no longer has: it can still be on somebody's screen.
+        """
         message = self.messages[chat, answer.result["message_id"]]
-        data = json.loads(answer.parameters["reply_markup"])["inline_keyboard"][0][0]["callback_data"]
-        user = {"id": chat, "is_bot": False, "first_name": "Anna", "language_code": language}
+        data = self.buttons(answer, now=False)[-1] if data is None else data
         query = {
             "id": str(time.time_ns()),
-            "from": user,
+            "from": {"id": user or chat, "is_bot": False, "first_name": "Anna", "language_code": language},
             "chat_instance": "1",
             "message": message,
             "data": data,
@@ -183,6 +199,24 @@ class LoopbackBotApi:
         if not too_old:
             self._queries.add(str(query["id"]))
         self.update({"callback_query": query})
+
+    def reply(self, to: Call, text: str, **who: Any) -> int:
+        """Somebody answers a message of the bot."""
+        replied = self.messages[int(to.parameters["chat_id"]), to.result["message_id"]]
+        shallow = {key: value for key, value in replied.items() if key != "reply_to_message"}  # as Telegram does
+        return self.message({"text": text, "reply_to_message": shallow}, **who)
+
+    def react(self, to: Call, emoji: str, chat: int = 1) -> None:
+        """Somebody puts a reaction under a message of the bot."""
+        reaction = {
+            "chat": {"id": chat, "type": "private"},
+            "message_id": to.result["message_id"],
+            "user": {"id": chat, "is_bot": False, "first_name": "Anna", "language_code": "en"},
+            "date": int(time.time()),
+            "old_reaction": [],
+            "new_reaction": [{"type": "emoji", "emoji": emoji}],
+        }
+        self.update({"message_reaction": reaction})
 
     def update(self, content: dict[str, Any]) -> None:
         """Queues an update, or posts it to the webhook where one is set."""
@@ -307,11 +341,7 @@ class LoopbackBotApi:
         elif method == "deleteWebhook":
             self.webhook = {}
         elif method == "answerCallbackQuery":
-            if parameters["callback_query_id"] not in self._queries:
-                raise ValueError(
-                    400, "Bad Request: query is too old and response timeout expired or query ID is invalid"
-                )
-            self._queries.remove(parameters["callback_query_id"])
+            self._answer_query(parameters)
         elif method in PROFILE_LIMITS:
             ((field, most),) = PROFILE_LIMITS[method].items()
             if len(parameters[field]) > most:
@@ -324,6 +354,13 @@ class LoopbackBotApi:
             self.menu_button = button
         elif method not in ("deleteMyCommands", "sendChatAction"):
             raise ValueError(404, "Not Found")
+
+    def _answer_query(self, parameters: dict[str, Any]) -> None:
+        if len(parameters.get("text", "")) > 200:
+            raise ValueError(400, "Bad Request: MESSAGE_TOO_LONG")
+        if parameters["callback_query_id"] not in self._queries:
+            raise ValueError(400, "Bad Request: query is too old and response timeout expired or query ID is invalid")
+        self._queries.remove(parameters["callback_query_id"])
 
     def _file(self, identifier: str) -> dict[str, Any]:
         if identifier not in self.files:
@@ -352,7 +389,7 @@ class LoopbackBotApi:
         if message["from"] != BOT:
             raise ValueError(400, "Bad Request: message can't be edited")
         text = _checked_text(parameters) if method == "editMessageText" else message.get("text")
-        markup = json.loads(parameters.get("reply_markup", "null"))
+        markup = _checked_keys(parameters)
         if (text, markup) == (message.get("text"), message.get("reply_markup")):
             raise ValueError(
                 400,
@@ -377,7 +414,7 @@ class LoopbackBotApi:
                 content["reply_to_message"] = original
             elif not reply.get("allow_sending_without_reply"):
                 raise ValueError(400, "Bad Request: message to be replied not found")
-        markup = json.loads(parameters.get("reply_markup", "null"))
+        markup = _checked_keys(parameters)
         _check_web_apps([button for row in (markup or {}).get("keyboard", []) for button in row], chat)
         if markup is not None and "inline_keyboard" in markup:
             content["reply_markup"] = markup
@@ -401,6 +438,14 @@ def _checked_text(parameters: dict[str, Any]) -> str:
         raise ValueError(400, "Bad Request: message is too long")
     _check_markup(text, parameters)
     return text
+
+
+def _checked_keys(parameters: dict[str, Any]) -> dict[str, Any] | None:
+    markup: dict[str, Any] | None = json.loads(parameters.get("reply_markup", "null"))
+    for key in (key for row in (markup or {}).get("inline_keyboard", ()) for key in row):
+        if not 1 <= len(key["callback_data"].encode()) <= 64:
+            raise ValueError(400, "Bad Request: BUTTON_DATA_INVALID")
+    return markup
 
 
 def _checked_caption(parameters: dict[str, Any]) -> str:

@@ -81,6 +81,6 @@ def free_port() -> int:
 
 
 def version_of(call: Call) -> str:
-    """The version that gave an answer, from its button."""
-    button = json.loads(call.parameters["reply_markup"])["inline_keyboard"][0][0]
+    """The version that gave an answer, from its last button."""
+    button = json.loads(call.parameters["reply_markup"])["inline_keyboard"][-1][-1]
     return button["callback_data"].removeprefix("saw:")

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli.options import PushDir, stop
+from pipeline.cli.options import PushDir, openable, stop
 
 
 class Groups(str, Enum):
@@ -49,6 +49,20 @@ def bot(
             help="Folder that records received pictures until they are answered. [default: bot_state]",
         ),
     ] = None,
+    feedback_dir: Annotated[
+        str | None,
+        typer.Option(
+            envvar="DIGITS_FEEDBACK_DIR",
+            help="Ask whether answers are right, and keep corrections in this folder or address (docs/learning.md).",
+            callback=lambda folder: folder and openable(folder),
+            show_default="nobody is asked",
+        ),
+    ] = None,
+    feedback_key_file: Annotated[
+        Path | None,
+        typer.Option(help="Keys that contributors are named by, one a line. [default: STATE_DIR/feedback-keys]"),
+    ] = None,
+    feedback_per_day: Annotated[int, typer.Option(min=1, help="Digits that one person may contribute a day.")] = 200,
     pictures_per_minute: Annotated[int, typer.Option(min=1, help="Maximum pictures per minute and chat.")] = 30,
     threads: Annotated[int, typer.Option(min=1, help="Number of pictures read at a time.")] = 2,
     api_url: Annotated[str, typer.Option(help="Bot API server: Telegram's or your own.")] = "https://api.telegram.org",
@@ -91,6 +105,9 @@ def bot(
             threads=threads,
             groups=groups.value,
             state_dir=state_dir,
+            feedback_dir=feedback_dir,
+            feedback_key_file=feedback_key_file,
+            feedback_per_day=feedback_per_day,
             api_url=api_url,
             log_level=log_level.upper(),
         )

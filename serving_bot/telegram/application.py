@@ -14,6 +14,7 @@ from telegram.ext import AIORateLimiter, Application, ContextTypes, ExtBot, Simp
 from serving_bot.telegram.context import BotContext, Services
 from serving_bot.telegram.handlers import add_handlers
 from serving_bot.telegram.journal import Journal
+from serving_bot.telegram.judging import add_feedback_handlers
 from serving_bot.telegram.network import Contact, PatientRequest, PollingRequest, Take
 
 API_URL = "https://api.telegram.org"
@@ -42,6 +43,9 @@ class BotSettings:
     # folder that records received pictures until they are answered; None for ``bot_state`` in the current folder, or
     # for memory if that is not writable
     state_dir: Path | None = None
+    feedback_dir: str | None = None  # where corrections are kept, local or any address fsspec opens; None to ask nobody
+    feedback_key_file: Path | None = None  # keys that contributors are named by; None for one in the state folder
+    feedback_per_day: int = 200  # how many digits one person may contribute in 24 hours
     mini_app: bool = True  # serve the page beside the webhook
 
     @property
@@ -84,5 +88,7 @@ def build(settings: BotSettings, services: Services, contact: Contact, take: Tak
         .build()
     )
     application.bot_data = services
+    if services.feedback is not None:
+        add_feedback_handlers(application)
     add_handlers(application, settings.admin_chat)
     return application  # type: ignore[no-any-return]

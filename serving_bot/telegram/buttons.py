@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 
-from telegram import InputMediaPhoto, Message, Update
+from telegram import InlineKeyboardMarkup, InputMediaPhoto, Message, Update
 from telegram.error import BadRequest
 
 from serving_bot.reading.annotation import annotate
 from serving_bot.reading.answer import Reading
 from serving_bot.telegram.attachments import attachment, download
 from serving_bot.telegram.context import BotContext
-from serving_bot.telegram.pictures import SHOW
+from serving_bot.telegram.keyboards import RIGHT, SHOW, WRONG, answer_keyboard
 from serving_bot.telegram.texts import Texts
 from serving_bot.telegram.wording import caption, display_name
 from serving_bot.versions.hot_swap import ServedModel
@@ -51,9 +51,16 @@ async def on_show(update: Update, context: BotContext) -> None:
         del services.shown[asked.chat_id, asked.message_id]  # the button stays, for another try
         raise
     try:
-        await asked.edit_reply_markup(None)
+        await asked.edit_reply_markup(_without_show(asked, texts))
     except BadRequest as error:  # the answer was deleted, or someone else removed the button
         log.info("the button could not be removed", extra={"reason": error.message})
+
+
+def _without_show(asked: Message, texts: Texts) -> InlineKeyboardMarkup | None:
+    """The buttons that stay under an answer: those that ask whether it is right, where they are still there."""
+    keys = asked.reply_markup.inline_keyboard if asked.reply_markup is not None else ()
+    data = {key.callback_data for row in keys for key in row}
+    return answer_keyboard(texts, None, asks=WRONG in data, sure=RIGHT in data)
 
 
 async def _show_all(

@@ -16,6 +16,7 @@ from telegram.ext import CallbackContext, ExtBot
 
 from serving_bot.telegram.albums import Albums
 from serving_bot.telegram.drawings import Drawings
+from serving_bot.telegram.feedback import Feedback
 from serving_bot.telegram.journal import Journal
 from serving_bot.telegram.metrics import Metrics
 from serving_bot.telegram.texts import Languages, Texts
@@ -73,6 +74,7 @@ class Services:
     mini_app: str | None = None  # the address of the page, if it is served
     drawings: Drawings = field(init=False)  # (set later: needs the application, which needs these services)
     health: Callable[[], dict[str, Any]] = dict  # the report of ``/healthz``
+    feedback: Feedback | None = None  # None if nobody is asked whether an answer is right
     shown: OrderedDict[tuple[int, int], None] = field(default_factory=OrderedDict)
     _small_downloads: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(8))
     _large_downloads: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))

@@ -12,7 +12,8 @@ from telegram.ext import Application, CallbackQueryHandler, CommandHandler, Mess
 from serving_bot.telegram.buttons import on_show
 from serving_bot.telegram.commands import guard, on_help, on_model, on_other, on_start, on_status, on_text
 from serving_bot.telegram.context import BotContext, meant_for
-from serving_bot.telegram.pictures import SHOW, on_album, on_drawing, on_picture
+from serving_bot.telegram.keyboards import SHOW
+from serving_bot.telegram.pictures import on_album, on_drawing, on_picture
 
 log = logging.getLogger(__name__)
 

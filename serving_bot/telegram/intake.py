@@ -11,6 +11,7 @@ from telegram.constants import ChatType
 
 from serving_bot.telegram.attachments import attachment
 from serving_bot.telegram.journal import Journal
+from serving_bot.telegram.judging import CORRECTION
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +25,7 @@ class Intake:
         is_meant: whether a message is for the bot.
         bot_name: returns the bot's name without the ``@``.
         on_unreadable: called for each update that the Telegram library cannot parse.
+        notes_feedback: whether pressed buttons and corrections are noted, too.
     """
 
     def __init__(
@@ -33,12 +35,14 @@ class Intake:
         is_meant: Callable[[Message], bool],
         bot_name: Callable[[], str],
         on_unreadable: Callable[[], None],
+        notes_feedback: bool = False,
     ) -> None:
         self._journal = journal
         self._admits = admits
         self._is_meant = is_meant
         self._bot_name = bot_name
         self._on_unreadable = on_unreadable
+        self._notes_feedback = notes_feedback
 
     def take(self, updates: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Records new pictures on disk.
@@ -53,10 +57,9 @@ class Intake:
             number = int(raw["update_id"])
             update = None if self._journal.knows(number) else self._parsed(raw)
             taken.append({"update_id": number} if update is None else raw)
-            if update is not None and update.message is not None:
-                note = self._note(number, update.message)
-                if note is not None:
-                    notes[number] = note
+            note = None if update is None else self._note_of(update)
+            if note is not None:
+                notes[number] = note
         self._journal.note(notes)
         return taken
 
@@ -69,6 +72,13 @@ class Intake:
             log.error("skipped an update that cannot be parsed", extra={"update_id": raw["update_id"], "error": kind})
             self._on_unreadable()
             return None
+
+    def _note_of(self, update: Update) -> dict[str, Any] | None:
+        """What to note of an update, None for nothing."""
+        note = self._note(update.update_id, update.message) if update.message is not None else None
+        if note is None and self._notes_feedback and update.effective_chat and self._admits(update.effective_chat):
+            return note_feedback(update)
+        return note
 
     def _note(self, number: int, message: Message) -> dict[str, Any] | None:
         """An update with what is needed to answer a picture later: identifiers, but no user's text."""
@@ -92,3 +102,34 @@ class Intake:
         if meant and message.chat.type != ChatType.PRIVATE:
             note["caption"] = f"@{self._bot_name()}"
         return {"update_id": number, "message": note}
+
+
+def note_feedback(update: Update) -> dict[str, Any] | None:
+    """A pressed button, or a number as a reply, as an update of identifiers; None for anything else."""
+    user, message, query = update.effective_user, update.message, update.callback_query
+    if user is None:
+        return None
+    sender = {"id": user.id, "is_bot": user.is_bot, "first_name": "", "language_code": user.language_code}
+    if query is not None and query.data is not None and isinstance(query.message, Message):
+        asked = _skeleton(query.message)
+        pressed = {"id": query.id, "from": sender, "chat_instance": "", "data": query.data, "message": asked}
+        return {"update_id": update.update_id, "callback_query": pressed}
+    if message is None or message.reply_to_message is None or not CORRECTION.fullmatch(message.text or ""):
+        return None
+    replied = message.reply_to_message
+    answered = _skeleton(replied) | ({"from": _sender(replied)} if replied.from_user is not None else {})
+    reply = _skeleton(message) | {"from": sender, "text": message.text, "reply_to_message": answered}
+    return {"update_id": update.update_id, "message": reply}
+
+
+def _skeleton(message: Message) -> dict[str, Any]:
+    return {
+        "message_id": message.message_id,
+        "date": int(message.date.timestamp()),
+        "chat": {"id": message.chat_id, "type": message.chat.type},
+    }
+
+
+def _sender(message: Message) -> dict[str, Any]:
+    assert message.from_user is not None
+    return {"id": message.from_user.id, "is_bot": message.from_user.is_bot, "first_name": ""}

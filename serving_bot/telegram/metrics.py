@@ -55,6 +55,12 @@ class Metrics:
         self.unreadable_updates = Counter(
             "digits_bot_unreadable_updates", "Updates that could not be parsed and were skipped", registry=self.registry
         )
+        self.feedback = Counter(
+            "digits_bot_feedback", "Answers judged by people, by what came of it", ["result"], registry=self.registry
+        )
+        self.feedback_waiting = Gauge(
+            "digits_bot_feedback_waiting", "Contributions that wait for the feedback folder", registry=self.registry
+        )
         self.errors = Counter("digits_bot_errors", "Unexpected errors while answering", registry=self.registry)
 
 

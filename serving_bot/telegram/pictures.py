@@ -6,23 +6,23 @@ import logging
 import time
 from collections.abc import Sequence
 
-from telegram import InlineKeyboardButton, InlineKeyboardMarkup, Message, Update
+from telegram import InlineKeyboardMarkup, Message, Update
 from telegram.constants import MessageLimit
 from telegram.error import BadRequest
 
+from serving_bot.feedback.outbox import JudgedAnswer
 from serving_bot.reading.decoding import TooLargePictureError, UnreadablePictureError
 from serving_bot.telegram.albums import Album
 from serving_bot.telegram.attachments import TooBigError, attachment, download
 from serving_bot.telegram.commands import word_for
 from serving_bot.telegram.context import BotContext, meant_for, message_of
 from serving_bot.telegram.drawings import DrawingError, paint, parse_strokes
+from serving_bot.telegram.keyboards import answer_keyboard
 from serving_bot.telegram.texts import Texts
 from serving_bot.telegram.typing_action import typing_action
 from serving_bot.telegram.wording import Answer, tell
 
 log = logging.getLogger(__name__)
-
-SHOW = "saw:"  # callback data of the button, followed by the version that answered
 
 
 async def on_picture(update: Update, context: BotContext) -> None:
@@ -31,12 +31,26 @@ async def on_picture(update: Update, context: BotContext) -> None:
     texts = context.texts(update)
     answer = await read_message(message, context, texts)
     if answer is not None:
-        await message.reply_text(
-            answer.text,
-            do_quote=True,
-            allow_sending_without_reply=True,
-            reply_markup=_show_button([answer], texts),
-        )
+        await _send(answer, message, context, texts)
+
+
+async def _send(answer: Answer, message: Message, context: BotContext, texts: Texts) -> None:
+    """Sends an answer with its buttons, and remembers it where the sender may judge it."""
+    feedback, picture, user = context.services.feedback, attachment(message), message.from_user
+    version = answer.model.version.number if answer.can_be_shown and answer.model is not None else None
+    asks = False
+    if feedback is not None and version is not None and user is not None:
+        asks = feedback.consent(user.id) is not False
+    sure = answer.outcome == "read"
+    sent = await message.reply_text(
+        answer.text,
+        do_quote=True,
+        allow_sending_without_reply=True,
+        reply_markup=answer_keyboard(texts, version, asks, sure),
+    )
+    if feedback is not None and version is not None and picture is not None:
+        place = (sent.chat_id, sent.message_id, picture.file_id, picture.size)
+        feedback.note_answer(JudgedAnswer(*place, version, answer.read, sure))
 
 
 async def on_drawing(update: Update, context: BotContext) -> None:
@@ -165,12 +179,10 @@ async def _read(message: Message, context: BotContext, texts: Texts) -> Answer |
         too_large = isinstance(error, TooLargePictureError)
         return Answer(texts("too-many-pixels" if too_large else "unreadable"), "unreadable")
     text, outcome = tell(reading, texts)
-    return Answer(text, outcome, model)
+    return Answer(text, outcome, model, reading.text)
 
 
 def _show_button(answers: Sequence[Answer], texts: Texts) -> InlineKeyboardMarkup | None:
-    for answer in answers:
-        if answer.can_be_shown and answer.model is not None:
-            data = f"{SHOW}{answer.model.version.number}"
-            return InlineKeyboardMarkup([[InlineKeyboardButton(texts("show-button"), callback_data=data)]])
-    return None
+    shown = (answer.model for answer in answers if answer.can_be_shown and answer.model is not None)
+    model = next(shown, None)
+    return None if model is None else answer_keyboard(texts, model.version.number, asks=False)

@@ -7,16 +7,21 @@ import logging
 import secrets
 import signal
 import sqlite3
+from pathlib import Path
 from typing import Any
 
 from telegram.error import InvalidToken, TelegramError
 from tornado.httpserver import HTTPServer
 
+from serving_bot.feedback.contributors import Contributors
+from serving_bot.feedback.outbox import Outbox
+from serving_bot.feedback.store import Store
 from serving_bot.telegram.admin import AdminChat
 from serving_bot.telegram.albums import Albums
 from serving_bot.telegram.application import BotSettings, build
 from serving_bot.telegram.context import PictureLimit, Services, meant_for
 from serving_bot.telegram.drawings import Drawings
+from serving_bot.telegram.feedback import Feedback
 from serving_bot.telegram.intake import Intake
 from serving_bot.telegram.journal import DEFAULT_FOLDER, Journal
 from serving_bot.telegram.logs import Redactor, set_up_logging
@@ -38,9 +43,32 @@ SILENCE_S = 90.0  # the health check fails after so long without an answer; poll
 LONGEST_WAIT_S = 120.0  # the health check fails if a picture waits longer than this for an answer
 
 
+def _state_file(settings: BotSettings, what: str) -> Path:
+    """A file of this bot in its state folder."""
+    return (settings.state_dir or DEFAULT_FOLDER) / f"{what}-{settings.token.partition(':')[0]}.sqlite"
+
+
+def _feedback(settings: BotSettings, metrics: Metrics) -> Feedback | None:
+    """Opens what feedback needs, if the bot is to ask for it.
+
+    Raises:
+        FeedbackError: the feedback folder or the key file cannot be used.
+        BotError: the state folder cannot be written.
+    """
+    if settings.feedback_dir is None:
+        return None
+    path = _state_file(settings, "feedback")
+    keys = settings.feedback_key_file or path.with_name("feedback-keys")
+    try:
+        outbox = Outbox(path, settings.feedback_per_day)
+    except (OSError, sqlite3.Error) as error:
+        raise BotError(f"Cannot write {path} ({error}). Choose another --state-dir.") from error
+    return Feedback(outbox, Contributors(keys), Store(settings.feedback_dir), metrics)
+
+
 def _journal(settings: BotSettings) -> Journal:
     """Opens the bot's journal; in memory if no folder was chosen and the default one is not writable."""
-    path = (settings.state_dir or DEFAULT_FOLDER) / f"bot-{settings.token.partition(':')[0]}.sqlite"
+    path = _state_file(settings, "bot")
     try:
         return Journal(path)
     except (OSError, sqlite3.Error) as error:
@@ -75,6 +103,7 @@ class BotProcess:
             allowed_chats=settings.allowed_chats,
             mini_app=settings.mini_app_url,
             health=self._health,
+            feedback=_feedback(settings, self._metrics),
         )
         intake = Intake(
             self._services.journal,
@@ -82,6 +111,7 @@ class BotProcess:
             lambda message: meant_for(message, self._application.bot),
             lambda: self._application.bot.username,
             self._on_unreadable,
+            notes_feedback=settings.feedback_dir is not None,
         )
         self._application = build(settings, self._services, self._contact, intake.take)
         self._admin = AdminChat(self._application.bot, settings.admin_chat, self._services.languages.of(ADMIN_LANGUAGE))
@@ -123,6 +153,8 @@ class BotProcess:
         self._tasks.append(asyncio.create_task(models.watch(15.0 if remote else 1.0, self._on_refresh)))
         introducing = introduce(self._application.bot, self._services.languages, self._settings)
         self._tasks.append(asyncio.create_task(introducing))
+        if self._services.feedback is not None:
+            self._tasks.append(asyncio.create_task(self._services.feedback.deliver()))
         log.info("ready", extra={"bot": self._application.bot.username})
 
     async def stop(self) -> None:
@@ -143,6 +175,8 @@ class BotProcess:
         except asyncio.TimeoutError:
             log.warning("stopped with updates unanswered: Telegram took too long")
         await application.shutdown()
+        if self._services.feedback is not None:
+            await self._services.feedback.finish()
         self._services.models.close()
         self._services.journal.close()
         log.info("stopped")

@@ -26,7 +26,8 @@ log = logging.getLogger(__name__)
 
 PRIVATE = ("start", "help", "model")
 GROUP = ("model", "help")  # the greeting and its menu are for private chats
-ADMIN = (*PRIVATE, "status")
+FEEDBACK = ("privacy", "forget")  # in private chats, where corrections are kept
+ADMIN = ("status",)
 
 
 async def introduce(bot: Bot, languages: Languages, settings: BotSettings) -> None:
@@ -51,13 +52,14 @@ async def _set_texts(bot: Bot, languages: Languages, settings: BotSettings) -> N
 
 async def _set_commands(bot: Bot, languages: Languages, settings: BotSettings) -> None:
     """Sets the commands, the general ones first, because the bot may be unable to reach the admin chat."""
+    private = PRIVATE if settings.feedback_dir is None else (*PRIVATE, *FEEDBACK)
     scopes: list[tuple[BotCommandScope, Sequence[str]]] = [
-        (BotCommandScopeAllPrivateChats(), PRIVATE),
+        (BotCommandScopeAllPrivateChats(), private),
         (BotCommandScopeAllGroupChats(), GROUP if settings.groups == "answer" else ()),
         (BotCommandScopeDefault(), ()),  # an earlier release set its commands here, even for ignored groups
     ]
     if settings.admin_chat is not None:
-        scopes.append((BotCommandScopeChat(settings.admin_chat), ADMIN))
+        scopes.append((BotCommandScopeChat(settings.admin_chat), (*private, *ADMIN)))
     for scope, names in scopes:
         for language in LANGUAGES:
             texts, code = languages.of(language), _code(language, languages)

@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 POLL_INTERVAL_S = 0.1  # under load, updates then come in batches; a single photo waits at most this long
 YIELD_S = 30.0  # a bot that meets another poller this soon after its start gives way; later, the other should
 UPDATE_KINDS = ["message", "callback_query"]
+FEEDBACK_KINDS = [*UPDATE_KINDS, "message_reaction"]
 
 REFUSED = (
     "Telegram does not accept the token. Get it from @BotFather again "
@@ -50,6 +51,7 @@ class Receiver:
         self._application = application
         self._intake = intake
         self._webhook_secret = webhook_secret
+        self._kinds = FEEDBACK_KINDS if settings.feedback_dir is not None else UPDATE_KINDS
         self._loop = asyncio.get_running_loop()
         self._started = self._loop.time()
         self._met_other_poller = False
@@ -69,7 +71,7 @@ class Receiver:
         await updater.start_polling(
             poll_interval=POLL_INTERVAL_S,
             bootstrap_retries=-1,
-            allowed_updates=UPDATE_KINDS,
+            allowed_updates=self._kinds,
             error_callback=self._on_polling_error,
         )
         return None
@@ -92,9 +94,7 @@ class Receiver:
             ) from error
         self.webhook = server
         try:
-            await self._application.bot.set_webhook(
-                url, secret_token=self._webhook_secret, allowed_updates=UPDATE_KINDS
-            )
+            await self._application.bot.set_webhook(url, secret_token=self._webhook_secret, allowed_updates=self._kinds)
         except TelegramError as error:
             raise BotError(f"Telegram does not accept the webhook {url}: {error.message}.") from None
 

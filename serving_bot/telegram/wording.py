@@ -22,6 +22,7 @@ class Answer:
     text: str
     outcome: str
     model: ServedModel | None = None
+    read: str = ""  # the digits that were read, sure or not, lines divided by line breaks
 
     @property
     def can_be_shown(self) -> bool:

@@ -1,0 +1,212 @@
+"""The bot's side of feedback, in one SQLite file: answers that can be judged, consent, and what waits for the store.
+
+A contribution is committed to disk before the person is thanked, and leaves this file when the store has it: neither a
+kill nor a store that is away for a while loses one. The answers hold identifiers only, no picture.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from serving_bot.feedback.contribution import Contribution
+from serving_bot.feedback.store import Store
+
+KEPT_S = 7 * 24 * 3600.0  # how long an answer can be judged
+MOST_WAITING = 10_000  # contributions that wait for the store; more are refused
+A_DAY_S = 24 * 3600.0
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS answers (
+    chat INTEGER, message INTEGER, file TEXT, size INTEGER, version INTEGER, read TEXT, sure INTEGER, at REAL,
+    judged INTEGER,
+    PRIMARY KEY (chat, message)
+);
+CREATE TABLE IF NOT EXISTS consent (contributor TEXT PRIMARY KEY, given INTEGER, at REAL);
+CREATE TABLE IF NOT EXISTS waiting (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT UNIQUE, contributor TEXT, png BLOB
+);
+CREATE TABLE IF NOT EXISTS given (id TEXT PRIMARY KEY, contributor TEXT, at REAL);
+"""
+
+Kept = Literal["kept", "known", "too-many", "full"]
+
+
+@dataclass(frozen=True)
+class JudgedAnswer:
+    """An answer of the bot that a person may judge."""
+
+    chat: int
+    message: int  # number of the bot's message
+    file: str  # Telegram's id of the picture
+    size: int | None  # of that file, bytes
+    version: int  # that answered
+    read: str  # the digits, lines divided by line breaks
+    sure: bool  # whether it was given as a fact
+    judged: bool = False  # whether somebody has said what is right
+
+
+class Outbox:
+    """What the bot remembers for feedback.
+
+    Args:
+        path: the file; None for memory only.
+        per_day: how many contributions one person may make a day.
+
+    Raises:
+        OSError, sqlite3.Error: the file cannot be opened or written.
+    """
+
+    def __init__(self, path: Path | None, per_day: int) -> None:
+        if path is not None:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._per_day = per_day
+        # The event loop puts in, and a thread takes out.
+        self._lock = threading.RLock()
+        self._database = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False)
+        self._database.execute("PRAGMA journal_mode = WAL")
+        self._database.execute("PRAGMA synchronous = FULL")
+        self._database.executescript(_TABLES)
+        self._database.execute("DELETE FROM answers WHERE at < ?", (time.time() - KEPT_S,))
+        self._database.execute("DELETE FROM given WHERE at < ?", (time.time() - KEPT_S,))
+
+    # ------------------------------------------------------------------------------------------------- answers
+
+    def note_answer(self, answer: JudgedAnswer) -> None:
+        """Remembers an answer, so that it can be judged."""
+        with self._transaction() as database:
+            database.execute(
+                "INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0)",
+                (
+                    answer.chat,
+                    answer.message,
+                    answer.file,
+                    answer.size,
+                    answer.version,
+                    answer.read,
+                    int(answer.sure),
+                    time.time(),
+                ),
+            )
+
+    def answer(self, chat: int, message: int) -> JudgedAnswer | None:
+        """The answer with this number; None where it is too old or was none."""
+        row = self._one(
+            "SELECT chat, message, file, size, version, read, sure, judged FROM answers WHERE chat = ? AND message = ?",
+            (chat, message),
+        )
+        if row is None:
+            return None
+        chat, message, file, size, version, read, sure, judged = row
+        return JudgedAnswer(chat, message, file, size, version, read, bool(sure), bool(judged))
+
+    # ------------------------------------------------------------------------------------------------- consent
+
+    def consent(self, contributor: str) -> bool | None:
+        """Whether a person lets their corrections be kept; None where they have not been asked."""
+        row = self._one("SELECT given FROM consent WHERE contributor = ?", (contributor,))
+        return None if row is None else bool(row[0])
+
+    def note_consent(self, contributor: str, given: bool) -> None:
+        """Remembers what a person decided."""
+        with self._transaction() as database:
+            database.execute("INSERT OR REPLACE INTO consent VALUES (?, ?, ?)", (contributor, int(given), time.time()))
+
+    # ----------------------------------------------------------------------------------------- contributions
+
+    def keep(self, answer: JudgedAnswer, contributions: list[Contribution]) -> Kept:
+        """Keeps what a person said of an answer, all or nothing, on disk before it returns.
+
+        Returns:
+            `kept`; `known` where the answer was judged before; `too-many` where the person has contributed enough
+            today; `full` where too much waits for the store.
+
+        Raises:
+            sqlite3.Error: the disk is full, or the file is damaged. Nothing was kept.
+        """
+        with self._transaction() as database:
+            judged = self.answer(answer.chat, answer.message)
+            if judged is None or judged.judged:
+                return "known"
+            if self.waiting() + len(contributions) > MOST_WAITING:
+                return "full"
+            if self._today(contributions[0].contributor) + len(contributions) > self._per_day:
+                return "too-many"
+            for one in contributions:
+                row = (one.id, one.contributor, time.time())
+                if database.execute("INSERT OR IGNORE INTO given VALUES (?, ?, ?)", row).rowcount:
+                    database.execute(
+                        "INSERT INTO waiting (id, contributor, png) VALUES (?, ?, ?)",
+                        (one.id, one.contributor, one.to_png()),
+                    )
+            database.execute(
+                "UPDATE answers SET judged = 1 WHERE chat = ? AND message = ?", (answer.chat, answer.message)
+            )
+        return "kept"
+
+    def _today(self, contributor: str) -> int:
+        """How many contributions a person made in the last 24 hours."""
+        return int(
+            self._one(
+                "SELECT count(*) FROM given WHERE contributor = ? AND at > ?", (contributor, time.time() - A_DAY_S)
+            )[0]
+        )
+
+    def forget(self, contributors: list[str]) -> None:
+        """Drops what is here of a person under all their names, and has the store drop theirs before anything newer."""
+        with self._transaction() as database:
+            for name in contributors:
+                database.execute("DELETE FROM waiting WHERE contributor = ?", (name,))
+                database.execute("DELETE FROM given WHERE contributor = ?", (name,))
+                database.execute("DELETE FROM consent WHERE contributor = ?", (name,))
+                database.execute("INSERT INTO waiting (contributor) VALUES (?)", (name,))
+
+    def waiting(self) -> int:
+        """How many contributions, and requests to forget somebody, wait for the store."""
+        return int(self._one("SELECT count(*) FROM waiting")[0])
+
+    def deliver(self, store: Store) -> int:
+        """Hands what waits to the store, in order.
+
+        Returns:
+            How much was handed over.
+
+        Raises:
+            FeedbackError: the store cannot take it; it stays here.
+        """
+        delivered = 0
+        while True:
+            row = self._one("SELECT number, id, contributor, png FROM waiting ORDER BY number LIMIT 1")
+            if row is None:
+                return delivered
+            number, contribution_id, contributor, png = row
+            if png is None:
+                store.forget([contributor])
+            else:
+                store.add(contribution_id, contributor, png)
+            # (who asks to be forgotten while theirs is on its way is next in the queue)
+            with self._transaction() as database:
+                database.execute("DELETE FROM waiting WHERE number = ?", (number,))
+            delivered += 1
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._database.close()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        """All that is written within is kept, or nothing."""
+        with self._lock, self._database:
+            self._database.execute("BEGIN IMMEDIATE")
+            yield self._database
+
+    def _one(self, statement: str, arguments: tuple[Any, ...] = ()) -> Any:
+        """The first row that a query finds, None where it finds none."""
+        with self._lock:
+            return self._database.execute(statement, arguments).fetchone()

@@ -1,0 +1,117 @@
+"""What is trained on: the contributions that were accepted or are trusted, divided by contributor, with a digest."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from serving_bot.feedback.store import Entry
+
+EVALUATION_SHARE = 4  # one contributor in so many is evaluated on, and never trained on
+RECORD = 20  # reviewed contributions that make a record
+RELIABLE = 0.95  # share of them accepted as they were said that makes it a good one
+NEAR = 0.06  # mean difference of blurred crops, of 1, below which they are nearly identical
+_BLUR = 1.5  # sigma in pixels
+
+
+@dataclass(frozen=True)
+class Example:
+    """A digit to train or evaluate on."""
+
+    id: str
+    contributor: str
+    image: npt.NDArray[np.uint8]  # [28, 28]
+    digit: int | None  # None for no digit
+    answered: int  # what the model said when it was contributed
+
+    @property
+    def evaluates(self) -> bool:
+        """Whether its contributor is one whose digits are evaluated on. It is the same in every run."""
+        return int(hashlib.sha256(self.contributor.encode()).hexdigest(), 16) % EVALUATION_SHARE == 0
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """All examples at one moment, in an order that depends on nothing else."""
+
+    examples: tuple[Example, ...]
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over ids, digits and images, hexadecimal."""
+        digest = hashlib.sha256()
+        for one in self.examples:
+            digest.update(f"{one.id} {one.contributor} {one.digit}\n".encode() + one.image.tobytes())
+        return digest.hexdigest()
+
+    @property
+    def contributors(self) -> list[str]:
+        """Everybody who is in it."""
+        return sorted({one.contributor for one in self.examples})
+
+
+def take_snapshot(entries: Sequence[Entry], trust: int = 0) -> Snapshot:
+    """Chooses what may be trained on.
+
+    A reviewed contribution counts as it was reviewed. One that waits for a review counts only with `trust`: where its
+    contributor has a good record, or so many different contributors say the same of nearly identical crops and nobody
+    says something else.
+
+    Args:
+        entries: all contributions.
+        trust: how many contributors have to agree, 2 or more; 0 to trust nobody.
+    """
+    chosen = [(entry, entry.review.digit) for entry in entries if entry.review and entry.review.verdict == "accepted"]
+    if trust:
+        waiting = [entry for entry in entries if entry.review is None]
+        reliable = _reliable(entries)
+        agreed = _agreed(waiting, trust)
+        chosen += [
+            (entry, entry.contribution.said)
+            for entry in waiting
+            if entry.contribution.contributor in reliable or entry.contribution.id in agreed
+        ]
+    examples = [
+        Example(one.id, one.contributor, one.image, digit, one.answered)
+        for one, digit in ((entry.contribution, digit) for entry, digit in chosen)
+    ]
+    return Snapshot(tuple(sorted(examples, key=lambda example: example.id)))
+
+
+def rate_contributors(entries: Sequence[Entry]) -> dict[str, tuple[int, int]]:
+    """For each contributor, how many contributions were reviewed, and how many of them were right as they were said."""
+    rates: dict[str, tuple[int, int]] = defaultdict(lambda: (0, 0))
+    for entry in entries:
+        if entry.review is not None:
+            right = entry.review.verdict == "accepted" and entry.review.digit == entry.contribution.said
+            reviewed, before = rates[entry.contribution.contributor]
+            rates[entry.contribution.contributor] = reviewed + 1, before + right
+    return dict(rates)
+
+
+def _reliable(entries: Sequence[Entry]) -> set[str]:
+    rates = rate_contributors(entries).items()
+    return {name for name, (reviewed, right) in rates if reviewed >= RECORD and right >= RELIABLE * reviewed}
+
+
+def _agreed(waiting: Sequence[Entry], trust: int) -> set[str]:
+    """The ids of contributions that enough contributors agree on."""
+    if not waiting:
+        return set()
+    blurred = np.stack([cv2.GaussianBlur(entry.contribution.image, (0, 0), _BLUR) for entry in waiting])
+    rows = blurred.reshape(len(waiting), -1).astype(np.float32) / 255
+    agreed = set()
+    for entry, row in zip(waiting, rows, strict=True):
+        # (as a share of the ink, since most of a crop is empty)
+        difference = np.abs(rows - row).sum(axis=1) / np.maximum(row.sum() + rows.sum(axis=1), 1e-6)
+        near = [waiting[index].contribution for index in np.flatnonzero(difference < NEAR)]
+        one_opinion = len({one.said for one in near}) == 1
+        if one_opinion and len({one.contributor for one in near}) >= trust:
+            agreed.add(entry.contribution.id)
+    return agreed

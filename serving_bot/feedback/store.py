@@ -1,0 +1,196 @@
+"""The feedback folder: contributions, never changed, and the reviews beside them; local or at any address of fsspec.
+
+    FEEDBACK/contributions/<contributor>/<id>.png   one digit, with its facts (serving_bot/feedback/contribution.py)
+    FEEDBACK/reviews/<contributor>/<id>.json        what the operator decided on it
+
+Forgetting a person removes both folders of theirs.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Literal
+
+import fsspec
+from fsspec.implementations.local import LocalFileSystem
+
+from models.features import NUM_CLASSES
+from serving_bot.feedback.contribution import Contribution, FeedbackError
+
+Verdict = Literal["accepted", "rejected"]
+
+
+@dataclass(frozen=True)
+class Review:
+    """What the operator decided on a contribution."""
+
+    verdict: Verdict
+    digit: int | None  # what it shows, of an accepted one: as its contributor said or otherwise; None for no digit
+    at: datetime  # when, UTC
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A contribution and its review, None where it waits for one."""
+
+    contribution: Contribution
+    review: Review | None
+
+    @property
+    def state(self) -> str:
+        """`waiting`, `accepted` or `rejected`."""
+        return self.review.verdict if self.review else "waiting"
+
+
+class Store:
+    """Contributions and reviews in one folder.
+
+    Args:
+        folder: local, or an address that fsspec opens, such as ``gs://bucket/feedback``.
+    """
+
+    def __init__(self, folder: str) -> None:
+        self.folder = folder
+        with self._explained("opened"):
+            self._files, root = fsspec.core.url_to_fs(folder)
+        self._root = root.rstrip("/")
+
+    def add(self, contribution_id: str, contributor: str, png: bytes) -> None:
+        """Keeps a contribution; one that is there already stays as it is.
+
+        Raises:
+            FeedbackError: the folder cannot be written.
+        """
+        path = f"{self._root}/contributions/{contributor}/{contribution_id}.png"
+        with self._explained("written"):
+            if not self._files.exists(path):
+                self._write(path, png)
+
+    def entries(self) -> list[Entry]:
+        """All contributions with their reviews, oldest first.
+
+        Raises:
+            FeedbackError: the folder cannot be read, or a file in it is not what it should be.
+        """
+        found = {path: self._parse(path, data) for path, data in self._read("contributions", ".png")}
+        reviews = dict(self._read("reviews", ".json"))
+        entries = []
+        for path, contribution in found.items():
+            beside = path.replace("/contributions/", "/reviews/").removesuffix(".png") + ".json"
+            review = self._parse_review(beside, reviews[beside]) if beside in reviews else None
+            entries.append(Entry(contribution, review))
+        return sorted(entries, key=lambda entry: (entry.contribution.at, entry.contribution.id))
+
+    def find(self, prefix: str) -> Entry:
+        """The contribution whose id begins so.
+
+        Raises:
+            FeedbackError: there is none, or there are several.
+        """
+        found = [entry for entry in self.entries() if entry.contribution.id.startswith(prefix)]
+        if len(found) != 1:
+            count = "several contributions" if found else "no contribution"
+            raise FeedbackError(f"{self.folder} has {count} with an id that begins with {prefix!r}.")
+        return found[0]
+
+    def review(self, contribution: Contribution, verdict: Verdict, digit: int | None) -> Review:
+        """Decides on a contribution; a later decision replaces an earlier one.
+
+        Raises:
+            FeedbackError: the folder cannot be written.
+            ValueError: there is no such digit.
+        """
+        if digit is not None and not 0 <= digit < NUM_CLASSES:
+            raise ValueError(f"{digit} is outside 0..9")
+        review = Review(verdict, digit if verdict == "accepted" else None, datetime.now(timezone.utc))
+        facts = {"verdict": verdict, "digit": review.digit, "at": review.at.isoformat(timespec="seconds")}
+        path = f"{self._root}/reviews/{contribution.contributor}/{contribution.id}.json"
+        with self._explained("written"):
+            self._write(path, (json.dumps(facts) + "\n").encode())
+        return review
+
+    def forget(self, contributors: Iterable[str]) -> int:
+        """Removes everything of some contributors.
+
+        Returns:
+            How many contributions there were.
+
+        Raises:
+            FeedbackError: the folder cannot be changed.
+        """
+        count = 0
+        with self._explained("changed"):
+            self._files.invalidate_cache()
+            for contributor in contributors:
+                count += len(self._files.find(f"{self._root}/contributions/{contributor}"))
+                for kind in ("reviews", "contributions"):
+                    folder = f"{self._root}/{kind}/{contributor}"
+                    if self._files.exists(folder):
+                        self._files.rm(folder, recursive=True)
+        return count
+
+    def contributors(self) -> set[str]:
+        """Everybody of whom there is something."""
+        with self._explained("read"):
+            self._files.invalidate_cache()
+            return {path.split("/")[-2] for path in self._files.find(f"{self._root}/contributions")}
+
+    def _read(self, kind: str, suffix: str) -> Iterator[tuple[str, bytes]]:
+        with self._explained("read"):
+            self._files.invalidate_cache()
+            paths = [path for path in self._files.find(f"{self._root}/{kind}") if path.endswith(suffix)]
+            contents = self._files.cat(paths) if paths else {}
+        yield from sorted(contents.items())
+
+    def _parse(self, path: str, data: bytes) -> Contribution:
+        try:
+            contribution = Contribution.from_png(data)
+        except ValueError as error:
+            raise FeedbackError(f"{path} is not a contribution: {error}. Remove it.") from error
+        if path.split("/")[-2:] != [contribution.contributor, f"{contribution.id}.png"]:
+            raise FeedbackError(f"{path} holds another contribution than its name says. Remove it.")
+        return contribution
+
+    def _parse_review(self, path: str, data: bytes) -> Review:
+        try:
+            facts = json.loads(data)
+            digit = None if facts["digit"] is None else int(facts["digit"])
+            if facts["verdict"] not in ("accepted", "rejected") or (digit is not None and not 0 <= digit <= 9):
+                raise ValueError("no such verdict or digit")
+            return Review(facts["verdict"], digit, datetime.fromisoformat(facts["at"]))
+        except (ValueError, KeyError, TypeError) as error:
+            raise FeedbackError(f"{path} is not a review ({error}). Remove it, and review again.") from error
+
+    def _write(self, path: str, data: bytes) -> None:
+        """Writes a file whole or not at all."""
+        if not isinstance(self._files, LocalFileSystem):
+            self._files.pipe_file(path, data)  # an object appears when it is whole
+            return
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        descriptor, part = tempfile.mkstemp(dir=os.path.dirname(path), suffix=".part")
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(part, 0o640)
+            os.replace(part, path)
+        except BaseException:
+            os.unlink(part)
+            raise
+
+    @contextmanager
+    def _explained(self, done: str) -> Iterator[None]:
+        """Turns what a file system says into a sentence."""
+        try:
+            yield
+        except OSError as error:
+            raise FeedbackError(f"{self.folder} could not be {done}: {error.strerror or error}.") from error
+        except (ImportError, ValueError) as error:  # a protocol that fsspec does not know, or without its package
+            raise FeedbackError(f"{self.folder} cannot be opened: {error}.") from error

@@ -1,0 +1,154 @@
+"""Feedback as the bot's handlers use it: who may contribute, what is kept, and how it gets to the store."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import sqlite3
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+
+from telegram import Message
+
+from serving_bot.feedback.alignment import align
+from serving_bot.feedback.contribution import Contribution, FeedbackError
+from serving_bot.feedback.contributors import Contributors
+from serving_bot.feedback.outbox import JudgedAnswer, Outbox
+from serving_bot.feedback.store import Store
+from serving_bot.reading.answer import Reading
+from serving_bot.telegram.metrics import Metrics
+from serving_bot.versions.hot_swap import ServedModel
+
+log = logging.getLogger(__name__)
+
+MOST_DIGITS = 40  # an answer with more digits is not worth correcting by hand
+PATIENCE_S = 30.0  # until the store is tried again
+FORGETTING_S = 5.0  # how long somebody waits to hear that theirs is gone
+REMEMBERED_PROMPTS = 1_000
+
+
+@dataclass
+class Feedback:
+    """What the handlers of feedback share."""
+
+    outbox: Outbox
+    contributors: Contributors
+    store: Store
+    metrics: Metrics
+    # the bot's questions for the right number, by the answer that each is about
+    prompts: OrderedDict[tuple[int, int], int] = field(default_factory=OrderedDict)
+    _wake: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def note_answer(self, answer: JudgedAnswer) -> bool:
+        """Remembers an answer so that it can be judged; whether that is so."""
+        if not 0 < len(answer.read) <= MOST_DIGITS:
+            return False
+        try:
+            self.outbox.note_answer(answer)
+        except sqlite3.Error as error:
+            log.error("an answer cannot be noted for feedback", extra={"reason": str(error)})
+            return False
+        return True
+
+    def note_prompt(self, prompt: Message, answer: int) -> None:
+        """Remembers which answer a question is about."""
+        self.prompts[prompt.chat_id, prompt.message_id] = answer
+        if len(self.prompts) > REMEMBERED_PROMPTS:
+            self.prompts.popitem(last=False)
+
+    def find_answer(self, chat: int, message: int) -> JudgedAnswer | None:
+        """The answer that a message of the bot is, or asks about; None if it is neither, or too old."""
+        return self.outbox.answer(chat, self.prompts.get((chat, message), message))
+
+    def contribute(self, user: int, answer: JudgedAnswer, reading: Reading, model: ServedModel, right: str) -> str:
+        """Keeps what a person said of an answer, digit by digit.
+
+        Args:
+            user: their Telegram number.
+            answer: what they judged.
+            reading: the same picture, read now.
+            model: by which model.
+            right: the number that stands there; empty for none.
+
+        Returns:
+            `kept` and the other results of `Outbox.keep`; `too-different` where the number cannot be that of the
+            picture; `failed` where it could not be written.
+        """
+        digits = reading.digits
+        said = align(reading.text.replace("\n", ""), right) if right else [None] * len(digits)
+        if not said or not digits:
+            return "too-different"
+        contributions = [
+            Contribution(
+                id=self.contributors.contribution_id(answer.chat, answer.message, place),
+                contributor=self.contributors.name(user),
+                image=digit.image,
+                said=label,
+                answered=digit.digit,
+                probability=digit.probability,
+                version=model.version.number,
+                at=datetime.now(timezone.utc),
+            )
+            for place, (digit, label) in enumerate(zip(digits, said, strict=True))
+            if label is not None or not right
+        ]
+        try:
+            result: str = self.outbox.keep(answer, contributions)
+        except sqlite3.Error as error:
+            log.error("a contribution could not be kept", extra={"reason": str(error)})
+            result = "failed"
+        self.metrics.feedback.labels(result).inc()
+        self._wake.set()
+        return result
+
+    def consent(self, user: int) -> bool | None:
+        """Whether a person agreed that their corrections are kept; None if they were never asked."""
+        return self.outbox.consent(self.contributors.name(user))
+
+    def note_consent(self, user: int, given: bool) -> None:
+        """Remembers what a person decided."""
+        self.outbox.note_consent(self.contributors.name(user), given)
+
+    async def forget(self, user: int) -> bool:
+        """Removes everything of a person; whether the store has done so, too, or will when it is back."""
+        self.outbox.forget(self.contributors.names(user))
+        self._wake.set()
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._delivered(), FORGETTING_S)
+        return not self.outbox.waiting()
+
+    async def _delivered(self) -> None:
+        while self.outbox.waiting():
+            await asyncio.sleep(0.05)
+
+    async def deliver(self) -> None:
+        """Hands contributions to the store as they come, until it is cancelled. A store that is away is tried again."""
+        loop = asyncio.get_running_loop()
+        complained = False
+        while True:
+            self._wake.clear()
+            try:
+                await loop.run_in_executor(None, self.outbox.deliver, self.store)
+                complained = False
+                wait = None
+            except FeedbackError as error:
+                wait = PATIENCE_S
+                if not complained:
+                    log.warning("the feedback folder cannot be used; trying again", extra={"reason": str(error)})
+                complained = True
+            except Exception:  # a client of an object store raises what it likes
+                wait = PATIENCE_S
+                if not complained:
+                    log.warning("the feedback folder cannot be used; trying again", exc_info=True)
+                complained = True
+            self.metrics.feedback_waiting.set(self.outbox.waiting())
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), wait)
+
+    async def finish(self) -> None:
+        """Hands over what it can, at a stop; the rest is handed over after the next start."""
+        with contextlib.suppress(Exception):  # it has been said that the store is away
+            await asyncio.get_running_loop().run_in_executor(None, self.outbox.deliver, self.store)
+        self.outbox.close()

@@ -1,0 +1,279 @@
+"""What people say of an answer: buttons, replies, reactions, consent, and being forgotten."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from telegram import Bot, ForceReply, Message, ReplyParameters, Update
+from telegram.error import BadRequest
+from telegram.ext import (
+    Application,
+    CallbackQueryHandler,
+    CommandHandler,
+    MessageHandler,
+    MessageReactionHandler,
+    filters,
+)
+
+from serving_bot.feedback.outbox import JudgedAnswer
+from serving_bot.telegram.attachments import Attachment, download
+from serving_bot.telegram.context import BotContext, message_of
+from serving_bot.telegram.feedback import Feedback
+from serving_bot.telegram.keyboards import (
+    BACK,
+    CONSENT,
+    DIGIT,
+    NONE,
+    RIGHT,
+    WRONG,
+    answer_keyboard,
+    consent_keyboard,
+    keypad,
+    number_keyboard,
+)
+from serving_bot.telegram.texts import Texts
+
+log = logging.getLogger(__name__)
+
+CORRECTION = re.compile(r"[\d\s.,/]*\d[\d\s.,/]*")
+_LIKED, _DISLIKED = ("👍", "👎")
+_SHORT = 60  # characters that a notice at the top of the chat shows; more goes into a window
+_LONGEST_VERDICT = 24  # digits that callback data have room for beside the rest
+
+Tell = Callable[[str], Awaitable[None]]
+"""Says one of the bot's texts, by its key, to whoever judged."""
+
+
+def add_feedback_handlers(application: Application[Any, BotContext, Any, Any, Any, Any]) -> None:
+    """Registers the handlers of feedback; before those for any text."""
+    correction = filters.UpdateType.MESSAGE & filters.REPLY & filters.Regex(rf"^{CORRECTION.pattern}$")
+    application.add_handlers(
+        [
+            CommandHandler("privacy", on_privacy, filters.UpdateType.MESSAGE),
+            CommandHandler("forget", on_forget, filters.UpdateType.MESSAGE),
+            CallbackQueryHandler(on_button, f"^({RIGHT}|{WRONG}|{BACK}|{DIGIT}.)$"),
+            CallbackQueryHandler(on_consent, f"^{CONSENT}"),
+            MessageHandler(correction & _ToTheBot(application.bot), on_correction),
+            MessageReactionHandler(on_reaction),
+        ]
+    )
+
+
+class _ToTheBot(filters.MessageFilter):
+    """Replies to the bot."""
+
+    def __init__(self, bot: Bot) -> None:
+        super().__init__()
+        self._bot = bot
+
+    def filter(self, message: Message) -> bool:
+        replied = message.reply_to_message
+        return replied is not None and replied.from_user is not None and replied.from_user.id == self._bot.id
+
+
+async def on_button(update: Update, context: BotContext) -> None:
+    """A button under an answer: it is right, it is wrong, a digit, or back."""
+    query = update.callback_query
+    if query is None or query.data is None or query.message is None:
+        return
+    chat, message = query.message.chat.id, query.message.message_id
+    answer = _feedback(context).find_answer(chat, message)
+    if answer is None:
+        await _say(update, context, "feedback-too-old")
+        await _quietly(query.edit_message_reply_markup(None))
+        return
+    if query.data == BACK:
+        await _say(update, context, None)
+        await _set_keyboard(answer, context, context.texts(update), asks=not answer.judged)
+        return
+    await judge(update, context, chat, message, query.data.removeprefix(DIGIT), _teller(update, context))
+
+
+async def on_correction(update: Update, context: BotContext) -> None:
+    """A number as a reply to an answer: that is what stands there."""
+    message = message_of(update)
+    replied = message.reply_to_message
+    assert replied is not None  # the filter saw to it
+    right = re.sub(r"\D", "", message.text or "")
+
+    async def tell(key: str) -> None:
+        await message.reply_text(context.texts(update)(key), do_quote=True, allow_sending_without_reply=True)
+
+    await judge(update, context, message.chat_id, replied.message_id, right, tell)
+
+
+async def on_reaction(update: Update, context: BotContext) -> None:
+    """A thumb under an answer counts as its buttons do."""
+    reaction = update.message_reaction
+    if reaction is None or reaction.user is None:
+        return
+    before = {getattr(one, "emoji", None) for one in reaction.old_reaction}
+    after = {getattr(one, "emoji", None) for one in reaction.new_reaction} - before
+    answer = _feedback(context).find_answer(reaction.chat.id, reaction.message_id)
+    if answer is None or answer.judged or not after & {_LIKED, _DISLIKED}:
+        return
+
+    async def tell(_: str) -> None:
+        """A reaction is a quiet thing, and so is taking note of it."""
+
+    verdict = RIGHT if _LIKED in after else WRONG
+    await judge(update, context, reaction.chat.id, reaction.message_id, verdict, tell)
+
+
+async def on_consent(update: Update, context: BotContext) -> None:
+    """Yes or no to keeping corrections; a yes also takes up what had been said."""
+    query = update.callback_query
+    if query is None or query.data is None or not isinstance(query.message, Message):
+        return None
+    choice, asked, answer, verdict = query.data.removeprefix(CONSENT).split(":")
+    texts = context.texts(update)
+    if query.from_user.id != int(asked):
+        return await _say(update, context, "consent-not-yours")
+    await _say(update, context, None)
+    feedback = _feedback(context)
+    feedback.note_consent(query.from_user.id, choice == "yes")
+    question = query.message
+    await _quietly(question.edit_text(texts("consent-given" if choice == "yes" else "consent-refused")))
+    judged = feedback.find_answer(question.chat_id, int(answer))
+    if judged is None:
+        return None
+    if choice == "no":
+        return await _set_keyboard(judged, context, texts, asks=False)
+
+    async def tell(key: str) -> None:
+        await _quietly(question.edit_text(texts(key)))
+
+    return await judge(update, context, question.chat_id, judged.message, verdict, tell)
+
+
+async def on_privacy(update: Update, context: BotContext) -> None:
+    """Says what is kept, and lets a person change their mind."""
+    texts, user = context.texts(update), update.effective_user
+    if user is None:
+        return
+    consent = _feedback(context).consent(user.id)
+    state = texts({None: "privacy-unasked", True: "privacy-given", False: "privacy-refused"}[consent])
+    await message_of(update).reply_text(
+        f"{texts('privacy')}\n\n{state}", reply_markup=consent_keyboard(texts, user.id, 0, "")
+    )
+
+
+async def on_forget(update: Update, context: BotContext) -> None:
+    """Deletes everything that a person contributed."""
+    user = update.effective_user
+    if user is None:
+        return
+    done = await _feedback(context).forget(user.id)
+    await message_of(update).reply_text(context.texts(update)("forgotten" if done else "forgotten-later"))
+
+
+async def judge(update: Update, context: BotContext, chat: int, message: int, verdict: str, tell: Tell) -> None:
+    """Takes up what somebody said of an answer, after they have agreed that it is kept.
+
+    Args:
+        update: theirs.
+        context: the bot's.
+        chat: of the answer.
+        message: the answer's number, or that of the question about it.
+        verdict: RIGHT, WRONG, NONE for no digit, or the right number.
+        tell: is given the key of what to say.
+    """
+    feedback, user, texts = _feedback(context), update.effective_user, context.texts(update)
+    answer = feedback.find_answer(chat, message)
+    if user is None or answer is None:
+        return await tell("feedback-too-old")
+    consent = feedback.consent(user.id)
+    if answer.judged:
+        await _set_keyboard(answer, context, texts, asks=False)  # a kill may have come before
+        await tell("feedback-known")
+    elif consent is None:
+        await tell("consent-first")
+        kept = verdict if len(verdict) <= _LONGEST_VERDICT else WRONG
+        await context.bot.send_message(
+            chat,
+            texts("consent-question"),
+            reply_parameters=ReplyParameters(answer.message, allow_sending_without_reply=True),
+            reply_markup=consent_keyboard(texts, user.id, answer.message, kept),
+        )
+    elif not consent:
+        await tell("feedback-refused")
+    elif verdict == WRONG:
+        await _ask_for_the_right_one(answer, context, texts)
+        await tell("feedback-ask")
+    else:
+        right = {RIGHT: answer.read.replace("\n", ""), NONE: ""}.get(verdict, verdict)
+        result = await _contribute(user.id, answer, right, context)
+        if result in ("kept", "known"):
+            await _set_keyboard(answer, context, texts, asks=False)
+        await tell(f"feedback-{result}")
+    return None
+
+
+async def _ask_for_the_right_one(answer: JudgedAnswer, context: BotContext, texts: Texts) -> None:
+    """Shows the keys for a digit; of a number, asks for it in a message that opens the keyboard."""
+    keys = keypad(texts) if len(answer.read) == 1 else number_keyboard(texts)
+    await _quietly(context.bot.edit_message_reply_markup(answer.chat, answer.message, reply_markup=keys))
+    if len(answer.read) > 1:
+        prompt = await context.bot.send_message(
+            answer.chat,
+            texts("feedback-which", digits=answer.read),
+            reply_parameters=ReplyParameters(answer.message, allow_sending_without_reply=True),
+            reply_markup=ForceReply(selective=True),
+        )
+        _feedback(context).note_prompt(prompt, answer.message)
+
+
+async def _contribute(user: int, answer: JudgedAnswer, right: str, context: BotContext) -> str:
+    """Reads the picture again, since none is kept, and keeps its digits."""
+    services = context.services
+    model = services.models.current
+    if model is None:
+        return "no-model"
+    if not await services.limit.admit(answer.chat):
+        return "limited"
+    try:
+        async with services.room_for(answer.size):
+            data = await download(Attachment(answer.file, answer.size), context)
+    except BadRequest:
+        return "gone"
+    reading = await services.models.read(model, data)
+    return _feedback(context).contribute(user, answer, reading, model, right)
+
+
+async def _set_keyboard(answer: JudgedAnswer, context: BotContext, texts: Texts, asks: bool) -> None:
+    shown = (answer.chat, answer.message) in context.services.shown
+    keys = answer_keyboard(texts, None if shown else answer.version, asks, answer.sure)
+    await _quietly(context.bot.edit_message_reply_markup(answer.chat, answer.message, reply_markup=keys))
+
+
+def _teller(update: Update, context: BotContext) -> Tell:
+    """Says it in the little window of a pressed button."""
+
+    async def tell(key: str) -> None:
+        await _say(update, context, key)
+
+    return tell
+
+
+async def _say(update: Update, context: BotContext, key: str | None) -> None:
+    """Acknowledges a pressed button, with a text or without."""
+    assert update.callback_query is not None
+    text = None if key is None else context.texts(update)(key)
+    await _quietly(update.callback_query.answer(text, show_alert=text is not None and len(text) > _SHORT))
+
+
+async def _quietly(call: Awaitable[Any]) -> None:
+    """Makes a call that Telegram refuses where a message is gone, unchanged, or a button was pressed long ago."""
+    try:
+        await call
+    except BadRequest as error:
+        log.info("a message or button could not be changed", extra={"reason": error.message})
+
+
+def _feedback(context: BotContext) -> Feedback:
+    feedback = context.services.feedback
+    assert feedback is not None  # otherwise these handlers are not registered
+    return feedback

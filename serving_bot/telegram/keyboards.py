@@ -1,0 +1,62 @@
+"""The buttons under an answer, and what their callback data say."""
+
+from __future__ import annotations
+
+from telegram import InlineKeyboardButton, InlineKeyboardMarkup
+
+from serving_bot.telegram.texts import Texts
+
+SHOW = "saw:"  # followed by the version that answered
+RIGHT, WRONG = "right", "wrong"
+BACK = "back"
+DIGIT = "is:"  # followed by a digit, or by NONE
+NONE = "-"
+CONSENT = "consent:"  # followed by yes or no, the person asked, the answer and what they had said of it
+
+
+def answer_keyboard(texts: Texts, version: int | None, asks: bool, sure: bool = True) -> InlineKeyboardMarkup | None:
+    """The buttons under an answer; None for none.
+
+    Args:
+        texts: in the language of the chat.
+        version: that answered; None to leave out the button that shows what the network saw.
+        asks: whether to ask if the answer is right.
+        sure: whether the answer was given as a fact: one that was not can only be corrected.
+    """
+    rows = []
+    if asks:
+        buttons = [InlineKeyboardButton(texts("wrong-button" if sure else "correct-button"), callback_data=WRONG)]
+        if sure:
+            buttons.insert(0, InlineKeyboardButton(texts("right-button"), callback_data=RIGHT))
+        rows.append(buttons)
+    if version is not None:
+        rows.append([InlineKeyboardButton(texts("show-button"), callback_data=f"{SHOW}{version}")])
+    return InlineKeyboardMarkup(rows) if rows else None
+
+
+def keypad(texts: Texts) -> InlineKeyboardMarkup:
+    """The keys for one digit."""
+    keys = [InlineKeyboardButton(str(digit), callback_data=f"{DIGIT}{digit}") for digit in range(10)]
+    return InlineKeyboardMarkup([keys[:5], keys[5:], _last_row(texts)])
+
+
+def number_keyboard(texts: Texts) -> InlineKeyboardMarkup:
+    """The keys for a number, which is written as a reply."""
+    return InlineKeyboardMarkup([_last_row(texts)])
+
+
+def consent_keyboard(texts: Texts, user: int, answer: int, verdict: str) -> InlineKeyboardMarkup:
+    """Yes and no, for one person, about one answer."""
+    about = f"{user}:{answer}:{verdict}"
+    keys = [
+        InlineKeyboardButton(texts(f"consent-{choice}"), callback_data=f"{CONSENT}{choice}:{about}")
+        for choice in ("yes", "no")
+    ]
+    return InlineKeyboardMarkup([keys])
+
+
+def _last_row(texts: Texts) -> list[InlineKeyboardButton]:
+    return [
+        InlineKeyboardButton(texts("not-a-digit-button"), callback_data=f"{DIGIT}{NONE}"),
+        InlineKeyboardButton(texts("back-button"), callback_data=BACK),
+    ]
