@@ -13,6 +13,7 @@ from pipeline.cli.data import data
 from pipeline.cli.evaluate_photos import evaluate_photos
 from pipeline.cli.export import export
 from pipeline.cli.extras import Commands
+from pipeline.cli.feedback import feedback
 from pipeline.cli.models import models
 from pipeline.cli.options import openable, present
 from pipeline.cli.predict import predict
@@ -63,6 +64,7 @@ for panel, command, example in (
     app.command(rich_help_panel=panel, epilog=f"Example: {example}")(command)
 app.add_typer(export, name="export", rich_help_panel=READ)
 app.add_typer(runs, name="runs", rich_help_panel=LOOK_BACK)
+app.add_typer(feedback, name="feedback", rich_help_panel=READ)
 app.add_typer(models, name="models", rich_help_panel=LOOK_BACK)
 app.add_typer(vertex, name="vertex", rich_help_panel="Beyond this machine")
 

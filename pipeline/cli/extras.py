@@ -13,7 +13,7 @@ from workers import UserError
 _ONLY_IN = {"gcsfs": "gs", "google.cloud.aiplatform": "vertex", "kfp": "vertex"}
 """Packages that only one extra provides, whatever the command."""
 
-_WITHOUT_TRAINING = {"bot", "evaluate-photos", "export", "models", "predict", "serve"}
+_WITHOUT_TRAINING = {"bot", "evaluate-photos", "export", "feedback", "models", "predict", "serve"}
 """Commands that need only the extra `bot`; the others need `pipeline`."""
 
 _OURS = {"compat", "components", "models", "pipeline", "serving_bot", "workers"}
