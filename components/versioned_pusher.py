@@ -52,7 +52,7 @@ class Executor(PusherExecutor):  # type: ignore[misc]
             PushError: the folder cannot be written, or the export is damaged.
         """
         pushed = artifact_utils.get_single_instance(output_dict["pushed_model"])
-        if not self.CheckBlessing(input_dict):
+        if not (self.CheckBlessing(input_dict) and _users_bless(input_dict)):
             self._MarkNotPushed(pushed)
             return
         export = self.GetModelPath(input_dict)
@@ -95,8 +95,28 @@ class Executor(PusherExecutor):  # type: ignore[misc]
                 "test_accuracy_by_digit": {str(k): v for k, v in evaluation.accuracy_by_digit.items()},
                 **{name: serving[name] for name in ("pages_accuracy", "pages_wrong", "refusal") if name in serving},
             },
+            **_users_facts(examples, input_dict),
             "pushed_at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         }
+
+
+def _users_bless(input_dict: dict[str, list[Any]]) -> bool:
+    """Whether the model reads its users' digits well enough, where it was judged by them."""
+    blessings = input_dict.get("users_blessing") or ()
+    return all(blessing.get_int_custom_property("blessed") == 1 for blessing in blessings)
+
+
+def _users_facts(examples: Any, input_dict: dict[str, list[Any]]) -> dict[str, Any]:
+    """For the card: which contributions of users the model has seen, and how well it reads other users' digits."""
+    facts = examples.get_string_custom_property("feedback")
+    if not facts:
+        return {}
+    feedback = json.loads(facts)
+    evaluations = input_dict.get("users_evaluation")
+    if evaluations:
+        evaluation = read_evaluation(artifact_utils.get_single_uri(evaluations))
+        feedback |= {"accuracy": evaluation.accuracy, "baseline_accuracy": evaluation.baseline_accuracy}
+    return {"feedback": feedback}
 
 
 def find_version(push_dir: str, export: str) -> tuple[int | None, int | None]:
@@ -216,6 +236,8 @@ class VersionedPusherSpec(ComponentSpec):  # type: ignore[misc]
         "model": ChannelParameter(type=standard_artifacts.Model),
         "model_blessing": ChannelParameter(type=standard_artifacts.ModelBlessing),
         "infra_blessing": ChannelParameter(type=standard_artifacts.InfraBlessing),
+        "users_blessing": ChannelParameter(type=standard_artifacts.ModelBlessing, optional=True),
+        "users_evaluation": ChannelParameter(type=standard_artifacts.ModelEvaluation, optional=True),
         "evaluation": ChannelParameter(type=standard_artifacts.ModelEvaluation),
         "examples": ChannelParameter(type=standard_artifacts.Examples),
     }
@@ -225,7 +247,7 @@ class VersionedPusherSpec(ComponentSpec):  # type: ignore[misc]
 
 
 class VersionedPusher(BaseComponent):  # type: ignore[misc]
-    """Pushes a model that both blessings allow; see Executor."""
+    """Pushes a model that all blessings allow; see Executor."""
 
     SPEC_CLASS = VersionedPusherSpec
     EXECUTOR_SPEC = ExecutorClassSpec(Executor)
@@ -239,6 +261,8 @@ class VersionedPusher(BaseComponent):  # type: ignore[misc]
         examples: BaseChannel,
         push_dir: str,
         run_id: str | None = None,
+        users_blessing: BaseChannel | None = None,
+        users_evaluation: BaseChannel | None = None,
     ):
         """Makes the component.
 
@@ -251,12 +275,16 @@ class VersionedPusher(BaseComponent):  # type: ignore[misc]
             push_dir: folder of versions, local or gs://.
             run_id: the run's name for the card, if the executor does not know it: TFX's entry point for Kubeflow
                 Pipelines and Vertex AI omits it.
+            users_blessing: the verdict on users' digits; None where there are none.
+            users_evaluation: the figures on users' digits, for the card; None where there are none.
         """
         super().__init__(
             VersionedPusherSpec(
                 model=model,
                 model_blessing=model_blessing,
                 infra_blessing=infra_blessing,
+                users_blessing=users_blessing,
+                users_evaluation=users_evaluation,
                 evaluation=evaluation,
                 examples=examples,
                 push_dir=push_dir,

@@ -40,6 +40,12 @@ class Recipe:
         label="Drawn digits",
         help="Synthetic digits in forms that MNIST lacks, added to each batch.",
     )
+    user_digits: int = setting(
+        8,
+        minimum=0,
+        label="Users' digits",
+        help="Most digits of the bot's users beside each batch, where the run has --feedback.",
+    )
     weight_decay: float = setting(
         0.0,
         by_model={"my_model": 0.1},

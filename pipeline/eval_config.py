@@ -39,6 +39,23 @@ def create_eval_config(thresholds: Thresholds | None) -> tfma.EvalConfig:
     )
 
 
+def create_users_eval_config(max_drop: float, judged: bool) -> tfma.EvalConfig:
+    """The same figures on users' digits, of which only the whole accuracy is bound, and to the baseline's only."""
+    config = create_eval_config(None)
+    if judged:
+        threshold = tfma.MetricThreshold(
+            value_threshold=tfma.GenericValueThreshold(lower_bound={"value": 0.0}),  # a verdict without a baseline, too
+            change_threshold=tfma.GenericChangeThreshold(
+                direction=tfma.MetricDirection.HIGHER_IS_BETTER, absolute={"value": -max_drop - ROUNDING}
+            ),
+        )
+        (metric,) = config.metrics_specs[0].metrics
+        metric.per_slice_thresholds.append(
+            PerSliceMetricThreshold(slicing_specs=[tfma.SlicingSpec()], threshold=threshold)
+        )
+    return config
+
+
 def _bind(
     thresholds: Thresholds, everything: tfma.SlicingSpec, digits: list[tfma.SlicingSpec]
 ) -> list[PerSliceMetricThreshold]:

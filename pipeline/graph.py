@@ -31,9 +31,10 @@ from components.baseline import OlderBlessedModelStrategy
 from components.mnist_example_gen.component import MnistExampleGen
 from components.serving_check import ServingCheck
 from components.versioned_pusher import VersionedPusher
+from models.features import USERS, USERS_TRAIN
 from pipeline import eval_config as eval_config_module
 from pipeline.code_digest import digest_code
-from pipeline.config import PIPELINE_NAME, PipelineConfig
+from pipeline.config import PIPELINE_NAME, USERS_EVALUATOR, PipelineConfig
 from pipeline.thresholds import serving_thresholds
 
 CODE_PROPERTY = "code"  # execution property of each component that runs this project's code: its digest
@@ -65,7 +66,9 @@ def create_pipeline(
         """The value itself; on Kubeflow, a runtime parameter with this default as text."""
         return RuntimeParameter(name, ptype=str, default=text or value) if on_kubeflow else value
 
-    example_gen = MnistExampleGen(input_base=parameter("data", config.data), eval_size=config.eval_size)
+    example_gen = MnistExampleGen(
+        input_base=parameter("data", config.data), eval_size=config.eval_size, feedback=_feedback(config)
+    )
     examples = example_gen.outputs["examples"]
 
     # Sketches count distinct values in a few Beam stages instead of dozens.
@@ -88,13 +91,14 @@ def create_pipeline(
     )
     transform.add_upstream_node(anomaly_gate)
 
+    users = config.users
     training = config.training.to_config() | (training_job or {})
     trainer = _trainer_class(training_job)(
         examples=examples,
         transform_graph=transform.outputs["transform_graph"],
         run_fn="models.training.run_fn.run_fn",
         custom_config=parameter("training", training, json.dumps(training)),
-        train_args=trainer_pb2.TrainArgs(splits=["train"]),
+        train_args=trainer_pb2.TrainArgs(splits=["train", *([USERS_TRAIN] if users and users.trained else [])]),
         eval_args=trainer_pb2.EvalArgs(splits=["eval"]),
     )
     model = trainer.outputs["model"]
@@ -109,6 +113,18 @@ def create_pipeline(
         example_splits=["test"],
         module_path=eval_config_module.__name__,  # for its custom_extractors
     )
+    users_evaluator = []
+    if users and users.evaluated:
+        users_evaluator.append(
+            Evaluator(
+                examples=examples,
+                model=model,
+                baseline_model=baseline.outputs["model"] if config.baseline == "latest" else None,
+                eval_config=eval_config_module.create_users_eval_config(users.max_drop, config.thresholds is not None),
+                example_splits=[USERS],
+                module_path=eval_config_module.__name__,
+            ).with_id(USERS_EVALUATOR)
+        )
     demanded = serving_thresholds(asdict(config.thresholds) if config.thresholds else {})
     serving_check = ServingCheck(
         model=model,
@@ -123,6 +139,8 @@ def create_pipeline(
                 model=model,
                 model_blessing=evaluator.outputs["blessing"],
                 infra_blessing=serving_check.outputs["blessing"],
+                users_blessing=users_evaluator[0].outputs["blessing"] if users_evaluator else None,
+                users_evaluation=users_evaluator[0].outputs["evaluation"] if users_evaluator else None,
                 evaluation=evaluator.outputs["evaluation"],
                 examples=examples,
                 push_dir=parameter("push_dir", config.push_dir),
@@ -133,7 +151,7 @@ def create_pipeline(
         example_gen: ("components.mnist_example_gen.executor", "components.mnist_example_gen.component"),
         anomaly_gate: ("components.anomaly_gate",),
         transform: ("models.preprocessing",),
-        evaluator: ("components.evaluation.metrics", eval_config_module.__name__),
+        **dict.fromkeys([evaluator, *users_evaluator], ("components.evaluation.metrics", eval_config_module.__name__)),
         serving_check: ("components.serving_check",),
         **dict.fromkeys(pusher, ("components.versioned_pusher",)),
     }.items():
@@ -155,12 +173,19 @@ def create_pipeline(
             trainer,
             *([baseline] if config.baseline == "latest" else []),
             evaluator,
+            *users_evaluator,
             serving_check,
             *pusher,
         ],
         enable_cache=config.enable_cache,
         beam_pipeline_args=list(config.beam_args),
     )
+
+
+def _feedback(config: PipelineConfig) -> dict[str, Any] | None:
+    """What MnistExampleGen is told of the users' digits."""
+    users = config.users
+    return {"folder": users.folder, "trust": users.trust, "digest": users.digest} if users else None
 
 
 def _trainer_class(training_job: dict[str, Any] | None) -> Any:

@@ -1,11 +1,11 @@
-"""`digits serve` as a process of its own, for tests."""
+"""`digits serve`, or another command that serves a page, as a process of its own, for tests."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,14 +13,14 @@ ROOT = Path(__file__).parents[1]
 
 
 @contextmanager
-def running_server(push_dir: Path, *options: str) -> Iterator[str]:
+def running_server(push_dir: Path, *options: str, command: Sequence[str] = ("serve",)) -> Iterator[str]:
     """The address of a server on a free port; it has to end well when it is told to."""
-    command = [
+    arguments = [
         sys.executable,
         "-u",
         "-m",
         "pipeline.cli",
-        "serve",
+        *command,
         "--push-dir",
         str(push_dir),
         "--port",
@@ -29,7 +29,7 @@ def running_server(push_dir: Path, *options: str) -> Iterator[str]:
     ]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     process = subprocess.Popen(
-        command,
+        arguments,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -3,7 +3,7 @@
 import contextlib
 from typing import Any
 
-from google.protobuf import any_pb2, wrappers_pb2
+from google.protobuf import any_pb2, struct_pb2
 from tfx.proto import example_gen_pb2
 
 from compat.tfx import BeamExecutorSpec, FileBasedDriver, FileBasedExampleGen
@@ -25,26 +25,40 @@ class Driver(FileBasedDriver):  # type: ignore[misc]
 class MnistExampleGen(FileBasedExampleGen):  # type: ignore[misc]
     """Reads the four canonical IDX files of one folder into the splits `train`, `eval` and `test`.
 
-    Each tf.Example has `image`, the PNG bytes of a 28×28 greyscale image, and `label`, one int64 in 0..9. The files may
-    be gzip-compressed (`.gz`) or not, in any folder that tf.io.gfile can open. `eval` is the last `eval_size` training
-    images, at most a sixth of them; `test` is the t10k pair.
+    Each tf.Example has `image`, the PNG bytes of a 28×28 greyscale image, and `label`, one int64 in 0..9. The files
+    may be gzip-compressed (`.gz`) or not, in any folder that tf.io.gfile can open. `eval` is the last `eval_size`
+    training images, but at most a sixth of them; `test` is the t10k pair. With `feedback` there are also
+    `users_train` and `users`, of what the bot's users contributed (serving_bot/feedback/snapshot.py): a contributor is
+    in one of them only.
 
     The output artifact carries the custom properties `source`, `split_sizes` (JSON) and `input_fingerprint`, the
-    SHA-256 of the files. On Vertex AI the cache still uses TFX's fingerprint, of sizes and times.
+    SHA-256 of the files; with `feedback` also `feedback`, JSON of the snapshot's digest and counts, and a file
+    `snapshot.json` with its ids and contributors. On Vertex AI the cache still uses TFX's fingerprint, of sizes
+    and times.
 
     Raises (when it runs):
         IdxFormatError: a file is damaged; the message names file and offset.
         MissingDataError: one of the four files is missing, or there are too few images.
+        FeedbackError: the feedback folder cannot be read, or has changed since the run began.
     """
 
     DRIVER_CLASS = Driver
     EXECUTOR_SPEC = BeamExecutorSpec(executor.Executor)
 
-    def __init__(self, input_base: str, eval_size: int):
-        """Makes the component for a folder of IDX files; `eval_size` training images are held out."""
+    def __init__(self, input_base: str, eval_size: int, feedback: dict[str, Any] | None = None):
+        """Makes the component.
+
+        Args:
+            input_base: folder of IDX files.
+            eval_size: how many training images are held out.
+            feedback: the bot's feedback folder (`folder`), how many contributors have to agree (`trust`), and the
+                `digest` of the snapshot that is to be taken of it, by which the cache goes; None to use MNIST alone.
+        """
         split = example_gen_pb2.Input.Split
-        size = any_pb2.Any()
-        size.Pack(wrappers_pb2.Int64Value(value=eval_size))
+        values = struct_pb2.Struct()
+        values.update({"eval_size": eval_size, **({"feedback": feedback} if feedback else {})})
+        custom = any_pb2.Any()
+        custom.Pack(values)
         super().__init__(
             input_base=input_base,
             # The cache fingerprints these patterns; `eval` comes from the training files.
@@ -55,5 +69,5 @@ class MnistExampleGen(FileBasedExampleGen):  # type: ignore[misc]
                     split(name="test", pattern="t10k-*-ubyte*"),
                 ]
             ),
-            custom_config=example_gen_pb2.CustomConfig(custom_config=size),
+            custom_config=example_gen_pb2.CustomConfig(custom_config=custom),
         )

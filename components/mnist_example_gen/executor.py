@@ -17,14 +17,17 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import tensorflow as tf
-from google.protobuf import wrappers_pb2
+from google.protobuf import json_format, struct_pb2
 from tfx.dsl.io import fileio
 from tfx.proto import example_gen_pb2
 from tfx_bsl.coders.example_coder import RecordBatchToExamples
 
 from compat.tfx import BaseBeamExecutor, artifact_utils, examples_utils, proto_utils, standard_component_specs
 from components.mnist_example_gen.idx import IMAGES_MAGIC, LABELS_MAGIC, IdxFormatError, IdxReader
-from models.features import IMAGE_KEY, LABEL_KEY, NUM_CLASSES, RAW_SIZE
+from models.features import IMAGE_KEY, LABEL_KEY, NUM_CLASSES, OUTLIER, RAW_SIZE
+from serving_bot.feedback.contribution import FeedbackError
+from serving_bot.feedback.snapshot import SNAPSHOT_FILE, Example, take_snapshot
+from serving_bot.feedback.store import Store
 
 _SHARD = 5000  # examples per file, and in memory at a time
 _LABELS_HEADER = 8  # bytes
@@ -70,8 +73,10 @@ class Executor(BaseBeamExecutor):  # type: ignore[misc]
         self._log_startup(input_dict, output_dict, exec_properties)
         examples = artifact_utils.get_single_instance(output_dict[standard_component_specs.EXAMPLES_KEY])
         data = exec_properties[standard_component_specs.INPUT_BASE_KEY]
-        parts = find_parts(data, _eval_size(exec_properties))
-        examples.split_names = artifact_utils.encode_split_names(list(parts))
+        custom = _custom_config(exec_properties)
+        parts = find_parts(data, int(custom["eval_size"]))
+        users = take_users(custom["feedback"]) if "feedback" in custom else {}
+        examples.split_names = artifact_utils.encode_split_names([*parts, *users])
         with self._make_beam_pipeline() as pipeline:
             for name, part in parts.items():
                 folder = artifact_utils.get_split_uri([examples], name)
@@ -80,9 +85,44 @@ class Executor(BaseBeamExecutor):  # type: ignore[misc]
         examples_utils.set_payload_format(examples, example_gen_pb2.FORMAT_TF_EXAMPLE)
         examples_utils.set_file_format(examples, "tfrecords_gzip")
         sizes = {name: part.stop - part.start for name, part in parts.items()}
+        if users:
+            sizes |= {name: len(chosen) for name, chosen in users.items()}
+            write_users(examples, users, custom["feedback"]["digest"])
         examples.set_string_custom_property("split_sizes", json.dumps(sizes))
         examples.set_string_custom_property("source", _source(data))
         examples.set_string_custom_property(FINGERPRINT_PROPERTY, fingerprint(data))  # on Vertex AI it replaces TFX's
+
+
+def take_users(feedback: dict[str, Any]) -> dict[str, list[Example]]:
+    """What the bot's users contributed, by split; a split without examples is left out.
+
+    Raises:
+        FeedbackError: the folder cannot be read, or has changed since the run began.
+    """
+    snapshot = take_snapshot(Store(feedback["folder"]).entries(), int(feedback["trust"]))
+    if snapshot.digest != feedback["digest"]:
+        raise FeedbackError(f"{feedback['folder']} has changed since this run began. Start the same command again.")
+    return {name: chosen for name, chosen in snapshot.splits().items() if chosen}
+
+
+def write_users(examples: Any, users: dict[str, list[Example]], digest: str) -> None:
+    """Writes the splits of users' examples, and on the artifact which they are."""
+    for name, chosen in users.items():
+        folder = artifact_utils.get_split_uri([examples], name)
+        fileio.makedirs(folder)
+        labels = np.array([OUTLIER if one.digit is None else one.digit for one in chosen], np.int64)
+        write_shard(folder, 0, 1, np.stack([one.image for one in chosen]), labels)
+    everybody = [one for chosen in users.values() for one in chosen]
+    contributors = sorted({one.contributor for one in everybody})
+    facts = {
+        "digest": digest,
+        **{name: len(chosen) for name, chosen in users.items()},
+        "contributors": len(contributors),
+    }
+    examples.set_string_custom_property("feedback", json.dumps(facts))
+    members = {"ids": sorted(one.id for one in everybody), "contributors": contributors}
+    with fileio.open(os.path.join(examples.uri, SNAPSHOT_FILE), "w") as file:
+        file.write(json.dumps(members) + "\n")
 
 
 @beam.ptransform_fn
@@ -113,7 +153,7 @@ def split_part(part: Part) -> list[tuple[int, Part]]:
 
 
 def write_shard(
-    folder: str, shard: int, shards: int, images: npt.NDArray[np.uint8], labels: npt.NDArray[np.uint8]
+    folder: str, shard: int, shards: int, images: npt.NDArray[np.uint8], labels: npt.NDArray[np.integer[Any]]
 ) -> None:
     """Writes one TFRecord file; a retry overwrites it with the same examples."""
     path = os.path.join(folder, f"data_tfrecord-{shard:05d}-of-{shards:05d}.gz")
@@ -146,8 +186,8 @@ def read_batches(part: Part) -> Iterator[tuple[npt.NDArray[np.uint8], npt.NDArra
                 yield image_batch[keep], label_batch[keep]
 
 
-def encode_examples(images: npt.NDArray[np.uint8], labels: npt.NDArray[np.uint8]) -> list[bytes]:
-    """Serialises images uint8 [n, 28, 28] and labels uint8 [n] as n tf.Examples."""
+def encode_examples(images: npt.NDArray[np.uint8], labels: npt.NDArray[np.integer[Any]]) -> list[bytes]:
+    """Serialises images uint8 [n, 28, 28] and labels [n], integers, as n tf.Examples."""
     each_one = pa.array(np.arange(len(labels) + 1))  # every feature is a list of one value
     columns = {
         IMAGE_KEY: pa.array(encode_pngs(images), pa.large_binary()),
@@ -179,13 +219,15 @@ def open_pair(images_path: str, labels_path: str) -> Iterator[tuple[IdxReader, I
         yield images, labels
 
 
-def _eval_size(exec_properties: dict[str, Any]) -> int:
+def _custom_config(exec_properties: dict[str, Any]) -> dict[str, Any]:
+    """What MnistExampleGen was told beside the folder."""
     config = proto_utils.json_to_proto(
         exec_properties[standard_component_specs.CUSTOM_CONFIG_KEY], example_gen_pb2.CustomConfig()
     )
-    eval_size = wrappers_pb2.Int64Value()
-    config.custom_config.Unpack(eval_size)
-    return int(eval_size.value)
+    values = struct_pb2.Struct()
+    config.custom_config.Unpack(values)
+    plain: dict[str, Any] = json_format.MessageToDict(values)
+    return plain
 
 
 def find_parts(folder: str, eval_size: int) -> dict[str, Part]:

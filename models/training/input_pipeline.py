@@ -13,7 +13,7 @@ import numpy.typing as npt
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from models.features import IMAGE_KEY, INPUT_SIZE, LABEL_KEY
+from models.features import IMAGE_KEY, INPUT_SIZE, LABEL_KEY, OUTLIER
 from models.preprocessing import preprocess_images, restore_images
 from models.synthesis.augmentation import augment
 from models.synthesis.drawn_digits import make_drawn_digits
@@ -21,7 +21,6 @@ from models.synthesis.outliers import make_outliers
 from models.synthesis.wrong_cuts import make_wrong_cuts
 from models.training.streaming import Stream, count_examples, open_stream
 
-OUTLIER = -1  # label of a non-digit image
 _READ_BATCH = 1024
 _IMAGE_BYTES = 4 * INPUT_SIZE**2
 _ALIGNMENT = 64  # bytes; EIGEN_MAX_ALIGN_BYTES of TensorFlow's builds
@@ -129,10 +128,13 @@ def training_batches(
     varied: bool,
     outliers: int = 0,
     drawn_digits: int = 0,
+    users: Split | None = None,
+    user_digits: int = 0,
     first_epoch: int = 0,
     share: Share = Share(),
 ) -> tf.data.Dataset:
-    """All batches from `first_epoch` on: float32 [B, 32, 32, 1], int64 [B]; B = batch_size + outliers + drawn_digits.
+    """All batches from `first_epoch` on: float32 [B, 32, 32, 1], int64 [B]; B = batch_size + outliers + drawn_digits
+    + user_digits.
 
     Each batch depends only on the seed and its number, so a resumed training sees the same batches as an uninterrupted
     one. An epoch has `split.size // (batch_size * share.total)` steps, drawn from a new permutation of all examples (a
@@ -148,6 +150,8 @@ def training_batches(
         )
         if number
     ]
+    if users is not None and user_digits:
+        beside.append((user_digits, users))
 
     def numbers(element: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Epoch of a batch, and its index in the epoch."""

@@ -7,10 +7,9 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from models.features import NUM_CLASSES
+from models.features import NUM_CLASSES, OUTLIER
 from models.recipe import Training
 from models.training.distribution import Distribution
-from models.training.input_pipeline import OUTLIER
 
 _WARM_UP = 0.2  # of all steps
 

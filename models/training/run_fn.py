@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import datetime, timezone
@@ -20,6 +21,7 @@ from models.export.calibration import choose_threshold, fit_temperature
 from models.export.card import describe_layers, describe_machine, git_revision
 from models.export.litert import LitertConverter
 from models.export.saved_model import export_model
+from models.features import USERS_TRAIN
 from models.preprocessing import preprocess_images
 from models.recipe import Training
 from models.registry import ARCHITECTURES
@@ -33,6 +35,7 @@ from models.training.streaming import Stream
 
 _EVAL_BATCH = 500
 _OUTLIERS = 1000  # non-digit images for choosing the threshold
+_MOST_REPEATS = 30  # how often an epoch shows each of the users' digits: few of them would be learned by heart
 _OUTLIER_SEED = 2**31  # differs from every training's seed
 
 
@@ -47,12 +50,15 @@ def run_fn(fn_args: FnArgs) -> None:
     with ExitStack() as stack:
         converter = stack.enter_context(LitertConverter()) if distribution.is_chief else None
         transform_output = tft.TFTransformOutput(fn_args.transform_output)
-        train = load_or_stream(fn_args.train_files, transform_output, training.execution.memory_mib * 2**20)
+        of_users = [pattern for pattern in fn_args.train_files if f"Split-{USERS_TRAIN}/" in pattern]
+        of_mnist = [pattern for pattern in fn_args.train_files if pattern not in of_users]
+        train = load_or_stream(of_mnist, transform_output, training.execution.memory_mib * 2**20)
+        users = load_split(of_users, transform_output) if of_users else None
         evaluation = load_split(fn_args.eval_files, transform_output)
 
         checkpoint = state_folder(fn_args)
         model, facts = train_model(
-            training, train, evaluation, checkpoint, fn_args.model_run_dir, distribution=distribution
+            training, train, evaluation, checkpoint, fn_args.model_run_dir, distribution=distribution, users=users
         )
         if converter is not None:
             architecture = ARCHITECTURES[training.model]
@@ -82,6 +88,7 @@ def train_model(
     log_dir: str,
     devices: list[str] | None = None,
     distribution: Distribution | None = None,
+    users: Split | None = None,
 ) -> tuple[keras.Model, dict[str, Any]]:
     """Trains a network.
 
@@ -96,6 +103,7 @@ def train_model(
         log_dir: folder for TensorBoard's logs.
         devices: devices to mirror over; by default all visible GPUs, or the CPU if there is none.
         distribution: devices that were already joined, possibly of several machines.
+        users: what the bot's users contributed, drawn beside each batch; None for nothing.
 
     Returns:
         The float32 network on the default device, and facts for its card: metrics, temperature, speed, devices.
@@ -111,12 +119,16 @@ def train_model(
         number * batch_size // recipe.batch_size for number in (recipe.outliers, recipe.drawn_digits)
     )
     steps = train.size // (batch_size * parts)
+    user_digits = 0
+    if users is not None:
+        most = math.ceil(_MOST_REPEATS * users.size / (steps * parts))
+        user_digits = min(recipe.user_digits * batch_size // recipe.batch_size, most)
     architecture = ARCHITECTURES[training.model]
     with _precision_for(distribution, training.execution.mixed_precision), distribution.strategy.scope():
         model = architecture.build()
         compile_model(model, training, steps, distribution)
     distribution.prepare(model, evaluation.images[:1], evaluation.labels[:1])
-    progress = Progress(training.epochs, steps, (batch_size + outliers + drawn_digits) * parts)
+    progress = Progress(training.epochs, steps, (batch_size + outliers + drawn_digits + user_digits) * parts)
     with open_state(checkpoint, distribution) as folder:
         state = Checkpoint(folder)
         batches = functools.partial(
@@ -128,6 +140,8 @@ def train_model(
             varied=recipe.augment,
             outliers=outliers,
             drawn_digits=drawn_digits,
+            users=users,
+            user_digits=user_digits,
             first_epoch=state.epochs_done,
         )
         model.fit(

@@ -17,6 +17,7 @@ from pipeline.cli.feedback import feedback
 from pipeline.cli.models import models
 from pipeline.cli.options import openable, present
 from pipeline.cli.predict import predict
+from pipeline.cli.retrain import retrain
 from pipeline.cli.run import run
 from pipeline.cli.runs import lineage, runs
 from pipeline.cli.serve import serve
@@ -51,6 +52,7 @@ TRAIN, READ, LOOK_BACK = "Train and compare", "Read digits", "Runs and models"
 
 for panel, command, example in (
     (TRAIN, run, "digits run --model lenet --epochs 10"),
+    (TRAIN, retrain, "digits retrain --feedback feedback --min-new 200 --every 7d"),
     (TRAIN, compare, "digits compare --models lenet,my_model --epochs 3,10"),
     (TRAIN, report, "digits report --output build/report"),
     (TRAIN, data, "digits data --report build/data.html"),

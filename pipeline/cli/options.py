@@ -105,6 +105,52 @@ PushDir = Annotated[
         rich_help_panel=PLACES,
     ),
 ]
+Feedback = Annotated[
+    str | None,
+    typer.Option(
+        envvar="DIGITS_FEEDBACK_DIR",
+        help="Also train and evaluate on what the bot's users contributed and you accepted, in this folder or address.",
+        callback=lambda folder: folder and openable(folder),
+        show_default=False,
+        rich_help_panel=TRAINING,
+    ),
+]
+NeededFeedback = Annotated[
+    str,
+    typer.Option(
+        envvar="DIGITS_FEEDBACK_DIR",
+        help="Folder or address of what the bot's users contributed.",
+        callback=openable,
+        rich_help_panel=PLACES,
+    ),
+]
+
+
+def _no_trust_in_one(trust: int) -> int:
+    if trust == 1:
+        raise typer.BadParameter("one contributor alone is not to be trusted; 2 or more, or 0 for none.")
+    return trust
+
+
+Trust = Annotated[
+    int,
+    typer.Option(
+        min=0,
+        callback=_no_trust_in_one,
+        help="Take contributions that nobody reviewed where so many contributors agree, or whose contributor has a "
+        "good record; 0 for none.",
+        rich_help_panel=TRAINING,
+    ),
+]
+MaxUsersDrop = Annotated[
+    float,
+    typer.Option(
+        min=0,
+        max=1,
+        help="How far below the baseline the accuracy on users' digits may lie.",
+        rich_help_panel=JUDGING,
+    ),
+]
 BeamRunner = Annotated[
     beam_options.BeamRunner,
     typer.Option(

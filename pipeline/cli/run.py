@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, Literal, NamedTuple, NoReturn
+
 import typer
 
 from models.recipe import Execution, Recipe, Training
@@ -19,6 +21,9 @@ def run(
     baseline: options.Baseline = "latest",
     root: options.ArtifactRoot = "runs",
     data: options.Data = None,
+    feedback: options.Feedback = None,
+    trust: options.Trust = 0,
+    max_users_drop: options.MaxUsersDrop = 0.0,
     push_dir: options.PushDir = "serving_model",
     beam_runner: options.BeamRunner = "direct",
     beam_workers: options.BeamWorkers = None,
@@ -31,25 +36,63 @@ def run(
 
     Exit codes: 0 pushed, 1 failed, 2 wrong usage, 3 not blessed. After an interruption the same command resumes.
     """
+    start(
+        given,
+        Places(root, data, push_dir),
+        Users(feedback, trust, max_users_drop),
+        model,
+        baseline,
+        beam_args=beam_engine(beam_runner, root, beam_workers, beam_image, beam_arg),
+        enable_cache=not no_cache,
+        verbose=verbose,
+    )
+
+
+class Places(NamedTuple):
+    """Where things lie."""
+
+    root: str
+    data: str | None
+    push_dir: str
+
+
+class Users(NamedTuple):
+    """What of the bot's feedback is taken."""
+
+    feedback: str | None
+    trust: int
+    max_drop: float
+
+
+def start(
+    given: Given, places: Places, users: Users, model: str, baseline: Literal["latest", "none"], **choices: Any
+) -> NoReturn:
+    """Runs the pipeline and ends the command with its exit code.
+
+    `choices` are further fields of PipelineConfig, and verbose.
+    """
     from rich.console import Console
 
     from pipeline.data import store
     from pipeline.local.runner import run_locally
+    from pipeline.users_digits import choose_users_digits
 
     demand("tfx")
     console = Console(highlight=False)
-    root = root.rstrip("/") or "/"
-    folder = data or f"{root}/data"
+    root = places.root.rstrip("/") or "/"
+    folder = places.data or f"{root}/data"
+    verbose = choices.pop("verbose")
+    feedback = absolute(users.feedback) if users.feedback else None
     config = PipelineConfig(
         data=absolute(folder),
         root=absolute(root),
-        push_dir=absolute(push_dir),
+        push_dir=absolute(places.push_dir),
         training=Training.choose(model, given.of(Training, Recipe, Execution)),
         thresholds=Thresholds(**given.of(Thresholds)),
         baseline=baseline,
-        enable_cache=not no_cache,
-        beam_args=beam_engine(beam_runner, root, beam_workers, beam_image, beam_arg),
+        users=choose_users_digits(feedback, users.trust, users.max_drop) if feedback else None,
         command=given_command(),
+        **choices,
     )
 
     raise typer.Exit(

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli.options import AsJson, PushDir, Root, absolute, present
+from pipeline.cli.options import AsJson, PushDir, Root, absolute, openable, present
 
 runs = typer.Typer(no_args_is_help=True, help="Past runs: parameters, times, artifacts, verdicts.")
 
@@ -47,11 +47,23 @@ def lineage(
     version: Annotated[int, typer.Argument(help="A pushed version's number.")],
     root: Root = Path("runs"),
     push_dir: PushDir = "serving_model",
+    feedback: Annotated[
+        str | None,
+        typer.Option(
+            help="Feedback folder: also says whose digits the version has seen who were forgotten since.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Trace a pushed version back to its model, evaluation, transform graph, statistics, data and code."""
     from pipeline.history import lineage as tracing
     from pipeline.history import reading, view
 
-    traced = tracing.trace(reading.read_runs(root), version, absolute(push_dir))
+    present_now = None
+    if feedback is not None:
+        from serving_bot.feedback.store import Store
+
+        present_now = Store(openable(feedback)).contributors
+    traced = tracing.trace(reading.read_runs(root), version, absolute(push_dir), present_now)
     present(view.lineage_as_json(traced) if as_json else view.describe_lineage(traced))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,15 +33,19 @@ class Lineage:
     statistics: Origin | None  # of the data
     examples: Origin | None  # the data, with the property `input_fingerprint`
     card: dict[str, Any]  # the version's card: git revision, seed, versions of libraries; empty if it is gone
+    users: dict[str, Any] | None  # which contributions of the bot's users: digest and counts; None without any
+    # contributors whose digits it has seen and who have been forgotten since; None where nobody looked
+    forgotten: tuple[str, ...] | None = None
 
 
-def trace(runs: list[Run], version: int, push_dir: str) -> Lineage:
+def trace(runs: list[Run], version: int, push_dir: str, present: Callable[[], set[str]] | None = None) -> Lineage:
     """The lineage of a pushed version.
 
     Args:
         runs: all runs, as `read_runs` returns them.
         version: its number.
         push_dir: its push folder, in case several folders have a version of that number.
+        present: returns the contributors that the feedback folder has now; None to not look who was forgotten.
 
     Raises:
         HistoryError: no run in this root pushed it.
@@ -78,7 +83,17 @@ def trace(runs: list[Run], version: int, push_dir: str) -> Lineage:
         statistics=next(of_the_data, None),
         examples=examples,
         card=run.card,
+        users=run.users,
+        forgotten=_forgotten(examples, present) if run.users and present else None,
     )
+
+
+def _forgotten(examples: Origin | None, present: Callable[[], set[str]]) -> tuple[str, ...] | None:
+    if examples is None:
+        return None
+    from pipeline.history.users import read_members  # noqa: PLC0415 (loads what feedback needs)
+
+    return tuple(sorted(read_members(examples.artifact).contributors - present()))
 
 
 def find_makers(runs: list[Run]) -> dict[int, Origin]:

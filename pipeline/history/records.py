@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from models.settings import settings_of
-from pipeline.config import Thresholds
+from pipeline.config import USERS_EVALUATOR, Thresholds
 from pipeline.thresholds import read_thresholds
 from workers import UserError
 
@@ -97,6 +97,13 @@ class Run:
         return self.artifact("MnistExampleGen", "examples")
 
     @property
+    def users(self) -> dict[str, Any] | None:
+        """Which contributions of the bot's users it took: the snapshot's `digest` and counts; None without any."""
+        facts = self.examples.properties.get("feedback") if self.examples else None
+        users: dict[str, Any] | None = json.loads(str(facts)) if facts else None
+        return users
+
+    @property
     def model(self) -> Artifact | None:
         """The exported model; its folder `Format-Serving` holds the SavedModel."""
         return self.artifact("Trainer", "model")
@@ -110,6 +117,11 @@ class Run:
     def model_evaluation(self) -> Artifact | None:
         """TFMA's output."""
         return self.artifact("Evaluator", "evaluation")
+
+    @property
+    def users_evaluation(self) -> Artifact | None:
+        """What TFMA wrote about the users' digits, None in a run without them."""
+        return self.artifact(USERS_EVALUATOR, "evaluation")
 
     @property
     def pushed_model(self) -> Artifact | None:
@@ -202,7 +214,15 @@ class Run:
 
         None if the Evaluator wrote nothing, or an earlier release ran it.
         """
-        artifact = self.model_evaluation
-        noted = artifact.properties.get(FIGURES_PROPERTY) if artifact else None
-        figures: dict[str, Any] | None = json.loads(str(noted)) if noted is not None else None
-        return figures
+        return _figures(self.model_evaluation)
+
+    @property
+    def users_figures(self) -> dict[str, Any] | None:
+        """The same on the digits of the bot's users; None in a run without them."""
+        return _figures(self.users_evaluation)
+
+
+def _figures(artifact: Artifact | None) -> dict[str, Any] | None:
+    noted = artifact.properties.get(FIGURES_PROPERTY) if artifact else None
+    figures: dict[str, Any] | None = json.loads(str(noted)) if noted is not None else None
+    return figures

@@ -7,11 +7,15 @@ from typing import Any
 
 
 def describe_problems(
-    figures: dict[str, Any] | None, serving_problem: str | None, picture_misses: Sequence[str] = ()
+    figures: dict[str, Any] | None,
+    serving_problem: str | None,
+    picture_misses: Sequence[str] = (),
+    users_figures: dict[str, Any] | None = None,
 ) -> list[str]:
     """The reasons why a model was not blessed, a text each: missed thresholds, and ServingCheck's findings.
 
-    `figures` is EvaluationResult.figures through JSON; None without an evaluation.
+    `figures` is EvaluationResult.figures through JSON, None without an evaluation; `users_figures` the same on the
+    digits of the bot's users.
     """
     problems = []
     failures = figures["failures"] if figures else []
@@ -33,6 +37,12 @@ def describe_problems(
             problems.append(
                 f"digit {failure['digit']}: accuracy {failure['value']:.2%} is below --min-digit-accuracy {bound:.2%}"
             )
+    if users_figures:
+        problems += [
+            f"accuracy on users' digits is {-failure['value'] * 100:.2f} points below the baseline's "
+            f"{users_figures['baseline_accuracy']:.2%}; --max-users-drop allows {-failure['bound'] * 100:.2f}"
+            for failure in users_figures["failures"]
+        ]
     if serving_problem:
         problems.append(f"the bot could not serve it: {serving_problem}")
     problems += picture_misses

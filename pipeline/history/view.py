@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
+from models.features import USERS, USERS_TRAIN
 from models.recipe import TRAINING_SETTINGS
 from models.registry import name_training
 from pipeline.history.lineage import Lineage, Origin, find_makers
@@ -77,7 +78,7 @@ def explain(run: Run) -> list[str]:
         return [f"it ended at {run.steps[-1].name}; the same command resumes from there"]
     if run.blessed is False and run.figures is None:
         return ["an earlier release ran it without recording figures; run the same command again to record them"]
-    return describe_problems(run.figures, run.serving_problem, run.picture_misses)
+    return describe_problems(run.figures, run.serving_problem, run.picture_misses, run.users_figures)
 
 
 def diff_runs(first: Run, second: Run) -> RenderableType:
@@ -159,9 +160,20 @@ def describe_lineage(lineage: Lineage) -> RenderableType:
     data = _branch(statistics, f"data: {examples.artifact.properties.get('source')}" if examples else "data", examples)
     if examples:
         data.add(Text(f"SHA-256 {examples.artifact.properties.get('input_fingerprint', 'unknown')}"))
+    if lineage.users:
+        users = data.add(Text(describe_users(lineage.users)))
+        if lineage.forgotten is not None:
+            users.add(Text(f"contributors who have been forgotten since: {', '.join(lineage.forgotten) or 'none'}"))
     code = model.add(Text(f"code: revision {lineage.card.get('git_revision') or 'unknown'}"))
     code.add(Text(f"SHA-256 of models/*.py: {pushed.run.parameters.get('source')}"))
     return tree
+
+
+def describe_users(users: dict[str, Any]) -> str:
+    """Which contributions of the bot's users a run took, from `Run.users`."""
+    trained, evaluated = (users.get(name, 0) for name in (USERS_TRAIN, USERS))
+    counts = f"{trained:,} to train on, {evaluated:,} to evaluate on, of {users['contributors']:,} contributors"
+    return f"users' digits: {counts}\nSHA-256 {users['digest']}"
 
 
 def lineage_as_json(lineage: Lineage) -> dict[str, Any]:
@@ -176,6 +188,8 @@ def lineage_as_json(lineage: Lineage) -> dict[str, Any]:
         "git_revision": lineage.card.get("git_revision"),
         "source_fingerprint": parameters.get("source"),
         "parameters": parameters,
+        "users": lineage.users,
+        "forgotten_contributors": None if lineage.forgotten is None else list(lineage.forgotten),
     }
 
 
@@ -212,6 +226,7 @@ def _facts(run: Run) -> dict[str, Any]:
         "Data source": examples.properties.get("source") if examples else None,
         "Split sizes": json.loads(str(examples.properties.get("split_sizes", "{}"))) if examples else None,
         "Data fingerprint": examples.properties.get("input_fingerprint") if examples else None,
+        "Users' digits": run.users["digest"] if run.users else None,
         **{f"--{name.replace('_', '-')}": bound for name, bound in run.thresholds.items()},
         "Push folder": pusher.parameters.get("push_dir") if pusher else None,
     }

@@ -16,7 +16,7 @@ from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 from compat.tfx import PIPELINE_RUN_ID_PARAMETER_NAME, Compiler, PipelineIR, substitute_runtime_parameter
 from components.evaluation.result import EvaluationResult
 from pipeline.beam_options import explain_failure
-from pipeline.config import REPORTS_FOLDER, PipelineConfig
+from pipeline.config import REPORTS_FOLDER, USERS_EVALUATOR, PipelineConfig
 from pipeline.graph import create_pipeline
 from pipeline.history.reading import read_run
 from pipeline.local.summary import Summary, record_error, record_evaluation, record_run, summarise
@@ -72,6 +72,8 @@ def run(config: PipelineConfig, report: Report = lambda event: None) -> Summary:
             record_run(config, run_id)
         if name == "Evaluator":
             evaluation = record_evaluation(config, run_id)
+        if name == USERS_EVALUATOR:
+            record_evaluation(config, run_id, of_users=True)
         report({"event": "end", "component": name, "state": read_run(config.state_folder, run_id)[name].state})
     assert evaluation is not None  # the graph has an Evaluator
     record_run(config, run_id, time.monotonic() - start)

@@ -29,6 +29,7 @@ class Summary:
     picture_misses: list[str]  # missed thresholds on synthetic pictures, a text each
     version: str | None  # the pushed version; None if nothing was pushed
     path: str | None  # its folder
+    users: dict[str, Any] | None  # the same on the digits of the bot's users, None without them
     seconds: dict[str, float]  # time of each component that ran, by id, without cached ones
     report: str | None = None  # the page about the run; None if it was not written
 
@@ -59,16 +60,18 @@ def record_run(config: PipelineConfig, run_id: str, seconds: float | None = None
     store.put_contexts([context])
 
 
-def record_evaluation(config: PipelineConfig, run_id: str) -> EvaluationResult:
-    """Reads an evaluation, and records its figures with the artifact: TFMA's files cannot be read without TensorFlow.
+def record_evaluation(config: PipelineConfig, run_id: str, of_users: bool = False) -> EvaluationResult:
+    """Reads an evaluation, on the split `test` or `of_users`, and keeps its figures with the artifact.
+
+    TFMA's files cannot be read without TensorFlow.
 
     Call it right after the Evaluator: the cache keys of components that read the artifact include its properties.
     """
     run = read_run(config.state_folder, run_id)
-    made = run.model_evaluation
+    made = run.users_evaluation if of_users else run.model_evaluation
     assert made is not None  # the Evaluator has run
     evaluation = read_evaluation(made.uri)
-    if run.figures is None:
+    if FIGURES_PROPERTY not in made.properties:
         store = _open(config)
         (artifact,) = store.get_artifacts_by_id([made.id])
         artifact.custom_properties[FIGURES_PROPERTY].string_value = json.dumps(evaluation.figures())
@@ -91,6 +94,7 @@ def summarise(config: PipelineConfig, run_id: str, evaluation: EvaluationResult)
         picture_misses=run.picture_misses,
         version=str(run.version) if run.pushed_model else None,
         path=str(run.pushed_model.properties["pushed_destination"]) if run.pushed_model else None,
+        users=run.users_figures,
         seconds={step.name: step.seconds for step in run.steps if step.state == "done" and step.seconds is not None},
     )
 

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from models.registry import name_training
-from pipeline.config import PipelineConfig
+from pipeline.config import PipelineConfig, UsersDigits
 from pipeline.history.verdict import describe_problems
 from serving_bot.versions.folder import NoPushedModelError, PushFolderError, Version, read_card
 from serving_bot.versions.registry import asked_for
@@ -167,8 +167,9 @@ def describe_summary(summary: dict[str, Any], config: PipelineConfig) -> Rendera
     by_digit = evaluation["accuracy_by_digit"]
     worst = min(by_digit, key=by_digit.__getitem__)
     sizes = {split: f"{size:,}" for split, size in summary["split_sizes"].items()}
-    problems = describe_problems(evaluation, summary["serving_problem"], summary["picture_misses"])
-    blessed = evaluation["blessed"] and summary["servable"]
+    users = summary["users"]
+    problems = describe_problems(evaluation, summary["serving_problem"], summary["picture_misses"], users)
+    blessed = evaluation["blessed"] and summary["servable"] and (users is None or users["blessed"])
     table = Table.grid(padding=(0, 2))
     table.add_row("Model", f"{name_training(training.model, training.epochs)}, seed {training.seed}")
     table.add_row(
@@ -178,6 +179,8 @@ def describe_summary(summary: dict[str, Any], config: PipelineConfig) -> Rendera
     )
     table.add_row("Test accuracy", f"{evaluation['accuracy']:.2%}")
     table.add_row("Worst digit", f"{worst}, {by_digit[worst]:.2%}")
+    if config.users:
+        table.add_row("Users' digits", _describe_users(users, config.users))
     table.add_row("Baseline", _describe_baseline(evaluation["baseline_accuracy"], config))
     table.add_row("Verdict", Text("blessed", style="green") if blessed else Text("not blessed", style="red"))
     if summary["version"]:
@@ -215,6 +218,15 @@ def _describe_live(summary: dict[str, Any], config: PipelineConfig) -> str:
     if summary["version"] is None:
         return text
     return f"{text}. To serve this run's version: digits models promote {summary['version']}"
+
+
+def _describe_users(figures: dict[str, Any] | None, users: UsersDigits) -> str:
+    trained = f"{users.trained:,} trained on"
+    if figures is None:
+        return f"{trained}; none evaluated on, which takes contributors of whom nothing is trained on"
+    before = figures["baseline_accuracy"]
+    text = f"{figures['accuracy']:.1%} of {figures['examples']:,} that other contributors sent"
+    return f"{text}{'' if before is None else f' (the baseline {before:.1%})'}; {trained}"
 
 
 def _describe_baseline(accuracy: float | None, config: PipelineConfig) -> str:

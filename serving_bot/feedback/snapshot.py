@@ -11,8 +11,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from models.features import USERS, USERS_TRAIN
 from serving_bot.feedback.store import Entry
 
+SNAPSHOT_FILE = "snapshot.json"  # beside the examples of a run: JSON of the ids and contributors in them
 EVALUATION_SHARE = 4  # one contributor in so many is evaluated on, and never trained on
 RECORD = 20  # reviewed contributions that make a record
 RELIABLE = 0.95  # share of them accepted as they were said that makes it a good one
@@ -49,6 +51,13 @@ class Snapshot:
         for one in self.examples:
             digest.update(f"{one.id} {one.contributor} {one.digit}\n".encode() + one.image.tobytes())
         return digest.hexdigest()
+
+    def splits(self) -> dict[str, list[Example]]:
+        """The examples to train on, and those to evaluate on, which are digits only, by the name of their split."""
+        return {
+            USERS_TRAIN: [one for one in self.examples if not one.evaluates],
+            USERS: [one for one in self.examples if one.evaluates and one.digit is not None],
+        }
 
     @property
     def contributors(self) -> list[str]:

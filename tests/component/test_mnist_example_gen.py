@@ -4,6 +4,7 @@ import gzip
 import json
 import os
 import shutil
+from datetime import datetime, timezone
 
 import numpy as np
 import pytest
@@ -16,11 +17,14 @@ from components.mnist_example_gen import executor
 from components.mnist_example_gen.component import Driver, MnistExampleGen
 from components.mnist_example_gen.executor import Executor, MissingDataError, SourceFileError
 from pipeline.config import PipelineConfig
+from serving_bot.feedback.contribution import Contribution, FeedbackError
+from serving_bot.feedback.snapshot import take_snapshot
+from serving_bot.feedback.store import Store
 
 
-def generate(folder, output, eval_size=200):
+def generate(folder, output, eval_size=200, feedback=None):
     """Runs the executor as the component would; returns the artifact."""
-    spec = MnistExampleGen(str(folder), eval_size).spec.exec_properties
+    spec = MnistExampleGen(str(folder), eval_size, feedback).spec.exec_properties
     properties = {
         key: value if isinstance(value, (int, str)) or value is None else proto_utils.proto_to_json(value)
         for key, value in spec.items()
@@ -180,3 +184,72 @@ def test_the_fingerprint_is_of_the_content(tmp_path, write_mnist, some_training_
 
     assert resolve(folder) == resolve(copy) != resolve(other)
     assert generate(other, tmp_path / "out").get_string_custom_property("input_fingerprint") == resolve(other)
+
+
+@pytest.fixture
+def feedback(tmp_path):
+    """A feedback folder of eight contributors: each sent a 3, a 7 and something that is no digit; all accepted."""
+    store = Store(str(tmp_path / "feedback"))
+    rng = np.random.default_rng(3)
+    for number in range(24):
+        one = Contribution(
+            id=f"{number:032x}",
+            contributor=f"person {number % 8}",
+            image=rng.integers(0, 256, (28, 28), dtype=np.uint8),
+            said=(3, 7, None)[number // 8],
+            answered=1,
+            probability=0.6,
+            version=5,
+            at=datetime(2026, 11, 27, tzinfo=timezone.utc),
+        )
+        store.add(one.id, one.contributor, one.to_png())
+        store.review(one, "accepted", one.said)
+    return store
+
+
+def take(store):
+    snapshot = take_snapshot(store.entries())
+    return {"folder": store.folder, "trust": 0, "digest": snapshot.digest}, snapshot
+
+
+def test_what_users_contributed_becomes_two_splits_that_share_no_contributor(tmp_path, tiny_mnist, feedback):
+    told, snapshot = take(feedback)
+
+    examples = generate(tiny_mnist, tmp_path / "out", feedback=told)
+
+    assert json.loads(examples.split_names) == ["train", "eval", "test", "users_train", "users"]
+    for split, chosen in snapshot.splits().items():
+        images, labels = read(examples, split)
+        np.testing.assert_array_equal(images, np.stack([one.image for one in chosen]))
+        assert labels.tolist() == [-1 if one.digit is None else one.digit for one in chosen]
+    assert set(read(examples, "users")[1]) == {3, 7}
+    facts = json.loads(examples.get_string_custom_property("feedback"))
+    assert facts == {
+        "digest": snapshot.digest,
+        "users_train": len(snapshot.splits()["users_train"]),
+        "users": len(snapshot.splits()["users"]),
+        "contributors": 8,
+    }
+    members = json.loads((tmp_path / "out" / "snapshot.json").read_text())
+    assert members["contributors"] == sorted({f"person {number}" for number in range(8)})
+    sides = [{one.contributor for one in chosen} for chosen in snapshot.splits().values()]
+    assert all(sides)
+    assert not sides[0] & sides[1]
+
+
+def test_who_was_forgotten_is_in_no_split(tmp_path, tiny_mnist, feedback):
+    feedback.forget(["person 1"])
+    told, _ = take(feedback)
+
+    examples = generate(tiny_mnist, tmp_path / "out", feedback=told)
+
+    assert "person 1" not in json.loads((tmp_path / "out" / "snapshot.json").read_text())["contributors"]
+    assert json.loads(examples.get_string_custom_property("feedback"))["contributors"] == 7
+
+
+def test_a_folder_that_has_changed_since_the_run_began_is_refused(tmp_path, tiny_mnist, feedback):
+    told, _ = take(feedback)
+    feedback.forget(["person 1"])
+
+    with pytest.raises(FeedbackError, match="has changed since this run began"):
+        generate(tiny_mnist, tmp_path / "out", feedback=told)

@@ -1,5 +1,6 @@
 """The graph as the compiler writes it: nothing is run."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -7,7 +8,7 @@ from factories import make_training
 from tfx.components.util import udf_utils
 from tfx.dsl.compiler.compiler import Compiler
 
-from pipeline.config import PIPELINE_NAME, PipelineConfig
+from pipeline.config import PIPELINE_NAME, PipelineConfig, UsersDigits
 from pipeline.eval_config import custom_extractors
 from pipeline.graph import create_pipeline
 
@@ -119,3 +120,30 @@ def test_the_cache_is_as_told(config, compile_nodes, enabled):
 
 def test_two_runs_of_the_same_training_compile_alike(config, compile_nodes):
     assert compile_nodes(config) == compile_nodes(config)
+
+
+def test_users_digits_are_trained_on_and_judged_by_an_evaluator_of_their_own(config, compile_nodes):
+    users = UsersDigits("feedback", trust=0, digest="abc", trained=30, evaluated=10, max_drop=0.01)
+    nodes = compile_nodes(replace(config, users=users))
+
+    assert set(nodes) == {*NODES, "UsersEvaluator"}
+    assert set(nodes["UsersEvaluator"].upstream_nodes) == {"MnistExampleGen", "Trainer", "Baseline"}
+    assert set(nodes["VersionedPusher"].upstream_nodes) == NODES["VersionedPusher"] | {"UsersEvaluator"}
+    assert json.loads(parameter(nodes["UsersEvaluator"], "example_splits")) == ["users"]
+    assert json.loads(parameter(nodes["Evaluator"], "example_splits")) == ["test"]
+    assert json.loads(parameter(nodes["Trainer"], "train_args"))["splits"] == ["train", "users_train"]
+    assert "abc" in parameter(nodes["MnistExampleGen"], "custom_config")
+    (threshold,) = json.loads(parameter(nodes["UsersEvaluator"], "eval_config"))["metrics_specs"][0]["metrics"][0][
+        "per_slice_thresholds"
+    ]
+    assert threshold["threshold"]["change_threshold"]["absolute"] == pytest.approx(-0.01, abs=1e-5)
+
+
+@pytest.mark.parametrize(("trained", "evaluated"), [(30, 0), (0, 10)])
+def test_a_side_without_users_digits_is_left_out(config, compile_nodes, trained, evaluated):
+    users = UsersDigits("feedback", trust=0, digest="abc", trained=trained, evaluated=evaluated)
+    nodes = compile_nodes(replace(config, users=users))
+
+    assert ("UsersEvaluator" in nodes) is bool(evaluated)
+    splits = json.loads(parameter(nodes["Trainer"], "train_args"))["splits"]
+    assert splits == ["train", *(["users_train"] if trained else [])]

@@ -175,3 +175,23 @@ def test_in_16_bits_and_compiled_it_learns_as_well(splits, tmp_path):
     assert [weight.dtype for weight in weights] == [weight.dtype for weight in plain] == [np.float32] * len(plain)
     assert any(not np.array_equal(one, other) for one, other in zip(plain, weights, strict=True))
     assert abs(quick["metrics"]["eval_accuracy"] - facts["metrics"]["eval_accuracy"]) < 0.1
+
+
+def test_users_digits_are_learned_beside_mnist(splits, some_training_images, tmp_path):
+    """Ones that lie on their side are taken for ones where users said so."""
+    images, labels = some_training_images
+    ones = np.rot90(images[labels == 1], axes=(1, 2)).copy()
+    network = preprocess_images(ones[..., None])
+    half = len(ones) // 2
+    users = Split(network[:half], tf.ones(half, tf.int64))
+
+    def accuracy(users):
+        training = make_training("my_model", epochs=6, outliers=0, drawn_digits=0)
+        folder = tmp_path / str(users is None)
+        model, facts = train_model(training, *splits, str(folder / "state"), str(folder / "logs"), users=users)
+        return (model.predict(network[half:], verbose=0).argmax(1) == 1).mean(), facts["metrics"]["eval_accuracy"]
+
+    (without, accuracy_without), (with_users, accuracy_with) = accuracy(None), accuracy(users)
+    assert without < 0.3
+    assert with_users > 0.9
+    assert accuracy_with > accuracy_without - 0.05
