@@ -35,7 +35,7 @@ from models.training.streaming import Stream
 
 _EVAL_BATCH = 500
 _OUTLIERS = 1000  # non-digit images for choosing the threshold
-_MOST_REPEATS = 30  # how often an epoch shows each of the users' digits: few of them would be learned by heart
+_MOST_REPEATS = 60  # how often an epoch shows each of the users' digits: few of them would be learned by heart
 _OUTLIER_SEED = 2**31  # differs from every training's seed
 
 

@@ -38,6 +38,8 @@ COMMANDS = {
     "bot": ("bot", []),
     "serve": ("bot", []),
     "export": ("bot", ["page", "folder"]),
+    "feedback": ("bot", ["list"]),
+    "retrain": ("pipeline", []),
     "vertex": ("pipeline", ["compile", "--image", "image"]),
 }
 
