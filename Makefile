@@ -55,6 +55,7 @@ results: $(INSTALLED) ## Compare LeNet and MyModel, 10 and 40 epochs, and write 
 # The report of `make results`, the model of `make run`, and a run of its own.
 pictures: $(INSTALLED) ## Draw the pictures of the documentation anew (needs Chromium, and `make results` and `make run` before).
 	$(BIN)/python benchmarks/served_page.py serving_model
+	$(BIN)/python benchmarks/mini_app_page.py
 	$(BIN)/python docs/site/pictures.py $(RESULTS)/report.html runs/data
 
 # In an environment of its own. The notebooks show a run of one epoch, which is kept in build/docs.
