@@ -14,14 +14,14 @@ UPGRADE :=
 help: ## Show this list.
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-install: $(INSTALLED) ## Make the environment in .venv (the other targets do it when needed).
+install: $(INSTALLED) ## Make the environment in .venv (other targets do this when needed).
 
 # requirements/install.sh chooses the Python and the lock for this platform.
 $(INSTALLED): pyproject.toml $(wildcard requirements/*)
 	@requirements/install.sh $(VENV)
 	@touch $@
 
-demo: $(INSTALLED) ## Open a page to draw and photograph digits on, read by the model that was pushed last.
+demo: $(INSTALLED) ## Open a page that reads drawn and photographed digits with the last pushed model.
 	$(BIN)/digits serve --open
 
 run: $(INSTALLED) ## Fetch MNIST, train, evaluate and push a model, read a sample picture (MODEL=lenet EPOCHS=10 ...).
@@ -31,10 +31,10 @@ run: $(INSTALLED) ## Fetch MNIST, train, evaluate and push a model, read a sampl
 
 # Most tests wait for one process at a time. A worker takes whole files, because session fixtures are expensive.
 WORKERS := --numprocesses=logical --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
-test: $(INSTALLED) ## Run the tests (PYTEST_ARGS="tests/unit -k mnist" for some of them).
+test: $(INSTALLED) ## Run the tests (PYTEST_ARGS="tests/unit -k mnist" for some).
 	$(BIN)/python -m pytest $(WORKERS) $(PYTEST_ARGS)
 
-test-browser: $(INSTALLED) ## Look at the report's page in headless Chromium, which has to be there.
+test-browser: $(INSTALLED) ## Test the pages in headless Chromium, which must be installed.
 	$(BIN)/python -m pytest -m browser tests/browser
 
 check: $(INSTALLED) ## Lint, formatting and types.
@@ -48,17 +48,17 @@ format: $(INSTALLED) ## Format the code and fix what the linter can.
 
 BENCH := build/bench
 RESULTS := build/results
-results: $(INSTALLED) ## Compare LeNet and MyModel, 10 and 40 epochs, and write docs/results.md (half an hour; goes on after a stop).
+results: $(INSTALLED) ## Compare LeNet and MyModel, 10 and 40 epochs, and write docs/results.md (half an hour; resumes after an interruption).
 	$(BIN)/digits compare --models lenet,my_model --epochs 10,40 --root $(RESULTS)/runs --output $(RESULTS)
 	cp $(RESULTS)/report.md docs/results.md
 
-# The report of `make results`, the model of `make run`, and a run of its own.
-pictures: $(INSTALLED) ## Draw the pictures of the documentation anew (needs Chromium, and `make results` and `make run` before).
+# Uses the report of `make results`, the model of `make run`, and a separate run.
+pictures: $(INSTALLED) ## Draw the documentation's pictures again (needs Chromium; run `make results` and `make run` first).
 	$(BIN)/python benchmarks/served_page.py serving_model
 	$(BIN)/python benchmarks/mini_app_page.py
 	$(BIN)/python docs/site/pictures.py $(RESULTS)/report.html runs/data
 
-# In an environment of its own. The notebooks show a run of one epoch, which is kept in build/docs.
+# In a separate environment. The notebooks show a run of one epoch, which is kept in build/docs.
 docs: build/docs-venv/installed ## Build the site in build/docs/site: guides, references, executed notebooks; search works offline.
 	$(BIN)/digits run --epochs 1 --root build/docs/runs --push-dir build/docs/serving_model
 	PYTHONPATH=. $(BIN)/python docs/site/assemble.py build/docs/pages
@@ -69,7 +69,7 @@ build/docs-venv/installed: $(INSTALLED) requirements/docs.txt
 	$(BIN)/uv pip sync --quiet --python build/docs-venv/bin/python --require-hashes requirements/docs.txt
 	@touch $@
 
-bench: $(INSTALLED) ## Measure what docs/benchmarks.md claims about pipeline and reader (about an hour).
+bench: $(INSTALLED) ## Measure the figures of pipeline and reader in docs/benchmarks.md (about an hour).
 	$(BIN)/python -m benchmarks.pipeline speed
 	$(BIN)/python -m benchmarks.pipeline cost
 	$(BIN)/python -m benchmarks.pipeline accuracy --root $(BENCH)
@@ -81,12 +81,12 @@ test-job: $(INSTALLED) ## Execute a compiled Vertex AI job, container by contain
 test-portable: $(INSTALLED) ## Run the pipeline on Beam's job API: a job server and a worker pool (some minutes).
 	$(BIN)/python -m pytest -m portable tests/e2e/test_portable_beam.py $(PYTEST_ARGS)
 
-test-faults: $(INSTALLED) ## Make every write of a push, a pin, a fetch and a training fail or be the last (strace; some minutes).
+test-faults: $(INSTALLED) ## Make each write of a push, a pin, a fetch and a training fail, or kill there (strace; some minutes).
 	@command -v strace >/dev/null || { echo "strace is not here: install it (Debian: apt-get install strace)."; exit 1; }
 	$(BIN)/python -m pytest -m faults tests/faults $(PYTEST_ARGS)
 
-# In an environment of its own, because the clients' dependencies are not ours.
-test-clients: build/clients-venv/installed ## Ask `digits serve` with Triton's client and with Schemathesis, which invents requests.
+# In a separate environment, because the clients have other dependencies.
+test-clients: build/clients-venv/installed ## Test `digits serve` with Triton's client and with requests that Schemathesis generates.
 	$(BIN)/python -m pytest -m clients tests/e2e/test_clients.py $(PYTEST_ARGS)
 
 build/clients-venv/installed: $(INSTALLED) requirements/clients.txt
@@ -94,10 +94,10 @@ build/clients-venv/installed: $(INSTALLED) requirements/clients.txt
 	$(BIN)/uv pip sync --quiet --python build/clients-venv/bin/python --require-hashes requirements/clients.txt
 	@touch $@
 
-# In an environment of its own: the bot's lock and atheris. In slices of a minute with one corpus, because atheris 2.3
-# keeps what it compares (0.3 MB a picture). An input that fails stays in build/fuzz/HARNESS/failures.
+# In a separate environment: the bot's lock and atheris. In slices of a minute with one corpus, because atheris 2.3
+# keeps what it compares (0.3 MB per picture). Failing inputs stay in build/fuzz/HARNESS/failures.
 FUZZ_SECONDS := 300
-test-fuzz: fuzz-decoding fuzz-finding ## Look for pictures that break decoding or finding, guided by coverage (FUZZ_SECONDS=300 for each).
+test-fuzz: fuzz-decoding fuzz-finding ## Search for pictures that break decoding or reading, guided by coverage (FUZZ_SECONDS=300 for each).
 
 build/fuzz-venv/installed: $(INSTALLED) requirements/bot.txt requirements/fuzz.txt
 	$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python build/fuzz-venv
@@ -128,7 +128,7 @@ test-image: ## Build the image on a Debian 13 base and run a job in it (as root;
 test-trixie: ## Run the tests on the newer stack in a Debian 13 root (as root; needs debootstrap).
 	tests/trixie.sh
 
-# One lock per stack, one for the bot alone. No lock names an index: it is the installer's choice.
+# One lock per stack, one for the bot alone. No lock names an index, which is the installer's choice.
 COMPILE = UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --generate-hashes $(UPGRADE)
 ALL := --extra pipeline --extra bot --extra gs --extra vertex --group dev
 lock: $(INSTALLED) ## Resolve the dependencies into requirements/*.txt again (UPGRADE=--upgrade for newer versions).

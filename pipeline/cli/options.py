@@ -48,7 +48,7 @@ def openable(address: str) -> str:
 
 DEFAULT_MODEL = "my_model"
 
-TRAINING, JUDGING, PLACES, ENGINE = "Training", "Judging", "Where things lie", "Engine"
+TRAINING, JUDGING, PLACES, ENGINE = "Training", "Judging", "Locations", "Engine"
 """Groups of options in `--help`."""
 
 Model = Annotated[

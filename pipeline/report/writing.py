@@ -133,9 +133,9 @@ def _tables(models: Sequence[ModelReport]) -> dict[str, list[Row]]:
                 lambda photos: f"{_percent(photos.accuracy)} of {photos.pictures:,}",
             ),
         ],
-        "Made pictures": [
-            row("Pages read", lambda model: model.made and model.made.pages_accuracy, _percent, max),
-            row("Surely wrong", lambda model: model.made and model.made.pages_wrong, _percent, min),
+        "Synthetic pictures": [
+            row("Pages right", lambda model: model.made and model.made.pages_accuracy, _percent, max),
+            row("Pages wrong", lambda model: model.made and model.made.pages_wrong, _percent, min),
             row("Non-digits refused", lambda model: model.made and model.made.refusal, _percent, max),
         ],
         "Cost": [

@@ -1,4 +1,4 @@
-"""Drawings of the Mini App: sent into the chat as a photo, which is answered like one that its user has sent."""
+"""Sends the Mini App's drawings to the chat as photos, which are answered like photos from the user."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ import numpy.typing as npt
 from telegram import Bot, User
 
 WIDTH, HEIGHT = 560, 420
-"""Of the page's canvas, in pixels."""
+"""Size of the page's canvas, in pixels."""
 
 PEN, INK, PAPER = WIDTH // 30, 0x11, 0xFF
-"""Width and grey levels, as the page has them."""
+"""Stroke width and grey levels, as on the page."""
 
 Stroke = list[tuple[int, int]]
 
 
 class DrawingError(Exception):
-    """What came from the page are no strokes."""
+    """The page's data is not a list of strokes."""
 
 
 class Drawings:
@@ -30,7 +30,7 @@ class Drawings:
 
     Args:
         bot: sends them.
-        receive: takes an update as Telegram sends it, in JSON, notes it on disk, and has it handled.
+        receive: takes an update as Telegram sends it, in JSON, records it on disk, and has it handled.
     """
 
     def __init__(self, bot: Bot, receive: Callable[[dict[str, Any]], Awaitable[None]]) -> None:
@@ -38,13 +38,13 @@ class Drawings:
         self._receive = receive
 
     async def post(self, user: User, picture: bytes) -> None:
-        """Sends an encoded picture into a user's chat, where its answer follows.
+        """Sends an encoded picture to a user's chat, where its answer follows.
 
         Raises:
-            TelegramError: Telegram does not take it.
+            TelegramError: Telegram does not accept it.
         """
         message = await self._bot.send_photo(user.id, picture)
-        # As if the user had sent it. Telegram numbers updates from 1; negative numbers are ours.
+        # As if the user had sent it. Telegram's update numbers start at 1; negative numbers are ours.
         await self._receive({"update_id": -time.time_ns(), "message": message.to_dict() | {"from": user.to_dict()}})
 
 
@@ -52,7 +52,7 @@ def parse_strokes(text: str) -> list[Stroke]:
     """Strokes from the page's JSON: a list of lists x, y, x, y … in pixels of the canvas.
 
     Raises:
-        DrawingError: it is anything else. Whoever wants to can make an application send what they want.
+        DrawingError: it is anything else; a modified client can send any text.
     """
     try:
         strokes = json.loads(text)

@@ -1,7 +1,7 @@
-"""Who has opened the Mini App: the init data that Telegram gives to its page, and the check of its signature.
+"""Identifies the Mini App's user: checks the signature of the init data that Telegram gives to the page.
 
-The check is the one of core.telegram.org/bots/webapps, "Validating data received via the Mini App": whoever does not
-know the bot's token cannot sign init data.
+The check follows core.telegram.org/bots/webapps, "Validating data received via the Mini App": init data can be signed
+only with the bot's token.
 """
 
 from __future__ import annotations
@@ -14,23 +14,23 @@ from urllib.parse import parse_qsl
 from telegram import User
 
 MOST_AGE_S = 24 * 3600.0
-"""How long after the page was opened its init data is accepted."""
+"""Maximum age of accepted init data, since the page was opened."""
 
 
 class InitDataError(Exception):
-    """The init data is not Telegram's, is too old, or names no user."""
+    """The init data is not from Telegram, is too old, or lacks a user."""
 
 
 def user_of(init_data: str, token: str, now: float) -> User:
-    """The user to whom Telegram has signed this init data.
+    """The user for whom Telegram signed this init data.
 
     Args:
-        init_data: what the page has in ``Telegram.WebApp.initData``: a query string.
+        init_data: the page's ``Telegram.WebApp.initData``, a query string.
         token: the bot's token.
-        now: the Unix time.
+        now: the current Unix time.
 
     Raises:
-        InitDataError: it is not signed with this token, is too old, or names no user.
+        InitDataError: it is not signed with this token, is too old, or lacks a user.
     """
     try:
         fields = dict(parse_qsl(init_data, keep_blank_values=True, strict_parsing=True))

@@ -1,7 +1,7 @@
 """The page of `digits serve` as a Mini App inside Telegram, beside the webhook.
 
-Whoever opens the page in the bot's chat is known by the init data that Telegram signs for it. What they draw is read
-while they draw, and sent into their chat when they say so.
+The init data that Telegram signs identifies the user who opens the page in the bot's chat. A drawing is read while the
+user draws, and sent to the chat on request.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from serving_bot.web.handler import Handler, WebMetrics, WebServices
 from serving_bot.web.state import StateHandler
 
 MOST_BYTES = 2**22
-"""Of a picture. The page shrinks photos to 1280 pixels, as Telegram does; a drawing is far smaller."""
+"""Maximum size of a picture. The page shrinks photos to 1280 pixels, as Telegram does; drawings are far smaller."""
 
 PER_MINUTE = 600
-"""Pictures of one user while they draw."""
+"""Maximum pictures per minute of one user while drawing."""
 
 AT_ONCE, AT_ONCE_OF_ALL = 4, 32
-"""Pictures in memory, of one user and of all. The page sends one at a time."""
+"""Maximum pictures in memory, of one user and of all users. The page sends one at a time."""
 
 SECURITY = (
     "default-src 'self'; script-src 'unsafe-inline' https://telegram.org; style-src 'unsafe-inline'; "
@@ -41,7 +41,7 @@ SECURITY = (
 
 
 class MiniAppServices(WebServices):
-    """What the page's handlers share."""
+    """The services of the page's handlers."""
 
     scheme: ClassVar[str] = "tma"
 
@@ -52,29 +52,29 @@ class MiniAppServices(WebServices):
         self._inside: Counter[str] = Counter()
 
     def user(self, request: HTTPServerRequest) -> User:
-        """Who has opened the page.
+        """The user who opened the page.
 
         Raises:
-            HTTPError: 401 without valid init data, 403 for a chat that is not answered.
+            HTTPError: 401 without valid init data, 403 for a chat that the bot does not answer.
         """
         scheme, _, given = request.headers.get("Authorization", "").partition(" ")
         try:
             user = user_of(given if scheme == self.scheme else "", self._bot_token, time.time())
         except InitDataError as error:
-            raise HTTPError(401, reason="Open this page from the bot's chat in Telegram, anew.") from error
+            raise HTTPError(401, reason="Open this page again from the bot's chat in Telegram.") from error
         if not self.bot.admits(Chat(user.id, ChatType.PRIVATE)):
             raise HTTPError(403, reason=self.bot.languages.of(user.language_code)("not-allowed", chat=str(user.id)))
         return user
 
     def client(self, request: HTTPServerRequest) -> str:
-        """Who asks: each user has a rate of their own, whatever address they come from."""
+        """Identifies the user: rates are per user, not per address."""
         return str(self.user(request).id)
 
     async def enter(self, client: str) -> None:
-        """Lets a picture of this user in.
+        """Admits a picture from this user.
 
         Raises:
-            HTTPError: 429, there are too many, in the last minute or at once.
+            HTTPError: 429, there are too many in the last minute or at the same time.
         """
         if self._inside[client] >= AT_ONCE or self._inside.total() >= AT_ONCE_OF_ALL:
             raise HTTPError(429, reason="Too many pictures at once; try again in a moment.")
@@ -82,7 +82,7 @@ class MiniAppServices(WebServices):
         self._inside[client] += 1
 
     def leave(self, client: str) -> None:
-        """A picture of this user is through."""
+        """Releases an admitted picture."""
         self._inside[client] -= 1
         if not self._inside[client]:
             del self._inside[client]
@@ -122,7 +122,7 @@ class _PictureHandler(BodyHandler):
 
 
 def render() -> str:
-    """The page with what makes it a Mini App."""
+    """The page with the Mini App's style and script."""
     page = resources.files("serving_bot.web").joinpath("page.html").read_text("utf-8")
     own = resources.files("serving_bot.telegram")
     style, script = (own.joinpath(f"mini_app.{kind}").read_text("utf-8") for kind in ("css", "js"))

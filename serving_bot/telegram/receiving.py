@@ -105,7 +105,7 @@ class Receiver:
         return rules(address, MiniAppServices(self._application.bot_data, self._settings.token))
 
     async def receive(self, raw: dict[str, Any]) -> None:
-        """Notes an update and hands it to the handlers."""
+        """Records an update and passes it to the handlers."""
         await self.enqueue(self._intake.take([raw]))
 
     async def enqueue(self, updates: list[dict[str, Any]]) -> None:

@@ -11,10 +11,10 @@ from tornado.httpserver import HTTPServer
 from tornado.web import Application, RequestHandler
 
 MOST_BYTES = 2**23
-"""Of an update, which has some kilobytes, or a picture of the Mini App."""
+"""Maximum size of an update (some kilobytes) or of a picture from the Mini App."""
 
 SLOWEST_S = 60.0
-"""How long a body may take, and a connection may idle."""
+"""Maximum seconds for a body, and for an idle connection."""
 
 OnUpdate = Callable[[dict[str, Any]], Awaitable[None]]
 

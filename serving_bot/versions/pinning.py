@@ -20,7 +20,7 @@ def promote(push_dir: str, number: int) -> PushedVersion:
     """Pins a version: it is served whatever is pushed later.
 
     Raises:
-        NoPushedModelError: the folder holds no version.
+        NoPushedModelError: the folder has no version.
         PushFolderError: the version is missing, incomplete or damaged, or the folder cannot be written.
     """
     with explained(push_dir, "changed"), locked(push_dir):
@@ -37,7 +37,7 @@ def rollback(push_dir: str) -> PushedVersion:
     """Pins the latest working version that is older than the live one.
 
     Raises:
-        NoPushedModelError: the folder holds no version.
+        NoPushedModelError: the folder has no version.
         PushFolderError: nothing is live, no older version works, or the folder cannot be written.
     """
     with explained(push_dir, "changed"), locked(push_dir):
@@ -61,7 +61,7 @@ def unpin(push_dir: str) -> bool:
     """Removes the pin, so the newest version is served; returns whether there was a pin.
 
     Raises:
-        NoPushedModelError: the folder holds no version.
+        NoPushedModelError: the folder has no version.
         PushFolderError: the folder cannot be written.
     """
     with explained(push_dir, "changed"), locked(push_dir):

@@ -59,8 +59,8 @@ class BodyHandler(Handler):
         self.send_error(error.status_code, exc_info=(HTTPError, error, None))
 
     def data_received(self, chunk: bytes) -> None:
-        """Keeps a piece of the body."""
-        if self._finished:  # refused; tornado reads on, so that the client can take the answer
+        """Stores a piece of the body."""
+        if self._finished:  # refused; tornado keeps reading, so the client can receive the answer
             return
         if len(self.body) + len(chunk) > self.services.most_bytes:
             self._refuse(self._too_large())
@@ -68,7 +68,7 @@ class BodyHandler(Handler):
         self.body += chunk
 
     async def work(self, task: Awaitable[Result]) -> Result:
-        """Waits for what is done with the body, now that it is here."""
+        """Waits until the complete body is processed."""
         self._stop_waiting()
         self._at_work = True
         return await task
@@ -78,13 +78,13 @@ class BodyHandler(Handler):
         return await self.work(self.services.models.run(function, *arguments))
 
     def on_finish(self) -> None:
-        """Lets the client go."""
+        """Releases the client."""
         self._stop_waiting()
         self._leave()
         super().on_finish()
 
     def on_connection_close(self) -> None:
-        """Lets a client go who has gone, unless the body is still in use."""
+        """Releases a client that disconnected, unless the body is still in use."""
         self._stop_waiting()
         if not self._at_work:
             self._leave()

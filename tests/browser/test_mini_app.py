@@ -211,9 +211,9 @@ def test_a_page_that_was_opened_too_long_ago_says_so(visit, chat):
     page = visit(inside(init_data(chat, age=25 * 3600)))
     page.locator("#examples button").first.click()
 
-    expect(page.locator("#note")).to_have_text("Open this page from the bot's chat in Telegram, anew.")
+    expect(page.locator("#note")).to_have_text("Open this page again from the bot's chat in Telegram.")
     page.locator("#post").click()
-    expect(page.locator("#note")).to_have_text("Open this page from the bot's chat in Telegram, anew.")
+    expect(page.locator("#note")).to_have_text("Open this page again from the bot's chat in Telegram.")
 
 
 def test_words_are_the_same_in_both_languages_and_a_phone_needs_no_sideways_scrolling(visit, chat):

@@ -87,7 +87,7 @@ def test_anomalies_are_listed(tiny_mnist, tmp_path):
     for split in description.splits:
         assert {feature for feature, _, _ in split.anomalies} == {"label", "colour"}
     assert "No anomalies" not in text
-    assert "The data does not fit the reviewed schema" in text
+    assert "The data does not match the reviewed schema" in text
     assert "split test, feature label:" in text
     assert "Unexpectedly large value: 9" in text
     assert "split train, feature colour:" in text
