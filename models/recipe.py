@@ -34,8 +34,7 @@ class Recipe:
         help="Non-digit images added to each batch, so the network learns to abstain.",
     )
     drawn_digits: int = setting(
-        4,
-        by_model={"lenet": 8},
+        8,
         minimum=0,
         label="Drawn digits",
         help="Synthetic digits in forms that MNIST lacks, added to each batch.",
