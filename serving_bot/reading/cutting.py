@@ -204,7 +204,8 @@ def _find_cuts(own: Mask, height: float, stroke: float) -> list[tuple[int, float
     reach = (lower - upper + 1).astype(np.float32)
     low = own.shape[0] - upper.astype(np.float32)
     high = lower.astype(np.float32)
-    candidates: list[tuple[float, int]] = []
+    walls = [x for x in _walls(own, height, stroke) if margin <= x < width - margin]
+    candidates = [(0.0, x) for x in walls]
     # Strokes that join two digits are thin columns; touching bulges are low columns, or leave a notch above or below.
     for profile, most in ((ink, 2.6 * stroke), (reach, 0.9 * height), (low, np.inf), (high, np.inf)):
         smooth = cv2.blur(profile[np.newaxis].astype(np.float32), blur)[0]
@@ -222,4 +223,26 @@ def _find_cuts(own: Mask, height: float, stroke: float) -> list[tuple[int, float
     for _, x in sorted(candidates):
         if all(abs(x - other) >= margin for other in chosen):
             chosen.append(x)
-    return [(x, float(ink[x]) / stroke) for x in sorted(chosen)]
+    return [(x, min(float(ink[x]) / stroke, 1.0) if x in walls else float(ink[x]) / stroke) for x in sorted(chosen)]
+
+
+def _walls(own: Mask, height: float, stroke: float) -> list[int]:
+    """The middles of walls between two adjacent loops: both loops stay closed if they are cut there."""
+    contours, hierarchy = cv2.findContours(own, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
+    if hierarchy is None:
+        return []
+    holes = sorted(
+        (
+            Box(*cv2.boundingRect(contour))
+            for contour, (_, _, _, parent) in zip(contours, hierarchy[0], strict=True)
+            if parent >= 0
+        ),
+        key=lambda hole: hole.left,
+    )
+    large = [hole for hole in holes if hole.width > 0.08 * height and hole.height > 0.12 * height]
+    return [
+        (one.right + other.left) // 2
+        for one, other in pairwise(large)
+        if -0.3 * min(one.width, other.width) < other.left - one.right < 3 * stroke
+        and min(one.bottom, other.bottom) - max(one.top, other.top) > 0.3 * min(one.height, other.height)
+    ]

@@ -96,10 +96,9 @@ def find_path(
         signs: the sign that each group may be.
         costs: costs of the hypotheses.
     """
-    skip = _skip_costs(pieces, height, costs)
-    doubt = -np.log(np.maximum(probabilities.max(axis=1), 1e-12)) if groups else np.zeros(0)
+    skip = skip_costs(pieces, height, costs)
     classes = probabilities.argmax(axis=1)
-    of_groups = [_cost(one, height, float(nats), costs) for one, nats in zip(groups, doubt, strict=True)]
+    of_groups: list[float] = group_costs(groups, probabilities.max(axis=1, keepdims=True), height, costs)[:, 0].tolist()
     arcs: list[tuple[int, int, float, int | None, str | None]]
     arcs = [(place, place + 1, cost, None, None) for place, cost in enumerate(skip)]
     for number, one in enumerate(groups):
@@ -140,7 +139,8 @@ def find_path(
     return steps[::-1]
 
 
-def _skip_costs(pieces: list[Piece], height: float, costs: Costs) -> list[float]:
+def skip_costs(pieces: list[Piece], height: float, costs: Costs = COSTS) -> list[float]:
+    """The cost of skipping each piece."""
     parts: dict[int, int] = {}
     for piece in pieces:
         parts[piece.component] = parts.get(piece.component, 0) + 1
@@ -166,14 +166,23 @@ def _is_hollow(piece: Piece) -> bool:
     return piece.area < 0.55 * piece.box.width * piece.box.height
 
 
-def _cost(group: Group, height: float, doubt: float, costs: Costs) -> float:
+def group_costs(
+    groups: list[Group], probabilities: npt.NDArray[np.float64], height: float, costs: Costs = COSTS
+) -> npt.NDArray[np.float64]:
+    """The cost of each group as a digit, float64 [groups, N], for probabilities [groups, N]."""
+    doubt = -np.log(np.maximum(probabilities, 1e-12))
+    unit = [costs.doubt * max(one.box.width / height, 0.25) ** 0.5 for one in groups]
+    shape = [_shape_cost(one, height, costs) for one in groups]
+    return np.asarray(doubt * np.reshape(unit, (-1, 1)) + np.reshape(shape, (-1, 1)))
+
+
+def _shape_cost(group: Group, height: float, costs: Costs) -> float:
+    """The part of the cost that the group's shape decides."""
     wide, high = group.box.width / height, group.box.height / height
-    unlike = float(costs.doubt * doubt * max(wide, 0.25) ** 0.5)
     if group.lone:
-        return unlike - costs.lone
+        return -costs.lone
     return (
-        unlike
-        + costs.torn * group.torn
+        costs.torn * group.torn
         + costs.bridged * max(0.0, group.joins)
         + costs.wide * max(0.0, wide - 0.85)
         + costs.low * max(0.0, 0.7 - high)

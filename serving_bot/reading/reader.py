@@ -14,6 +14,7 @@ from serving_bot.reading.page import Lattice, Page, TooManyMarksError, find
 from serving_bot.reading.path import find_path
 from serving_bot.reading.strokes import TooManyPiecesError
 from serving_bot.reading.surface import Surface, find_surface
+from serving_bot.reading.trust import BELIEVED, share_of_reading, turn, weigh
 
 SURE = 0.46
 """Minimum calibrated probability of a sure digit, if the model's card has no `sure`."""
@@ -21,15 +22,8 @@ SURE = 0.46
 CUT_OUT = 0.6
 """Factor of that probability for a picture cropped to its digits, which nearly always has some."""
 
-SURE_IN_NUMBER = 0.8
-"""Minimum of probability times share of paths for a sure digit beside others."""
-
-APART = 0.93
-SURE_APART = 0.72
-"""The same for a digit that is not cut from joined ink, if more than `APART` of the paths agree."""
-
 LEAST_SHARE = 0.25
-"""The same for a lone digit."""
+"""Minimum of probability times share of paths for a sure digit."""
 
 LIKE_A_SIGN = 0.5
 """A mark with a sign's shape that is a digit with more than this probability may be either."""
@@ -189,11 +183,15 @@ class Reader:
         if not sum(counts):
             return [np.zeros((0, 10)) for _ in counts]
         images = np.concatenate([lattice.images for lattice in lattices])
+        return np.split(self._look_at(images), np.cumsum(counts)[:-1])
+
+    def _look_at(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
+        """Calibrated probabilities, float64 [N, 10], of images uint8 [N, V, 28, 28]: V variants of each digit."""
         raw = self._classifier.predict(images.reshape(-1, *images.shape[2:])).reshape(*images.shape[:2], -1)
         # The geometric mean of a digit's variants is high only if they agree.
         logs = np.log(np.maximum(raw.astype(np.float64), 1e-12)).mean(axis=1) / self._temperature
         shares = np.exp(logs - logs.max(axis=1, keepdims=True))
-        return np.split(shares / shares.sum(axis=1, keepdims=True), np.cumsum(counts)[:-1])
+        return np.asarray(shares / shares.sum(axis=1, keepdims=True))
 
     def _read_line(
         self, page: Page, lattice: Lattice, probabilities: npt.NDArray[np.float64], scale: float
@@ -202,7 +200,6 @@ class Reader:
         marks: list[Digit | Sign] = []
         gains, unread = [], 0
         path = find_path(lattice.pieces, lattice.groups, probabilities, lattice.line.height, lattice.signs)
-        alone = sum(step.group is not None and step.sign is None for step in path) == 1
         torn = {
             lattice.pieces[step.piece].component
             for step in path
@@ -222,9 +219,7 @@ class Reader:
             own = lattice.pieces[chosen.first : chosen.last + 1]
             top = tuple((int(index), float(row[index])) for index in np.argsort(-row, kind="stable")[:3])
             least = self._sure * (CUT_OUT if page.zoom > 1 else 1)
-            apart = chosen.torn == 0 and step.share > APART
-            trust = LEAST_SHARE if alone else SURE_APART if apart else SURE_IN_NUMBER
-            sure = top[0][1] >= least and top[0][1] * step.share >= trust
+            sure = top[0][1] >= least and top[0][1] * step.share >= LEAST_SHARE
             sure &= not torn & {piece.component for piece in own}
             marks.append(
                 Digit(
@@ -236,10 +231,27 @@ class Reader:
                     step.share,
                 )
             )
+        read = [step.group for step in path if step.group is not None and step.sign is None]
+        if len(read) > 1:
+            marks = self._weigh(lattice, probabilities, read, marks)
         if page.upside_down:
             marks.reverse()
             gains.reverse()
         return marks, gains, unread
+
+    def _weigh(
+        self, lattice: Lattice, probabilities: npt.NDArray[np.float64], chosen: list[int], marks: list[Digit | Sign]
+    ) -> list[Digit | Sign]:
+        """The marks of a number with the `chosen` groups as digits; some are doubtful unless it is believed."""
+        digits = probabilities[chosen].argmax(axis=1)
+        share = share_of_reading(
+            lattice.pieces, lattice.groups, probabilities, lattice.line.height, lattice.signs, digits
+        )
+        again = np.zeros(len(chosen))
+        if share >= BELIEVED:
+            turned = self._look_at(turn(lattice.images[chosen])).reshape(2, len(chosen), -1)
+            again = np.log(np.maximum(turned[:, np.arange(len(chosen)), digits], 1e-6)).mean(axis=0)
+        return weigh(marks, share, again)
 
 
 def _is_stray(line: tuple[Digit | Sign, ...], lines: list[tuple[Digit | Sign, ...]], picture: Picture) -> bool:

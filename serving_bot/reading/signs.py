@@ -19,6 +19,9 @@ MOST_PARTS = 3
 BAR = 1.8
 """Minimum ratio of a bar's width to its height."""
 
+LEAST_DOUBLED = 0.3
+"""A shape with two strokes in at least this share of its columns is not a bar."""
+
 LEAST_ON_CROSS = 0.87
 """Minimum share of a plus or times sign on its two strokes."""
 
@@ -36,7 +39,7 @@ def name_sign(pieces: list[Piece], group: Group, height: float, stroke: float, b
     own = sorted(_components(pieces[group.first : group.last + 1]), key=lambda piece: piece.box.top)
     if group.torn > 0 or len(own) > MOST_PARTS:
         return None
-    kinds = "".join("." if _is_dot(one, height) else "-" if _is_bar(one.box, height) else "?" for one in own)
+    kinds = "".join("." if _is_dot(one, height) else "-" if _is_bar(one, height) else "?" for one in own)
     if kinds == ".":
         return "." if own[0].box.top + own[0].box.bottom > 2 * (bottom - 0.3 * height) else None
     if kinds in ("-", "..", "--", ".-."):
@@ -81,8 +84,12 @@ def _is_dot(piece: Piece, height: float) -> bool:
     )
 
 
-def _is_bar(box: Box, height: float) -> bool:
-    return box.width > BAR * box.height and box.height < 0.35 * height and box.width > 0.2 * height
+def _is_bar(piece: Piece, height: float) -> bool:
+    box = piece.box
+    if box.width <= BAR * box.height or box.height >= 0.35 * height or box.width <= 0.2 * height:
+        return False
+    edges = np.abs(np.diff(piece.mask.astype(np.int8), axis=0, prepend=0, append=0)).sum(axis=0)
+    return bool((edges > 2).mean() < LEAST_DOUBLED)  # (flat 0s have two)
 
 
 def _above(one: Box, other: Box) -> bool:

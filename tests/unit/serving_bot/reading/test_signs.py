@@ -40,3 +40,12 @@ def test_brackets(start: int, sign: str) -> None:
     cv2.ellipse(mask, (40, 50), (22, 42), 0, start, start + 120, 1, 7)
     pieces = cut(mask, 75.0, 7.0)
     assert name_sign(pieces, group(pieces, 75.0)[0], 75.0, 7.0, 85.0) == sign
+
+
+def test_flat_zeros_that_are_joined_are_no_bar() -> None:
+    mask = np.zeros((100, 120), np.uint8)
+    for x in (20, 42, 64):
+        cv2.ellipse(mask, (x, 75), (11, 9), 0, 0, 360, 1, 3)
+    pieces = cut(mask, 75.0, 3.0)
+    whole = [one for one in group(pieces, 75.0) if (one.first, one.last) == (0, len(pieces) - 1)]
+    assert [name_sign(pieces, one, 75.0, 3.0, 85.0) for one in whole] == [None]
