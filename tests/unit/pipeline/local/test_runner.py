@@ -35,6 +35,7 @@ SUMMARY = {
     "servable": True,
     "serving_problem": None,
     "picture_misses": [],
+    "users": None,
     "version": "17",
     "path": "/pushed/17",
     "seconds": {},

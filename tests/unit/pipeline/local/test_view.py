@@ -32,6 +32,7 @@ SUMMARY = {
     "servable": True,
     "serving_problem": None,
     "picture_misses": [],
+    "users": None,
     "version": "1763800000",
     "path": "/pushed/1763800000",
     "seconds": {"Transform": 9.04, "Trainer": 61.5},
