@@ -73,7 +73,7 @@ def check_examples(examples: Artifact) -> None:
             found.append(f"split {split}: no examples")
             continue
         if split in (USERS_TRAIN, USERS):
-            continue  # a few contributions need not show every digit, and the reader cut them
+            continue  # a few contributions may lack digits, and the reader cropped them
         images = decode_images(tf.constant(pngs)).numpy()[..., 0]
         found += [f"split {split}: {anomaly}" for anomaly in find_anomalies(images, np.concatenate(labels))]
     _stop_at("the images look wrong", found)

@@ -101,13 +101,13 @@ class Executor(PusherExecutor):  # type: ignore[misc]
 
 
 def _users_bless(input_dict: dict[str, list[Any]]) -> bool:
-    """Whether the model reads its users' digits well enough, where it was judged by them."""
+    """Whether the model was blessed on users' digits, or was not judged by them."""
     blessings = input_dict.get("users_blessing") or ()
     return all(blessing.get_int_custom_property("blessed") == 1 for blessing in blessings)
 
 
 def _users_facts(examples: Any, input_dict: dict[str, list[Any]]) -> dict[str, Any]:
-    """For the card: which contributions of users the model has seen, and how well it reads other users' digits."""
+    """Facts for the card: the users' contributions in the training, and the accuracy on other users' digits."""
     facts = examples.get_string_custom_property("feedback")
     if not facts:
         return {}
@@ -275,8 +275,8 @@ class VersionedPusher(BaseComponent):  # type: ignore[misc]
             push_dir: folder of versions, local or gs://.
             run_id: the run's name for the card, if the executor does not know it: TFX's entry point for Kubeflow
                 Pipelines and Vertex AI omits it.
-            users_blessing: the verdict on users' digits; None where there are none.
-            users_evaluation: the figures on users' digits, for the card; None where there are none.
+            users_blessing: the verdict on users' digits; None if there are none.
+            users_evaluation: the figures on users' digits, for the card; None if there are none.
         """
         super().__init__(
             VersionedPusherSpec(

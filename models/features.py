@@ -7,6 +7,6 @@ INPUT_SIZE = 32  # side of the networks' input in pixels: the raw image padded b
 NUM_CLASSES = 10
 OUTLIER = -1  # label of an image that is not a digit; only users' examples for training have it
 
-USERS_TRAIN, USERS = "users_train", "users"  # splits of what the bot's users contributed: to train and to evaluate on
+USERS_TRAIN, USERS = "users_train", "users"  # splits of users' contributions, for training and evaluation
 
 CLASS_NAMES = tuple(str(digit) for digit in range(NUM_CLASSES))

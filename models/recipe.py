@@ -43,7 +43,7 @@ class Recipe:
         8,
         minimum=0,
         label="Users' digits",
-        help="Most digits of the bot's users beside each batch, where the run has --feedback.",
+        help="Maximum users' digits added to each batch, with --feedback.",
     )
     weight_decay: float = setting(
         0.0,

@@ -15,7 +15,7 @@ from pipeline.beam_options import local_beam_args
 PIPELINE_NAME = "digits"
 """The same for all models: runs share their data components, and a baseline may have another architecture."""
 
-USERS_EVALUATOR = "UsersEvaluator"  # the second Evaluator, on what the bot's users contributed
+USERS_EVALUATOR = "UsersEvaluator"  # the second Evaluator, on users' contributions
 METADATA_FILE = "metadata.sqlite"  # the ML Metadata database in a root
 REPORTS_FOLDER = "reports"  # the reports in a root, one folder each
 LOCK_FILE = ".lock"  # a file in a root; a run there holds its lock
@@ -53,14 +53,14 @@ class Thresholds:
 
 @dataclass(frozen=True)
 class UsersDigits:
-    """What the bot's users contributed, as a run takes it (pipeline/users_digits.py)."""
+    """Users' contributions in a run (pipeline/users_digits.py)."""
 
     folder: str  # the feedback folder, local or an address
-    trust: int  # how many contributors have to agree where nobody reviewed; 0 for what was accepted only
+    trust: int  # contributors who must agree without a review; 0 for accepted contributions only
     digest: str  # of the snapshot
-    trained: int  # examples to train on
-    evaluated: int  # examples to evaluate on, of other contributors
-    max_drop: float = 0.0  # how far below the baseline the accuracy on them may lie
+    trained: int  # examples for training
+    evaluated: int  # examples for evaluation, from other contributors
+    max_drop: float = 0.0  # maximum drop of accuracy on them below the baseline's
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class PipelineConfig:
     schema_file: str = str(SCHEMA_FILE)  # the reviewed schema, as a path for the components
     enable_cache: bool = True  # whether finished components are reused
     beam_args: tuple[str, ...] = local_beam_args()  # Beam pipeline options; in-process by default
-    users: UsersDigits | None = None  # what the bot's users contributed; None for MNIST alone
+    users: UsersDigits | None = None  # users' contributions; None for MNIST only
     command: str = ""  # the command as the user typed it, for the record
 
     @property

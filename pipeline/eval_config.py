@@ -40,11 +40,13 @@ def create_eval_config(thresholds: Thresholds | None) -> tfma.EvalConfig:
 
 
 def create_users_eval_config(max_drop: float, judged: bool) -> tfma.EvalConfig:
-    """The same figures on users' digits, of which only the whole accuracy is bound, and to the baseline's only."""
+    """The same figures on users' digits, with a threshold only on overall accuracy, relative to the baseline."""
     config = create_eval_config(None)
     if judged:
         threshold = tfma.MetricThreshold(
-            value_threshold=tfma.GenericValueThreshold(lower_bound={"value": 0.0}),  # a verdict without a baseline, too
+            value_threshold=tfma.GenericValueThreshold(
+                lower_bound={"value": 0.0}
+            ),  # gives a verdict even without a baseline
             change_threshold=tfma.GenericChangeThreshold(
                 direction=tfma.MetricDirection.HIGHER_IS_BETTER, absolute={"value": -max_drop - ROUNDING}
             ),

@@ -183,7 +183,7 @@ def create_pipeline(
 
 
 def _feedback(config: PipelineConfig) -> dict[str, Any] | None:
-    """What MnistExampleGen is told of the users' digits."""
+    """MnistExampleGen's parameter for users' digits."""
     users = config.users
     return {"folder": users.folder, "trust": users.trust, "digest": users.digest} if users else None
 

@@ -1,4 +1,4 @@
-"""Whether it is time to train again on what the bot's users contributed."""
+"""Decides whether to train again on users' contributions."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from pipeline.history.users import Members, read_members
 from serving_bot.feedback.snapshot import take_snapshot
 from serving_bot.feedback.store import Entry
 
-RECENT = 100  # judged digits by which it is told how often the live model is wrong
+RECENT = 100  # judged digits for estimating the live model's error
 _ENDED = ("pushed", "not blessed", "evaluated")
-FEWEST_RECENT = 30  # below which that says nothing
+FEWEST_RECENT = 30  # minimum for an estimate
 
 
 @dataclass(frozen=True)
 class Decision:
-    """Whether to train, and why or why not."""
+    """Whether to train, and the reason."""
 
     due: bool
     reason: str  # a sentence
@@ -38,14 +38,14 @@ def decide(
 
     It is where there are `min_new` accepted contributions that no run has seen; where the last run with users' digits
     is older than `every` and there is at least one; or where the live model was wrong in more than `max_wrong` of the
-    last digits that people judged. Somebody who was forgotten is a reason, too.
+    last digits that people judged. A forgotten contributor is a reason too.
 
     Args:
         entries: all contributions.
         runs: all runs of the root, newest first.
         trust: as `digits run --trust`.
-        min_new: how many are enough.
-        every: the longest time between two runs.
+        min_new: number of new accepted contributions that is enough.
+        every: maximum time between two runs.
         max_wrong: a share of 1.
         now: for tests; by default, now.
     """
@@ -64,14 +64,14 @@ def decide(
         return Decision(True, f"{new} accepted contributions are new")
     wrong = wrong_share(entries)
     if wrong is not None and wrong > max_wrong:
-        return Decision(True, f"{wrong:.0%} of the last digits that people judged had been read wrongly")
+        return Decision(True, f"{wrong:.0%} of the last judged digits were wrong")
     age = (now or datetime.now(timezone.utc)) - last.started if last else None
     if age is not None and age >= every:
         return Decision(True, f"the last run with users' digits is {age.days} days old, and {new} are new")
-    return Decision(False, f"{new} accepted contributions are new, of {min_new} that are wanted")
+    return Decision(False, f"{new} accepted contributions are new, of {min_new} needed")
 
 
 def wrong_share(entries: Sequence[Entry]) -> float | None:
-    """The share of the last judged digits that the model had read wrongly; None where too few were judged."""
+    """The share of wrong answers among the last judged digits; None if too few were judged."""
     judged = [entry.contribution for entry in entries if entry.state != "rejected"][-RECENT:]
     return sum(one.corrects for one in judged) / len(judged) if len(judged) >= FEWEST_RECENT else None

@@ -1,4 +1,4 @@
-"""What of the bot's feedback a run takes."""
+"""Selects the bot's feedback for a run."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ def choose_users_digits(folder: str, trust: int, max_drop: float) -> UsersDigits
 
     Args:
         folder: local, or an address that fsspec opens.
-        trust: how many contributors have to agree where nobody reviewed; 0 for what was accepted only.
-        max_drop: how far below the baseline the accuracy on users' digits may lie.
+        trust: contributors who must agree without a review; 0 for accepted contributions only.
+        max_drop: maximum drop of accuracy on users' digits below the baseline's.
 
     Raises:
-        FeedbackError: the folder cannot be read, or nothing in it may be trained on.
+        FeedbackError: the folder cannot be read, or has nothing usable for training.
     """
     snapshot = take_snapshot(Store(folder).entries(), trust)
     sizes = {name: len(chosen) for name, chosen in snapshot.splits().items()}

@@ -39,7 +39,7 @@ class MnistExampleGen(FileBasedExampleGen):  # type: ignore[misc]
     Raises (when it runs):
         IdxFormatError: a file is damaged; the message names file and offset.
         MissingDataError: one of the four files is missing, or there are too few images.
-        FeedbackError: the feedback folder cannot be read, or has changed since the run began.
+        FeedbackError: the feedback folder cannot be read, or has changed since the run started.
     """
 
     DRIVER_CLASS = Driver
@@ -50,9 +50,9 @@ class MnistExampleGen(FileBasedExampleGen):  # type: ignore[misc]
 
         Args:
             input_base: folder of IDX files.
-            eval_size: how many training images are held out.
-            feedback: the bot's feedback folder (`folder`), how many contributors have to agree (`trust`), and the
-                `digest` of the snapshot that is to be taken of it, by which the cache goes; None to use MNIST alone.
+            eval_size: number of training images held out.
+            feedback: the bot's feedback folder (`folder`), the number of contributors who must agree (`trust`), and the
+                `digest` of its snapshot, for the cache key; None to use only MNIST.
         """
         split = example_gen_pb2.Input.Split
         values = struct_pb2.Struct()

@@ -94,19 +94,19 @@ class Executor(BaseBeamExecutor):  # type: ignore[misc]
 
 
 def take_users(feedback: dict[str, Any]) -> dict[str, list[Example]]:
-    """What the bot's users contributed, by split; a split without examples is left out.
+    """The bot's users' contributions by split, without empty splits.
 
     Raises:
-        FeedbackError: the folder cannot be read, or has changed since the run began.
+        FeedbackError: the folder cannot be read, or has changed since the run started.
     """
     snapshot = take_snapshot(Store(feedback["folder"]).entries(), int(feedback["trust"]))
     if snapshot.digest != feedback["digest"]:
-        raise FeedbackError(f"{feedback['folder']} has changed since this run began. Start the same command again.")
+        raise FeedbackError(f"{feedback['folder']} has changed since this run started. Run the same command again.")
     return {name: chosen for name, chosen in snapshot.splits().items() if chosen}
 
 
 def write_users(examples: Any, users: dict[str, list[Example]], digest: str) -> None:
-    """Writes the splits of users' examples, and on the artifact which they are."""
+    """Writes the splits of users' examples, and records their snapshot on the artifact."""
     for name, chosen in users.items():
         folder = artifact_utils.get_split_uri([examples], name)
         fileio.makedirs(folder)
@@ -220,7 +220,7 @@ def open_pair(images_path: str, labels_path: str) -> Iterator[tuple[IdxReader, I
 
 
 def _custom_config(exec_properties: dict[str, Any]) -> dict[str, Any]:
-    """What MnistExampleGen was told beside the folder."""
+    """MnistExampleGen's parameters besides the folder."""
     config = proto_utils.json_to_proto(
         exec_properties[standard_component_specs.CUSTOM_CONFIG_KEY], example_gen_pb2.CustomConfig()
     )

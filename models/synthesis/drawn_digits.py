@@ -17,10 +17,10 @@ _FROM_FONTS = 0.35
 """Share of digits, of all classes, drawn with fonts."""
 
 _LONG_FLAG = 0.4
-"""Share of the other 1s whose flag is about as long as their stem."""
+"""Share of the other 1s with a flag about as long as the stem."""
 
 _FLAT = 0.35
-"""Share of the other 0s that are wider than high, as in amounts written fast."""
+"""Share of the other 0s that are wider than high, as in quickly written amounts."""
 
 Rng = np.random.Generator
 
@@ -70,9 +70,9 @@ def _arc(x: float, y: float, width: float, height: float, start: float, end: flo
 
 def _one(rng: Rng) -> list[_Corners]:
     x = rng.uniform(0.4, 0.6)
-    if rng.random() < _LONG_FLAG:  # down to the line, perhaps
+    if rng.random() < _LONG_FLAG:  # possibly down to the baseline
         return [[(x - rng.uniform(0.3, 0.7), rng.uniform(0.6, 1.0)), (x, 0.0), (x + rng.uniform(-0.1, 0.3), 1.0)]]
-    long = rng.uniform(0.15, 0.5)  # (one that is nearly level would make a 7 of it)
+    long = rng.uniform(0.15, 0.5)  # (a nearly horizontal one would make it a 7)
     strokes = [[(x - long, max(0.7 * long, rng.uniform(0.1, 0.55))), (x, 0.0), (x + rng.uniform(-0.1, 0.1), 1.0)]]
     if rng.random() < 0.3:  # a foot
         strokes.append([(x - rng.uniform(0.1, 0.35), 1.0), (x + rng.uniform(0.1, 0.35), 1.0)])
@@ -116,7 +116,7 @@ def _six(rng: Rng) -> list[_Corners]:
 
 def _seven(rng: Rng) -> list[_Corners]:
     barred = rng.random() < 0.75
-    left = rng.uniform(0.2, 0.5) if barred and rng.random() < 0.25 else 0.0  # where the bar does the work
+    left = rng.uniform(0.2, 0.5) if barred and rng.random() < 0.25 else 0.0  # the bar distinguishes it
     strokes = [[(left, rng.uniform(-0.05, 0.1)), (rng.uniform(0.75, 1), 0.0), (rng.uniform(0.2, 0.6), 1.0)]]
     if rng.random() < 0.4:  # a tick at its beginning
         strokes[0].insert(0, (left + rng.uniform(-0.03, 0.08), rng.uniform(0.12, 0.3)))
@@ -137,7 +137,7 @@ def _eight(rng: Rng) -> list[_Corners]:
 
 
 def _nine(rng: Rng) -> list[_Corners]:
-    if rng.random() < 0.2:  # a P in one stroke that begins with a hook
+    if rng.random() < 0.2:  # a P in one stroke that starts with a hook
         y = rng.uniform(0.2, 0.34)
         bowl = _arc(0.4, y, rng.uniform(0.7, 1.1), 2 * y, rng.uniform(-200, -140), rng.uniform(90, 140))
         x = rng.uniform(0.2, 0.4)

@@ -35,7 +35,7 @@ from models.training.streaming import Stream
 
 _EVAL_BATCH = 500
 _OUTLIERS = 1000  # non-digit images for choosing the threshold
-_MOST_REPEATS = 60  # how often an epoch shows each of the users' digits: few of them would be learned by heart
+_MOST_REPEATS = 60  # how often an epoch shows each of the users' digits: more would overfit a few digits
 _OUTLIER_SEED = 2**31  # differs from every training's seed
 
 
@@ -103,7 +103,7 @@ def train_model(
         log_dir: folder for TensorBoard's logs.
         devices: devices to mirror over; by default all visible GPUs, or the CPU if there is none.
         distribution: devices that were already joined, possibly of several machines.
-        users: what the bot's users contributed, drawn beside each batch; None for nothing.
+        users: users' contributions, drawn for each batch; None for none.
 
     Returns:
         The float32 network on the default device, and facts for its card: metrics, temperature, speed, devices.

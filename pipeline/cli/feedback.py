@@ -1,4 +1,4 @@
-"""`digits feedback`: what people said of the bot's answers, and what is decided on it."""
+"""`digits feedback`: users' feedback on the bot's answers, and its review."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from pipeline.cli.options import AsJson, PushDir, openable, present, stop
 if TYPE_CHECKING:
     from serving_bot.feedback.store import Entry
 
-feedback = typer.Typer(no_args_is_help=True, help="What people said of the bot's answers: review it, train on it.")
+feedback = typer.Typer(no_args_is_help=True, help="Review users' feedback on the bot's answers.")
 
 Folder = Annotated[
     str,
     typer.Option(
         "--feedback-dir",
         envvar="DIGITS_FEEDBACK_DIR",
-        help="Folder or address of the contributions, as the bot has it.",
+        help="Folder or address of the contributions, as given to the bot.",
         callback=openable,
     ),
 ]
-Names = Annotated[list[str], typer.Argument(metavar="ID...", help="Contributions, by the beginning of their ids.")]
+Names = Annotated[list[str], typer.Argument(metavar="ID...", help="Contribution ids or their beginnings.")]
 DEFAULT_FOLDER = "feedback"
 
 
 @feedback.command("list")
 def list_(
     feedback_dir: Folder = DEFAULT_FOLDER,
-    all_: Annotated[bool, typer.Option("--all", help="Those that were reviewed, too.")] = False,
+    all_: Annotated[bool, typer.Option("--all", help="Also list reviewed contributions.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """List the contributions that wait for a review, oldest first."""
+    """List the contributions that need a review, oldest first."""
     from rich.table import Table
 
     entries = [entry for entry in _entries(feedback_dir) if all_ or entry.review is None]
@@ -60,11 +60,11 @@ def list_(
 
 @feedback.command()
 def show(
-    name: Annotated[str, typer.Argument(metavar="ID", help="A contribution, by the beginning of its id.")],
+    name: Annotated[str, typer.Argument(metavar="ID", help="A contribution's id or its beginning.")],
     feedback_dir: Folder = DEFAULT_FOLDER,
     as_json: AsJson = False,
 ) -> None:
-    """Show a contribution: its crop in the terminal, who said what, and what was decided."""
+    """Show a contribution: its crop in the terminal, the contributor's label, and the decision."""
     from serving_bot.feedback.store import Store
 
     entry = Store(feedback_dir).find(name)
@@ -81,17 +81,17 @@ def show(
 def review(
     feedback_dir: Folder = DEFAULT_FOLDER,
     push_dir: PushDir = "serving_model",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Where to listen; 0 takes a free port.")] = 8001,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 for any free port.")] = 8001,
     open_page: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in the browser.")] = True,
 ) -> None:
     """Review contributions on a page in the browser: a digit to relabel, space to accept, x to reject.
 
-    Those that the model pushed last disagrees with most come first. The page is for this machine only.
+    Contributions that the last pushed model disagrees with most come first. Only this machine can open the page.
     """
     from serving_bot.feedback.reviewing import serve_page
 
     def ready(address: str) -> None:
-        typer.echo(f"{address} (Ctrl+C ends it)")
+        typer.echo(f"{address} (Ctrl+C stops it)")
         if open_page:
             typer.launch(address)
 
@@ -100,39 +100,37 @@ def review(
 
 @feedback.command()
 def accept(names: Names, feedback_dir: Folder = DEFAULT_FOLDER) -> None:
-    """Accept contributions as they were said."""
+    """Accept contributions with the contributor's label."""
     _decide(feedback_dir, names, lambda one: ("accepted", one.said))
 
 
 @feedback.command()
 def reject(names: Names, feedback_dir: Folder = DEFAULT_FOLDER) -> None:
-    """Reject contributions: they are never trained on."""
+    """Reject contributions: they are never used for training."""
     _decide(feedback_dir, names, lambda _: ("rejected", None))
 
 
 @feedback.command()
 def relabel(
     names: Names,
-    digit: Annotated[str, typer.Option(help="What it shows: 0 to 9, or none.", show_default=False)],
+    digit: Annotated[str, typer.Option(help="The right label: 0 to 9, or none.", show_default=False)],
     feedback_dir: Folder = DEFAULT_FOLDER,
 ) -> None:
-    """Accept contributions as another digit, or as no digit."""
+    """Accept contributions with another label: a digit, or none."""
     if digit not in {*"0123456789", "none"}:
-        raise typer.BadParameter(f"--digit is 0 to 9 or none, not {digit}.")
+        raise typer.BadParameter(f"--digit must be 0 to 9 or none, not {digit}.")
     right = None if digit == "none" else int(digit)
     _decide(feedback_dir, names, lambda _: ("accepted", right))
 
 
 @feedback.command()
 def forget(
-    contributor: Annotated[
-        str | None, typer.Argument(help="The contributor's code, whole, as `list --json` has it.")
-    ] = None,
+    contributor: Annotated[str | None, typer.Argument(help="The contributor's full code, from `list --json`.")] = None,
     user: Annotated[int | None, typer.Option(help="Or a person's Telegram number; needs --key-file.")] = None,
     key_file: Annotated[Path | None, typer.Option(help="The bot's key file.", exists=True, dir_okay=False)] = None,
     feedback_dir: Folder = DEFAULT_FOLDER,
 ) -> None:
-    """Delete everything of one contributor. Runs do not see it any more; `digits lineage` names versions that did."""
+    """Delete a contributor's contributions. Later runs do not use them; `digits lineage` shows versions that did."""
     from serving_bot.feedback.contributors import Contributors
     from serving_bot.feedback.store import Store
 
@@ -141,7 +139,7 @@ def forget(
     store = Store(feedback_dir)
     if contributor is not None:
         if contributor not in store.contributors():
-            stop(f"{feedback_dir} has nothing of a contributor {contributor}.")
+            stop(f"{feedback_dir} has no contributions from {contributor}.")
         names = [contributor]
     else:
         assert key_file is not None and user is not None  # noqa: PT018 (checked above)
@@ -205,7 +203,7 @@ def _decide(folder: str, names: Sequence[str], decision: Any) -> None:
     from serving_bot.feedback.store import Store
 
     store = Store(folder)
-    chosen = [store.find(name).contribution for name in names]  # all, before the first is decided on
+    chosen = [store.find(name).contribution for name in names]  # (finds all before it changes the first)
     for one in chosen:
         verdict, digit = decision(one)
         store.review(one, verdict, digit)
@@ -238,7 +236,7 @@ def _as_json(entry: Entry) -> dict[str, Any]:
 
 
 def _sketch(image: Any) -> str:
-    """A crop in two rows a line of the terminal, light on dark."""
+    """A crop for the terminal, two rows per line, light on dark."""
     shades = " ░▒▓█"
     rows = image.reshape(14, 2, 28).mean(axis=1) * (len(shades) - 1) / 255
     return "\n".join("".join(shades[round(float(value))] for value in row) for row in rows)

@@ -109,7 +109,7 @@ Feedback = Annotated[
     str | None,
     typer.Option(
         envvar="DIGITS_FEEDBACK_DIR",
-        help="Also train and evaluate on what the bot's users contributed and you accepted, in this folder or address.",
+        help="Also train and evaluate on accepted contributions of the bot's users, in this folder or address.",
         callback=lambda folder: folder and openable(folder),
         show_default=False,
         rich_help_panel=TRAINING,
@@ -119,7 +119,7 @@ NeededFeedback = Annotated[
     str,
     typer.Option(
         envvar="DIGITS_FEEDBACK_DIR",
-        help="Folder or address of what the bot's users contributed.",
+        help="Folder or address of the contributions of the bot's users.",
         callback=openable,
         rich_help_panel=PLACES,
     ),
@@ -137,8 +137,8 @@ Trust = Annotated[
     typer.Option(
         min=0,
         callback=_no_trust_in_one,
-        help="Take contributions that nobody reviewed where so many contributors agree, or whose contributor has a "
-        "good record; 0 for none.",
+        help="Also use unreviewed contributions if this many contributors agree, or the contributor has a good record; "
+        "0 for none.",
         rich_help_panel=TRAINING,
     ),
 ]
@@ -147,7 +147,7 @@ MaxUsersDrop = Annotated[
     typer.Option(
         min=0,
         max=1,
-        help="How far below the baseline the accuracy on users' digits may lie.",
+        help="Maximum drop of accuracy on users' digits below the baseline's.",
         rich_help_panel=JUDGING,
     ),
 ]

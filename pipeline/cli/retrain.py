@@ -19,7 +19,7 @@ from pipeline.config import Thresholds, state_folder
 def _duration(text: str) -> timedelta:
     match = re.fullmatch(r"(\d+)([hd])", text)
     if match is None:
-        raise typer.BadParameter(f"a time is a whole number and d (days) or h (hours), such as 7d, not {text!r}.")
+        raise typer.BadParameter(f"a time must be a whole number and d (days) or h (hours), such as 7d, not {text!r}.")
     return timedelta(**{{"h": "hours", "d": "days"}[match[2]]: int(match[1])})
 
 
@@ -27,16 +27,20 @@ def _duration(text: str) -> timedelta:
 def retrain(
     given: Given,
     feedback: options.NeededFeedback = "feedback",
-    min_new: Annotated[int, typer.Option(min=1, help="Run where so many accepted contributions are new.")] = 200,
+    min_new: Annotated[
+        int, typer.Option(min=1, help="Run if at least this many accepted contributions are new.")
+    ] = 200,
     every: Annotated[
         timedelta,
         typer.Option(
-            parser=_duration, metavar="TIME", help="Run where the last one is so old and anything is new: 7d, 12h."
+            parser=_duration,
+            metavar="TIME",
+            help="Run if the last run is this old and any contribution is new: 7d, 12h.",
         ),
     ] = "7d",  # type: ignore[assignment]
     max_wrong: Annotated[
         float,
-        typer.Option(min=0, max=1, help="Run where more of the last 100 digits that people judged were read wrongly."),
+        typer.Option(min=0, max=1, help="Run if more than this share of the last 100 judged digits was wrong."),
     ] = 0.2,
     trust: options.Trust = 0,
     max_users_drop: options.MaxUsersDrop = 0.0,
@@ -46,9 +50,10 @@ def retrain(
     push_dir: options.PushDir = "serving_model",
     verbose: options.Verbose = False,
 ) -> None:
-    """Run the pipeline on what the bot's users contributed, if there is enough new; for cron and timers.
+    """Run the pipeline on users' contributions if enough are new; for cron and timers.
 
-    Says why not where nothing is due, and ends with 0. Otherwise as `digits run --feedback`, exit codes included.
+    If no run is due, it says why and ends with 0. Otherwise it works like `digits run --feedback`, with the same exit
+    codes.
     """
     from pipeline.history.reading import read_runs
     from pipeline.history.records import HistoryError
@@ -57,7 +62,7 @@ def retrain(
 
     try:
         runs = read_runs(state_folder(root))
-    except HistoryError:  # nothing was run yet
+    except HistoryError:  # no run yet
         runs = []
     entries = Store(options.absolute(feedback)).entries()
     decision = decide(entries, runs, trust=trust, min_new=min_new, every=every, max_wrong=max_wrong)

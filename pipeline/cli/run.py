@@ -49,7 +49,7 @@ def run(
 
 
 class Places(NamedTuple):
-    """Where things lie."""
+    """Folders and addresses of a run."""
 
     root: str
     data: str | None
@@ -57,7 +57,7 @@ class Places(NamedTuple):
 
 
 class Users(NamedTuple):
-    """What of the bot's feedback is taken."""
+    """The options for the bot's feedback."""
 
     feedback: str | None
     trust: int
@@ -69,7 +69,7 @@ def start(
 ) -> NoReturn:
     """Runs the pipeline and ends the command with its exit code.
 
-    `choices` are further fields of PipelineConfig, and verbose.
+    `choices` are other fields of PipelineConfig, and verbose.
     """
     from rich.console import Console
 

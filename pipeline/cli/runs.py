@@ -50,7 +50,7 @@ def lineage(
     feedback: Annotated[
         str | None,
         typer.Option(
-            help="Feedback folder: also says whose digits the version has seen who were forgotten since.",
+            help="Feedback folder: also show contributors to the version who were forgotten since.",
             show_default=False,
         ),
     ] = None,

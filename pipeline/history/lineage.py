@@ -33,8 +33,8 @@ class Lineage:
     statistics: Origin | None  # of the data
     examples: Origin | None  # the data, with the property `input_fingerprint`
     card: dict[str, Any]  # the version's card: git revision, seed, versions of libraries; empty if it is gone
-    users: dict[str, Any] | None  # which contributions of the bot's users: digest and counts; None without any
-    # contributors whose digits it has seen and who have been forgotten since; None where nobody looked
+    users: dict[str, Any] | None  # digest and counts of users' contributions; None if there are none
+    # contributors to it who have been forgotten since; None if unknown
     forgotten: tuple[str, ...] | None = None
 
 
@@ -45,7 +45,7 @@ def trace(runs: list[Run], version: int, push_dir: str, present: Callable[[], se
         runs: all runs, as `read_runs` returns them.
         version: its number.
         push_dir: its push folder, in case several folders have a version of that number.
-        present: returns the contributors that the feedback folder has now; None to not look who was forgotten.
+        present: returns the feedback folder's current contributors; None to skip the search for forgotten ones.
 
     Raises:
         HistoryError: no run in this root pushed it.
@@ -91,7 +91,7 @@ def trace(runs: list[Run], version: int, push_dir: str, present: Callable[[], se
 def _forgotten(examples: Origin | None, present: Callable[[], set[str]]) -> tuple[str, ...] | None:
     if examples is None:
         return None
-    from pipeline.history.users import read_members  # noqa: PLC0415 (loads what feedback needs)
+    from pipeline.history.users import read_members  # noqa: PLC0415 (loads feedback's dependencies)
 
     return tuple(sorted(read_members(examples.artifact).contributors - present()))
 

@@ -98,7 +98,7 @@ class Run:
 
     @property
     def users(self) -> dict[str, Any] | None:
-        """Which contributions of the bot's users it took: the snapshot's `digest` and counts; None without any."""
+        """Users' contributions in the run: the snapshot's `digest` and counts; None if there are none."""
         facts = self.examples.properties.get("feedback") if self.examples else None
         users: dict[str, Any] | None = json.loads(str(facts)) if facts else None
         return users
@@ -120,7 +120,7 @@ class Run:
 
     @property
     def users_evaluation(self) -> Artifact | None:
-        """What TFMA wrote about the users' digits, None in a run without them."""
+        """TFMA's output for users' digits; None in a run without them."""
         return self.artifact(USERS_EVALUATOR, "evaluation")
 
     @property
@@ -218,7 +218,7 @@ class Run:
 
     @property
     def users_figures(self) -> dict[str, Any] | None:
-        """The same on the digits of the bot's users; None in a run without them."""
+        """The same for users' digits; None in a run without them."""
         return _figures(self.users_evaluation)
 
 

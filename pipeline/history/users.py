@@ -1,4 +1,4 @@
-"""Which contributions and contributors a run has seen, as MnistExampleGen noted them beside its examples."""
+"""The contributions and contributors of a run, which MnistExampleGen records beside its examples."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from serving_bot.feedback.snapshot import SNAPSHOT_FILE
 
 @dataclass(frozen=True)
 class Members:
-    """What is in a run's snapshot of the feedback folder."""
+    """The content of a run's snapshot of the feedback folder."""
 
     ids: frozenset[str] = frozenset()  # of contributions
     contributors: frozenset[str] = frozenset()  # their codes
 
 
 def read_members(examples: Artifact) -> Members:
-    """The members of the snapshot that examples were made of; none where they are MNIST alone.
+    """The members of the snapshot behind some examples; empty if they are only MNIST.
 
     Raises:
-        HistoryError: the note is gone or damaged.
+        HistoryError: the record is missing or damaged.
     """
     if "feedback" not in examples.properties:
         return Members()
@@ -33,4 +33,4 @@ def read_members(examples: Artifact) -> Members:
             members = json.load(file)
         return Members(frozenset(members["ids"]), frozenset(members["contributors"]))
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise HistoryError(f"{path}, which says whose digits a run has seen, cannot be read ({error}).") from error
+        raise HistoryError(f"{path}, the record of a run's contributors, cannot be read ({error}).") from error

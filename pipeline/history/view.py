@@ -170,9 +170,9 @@ def describe_lineage(lineage: Lineage) -> RenderableType:
 
 
 def describe_users(users: dict[str, Any]) -> str:
-    """Which contributions of the bot's users a run took, from `Run.users`."""
+    """Describes users' contributions in a run, from `Run.users`."""
     trained, evaluated = (users.get(name, 0) for name in (USERS_TRAIN, USERS))
-    counts = f"{trained:,} to train on, {evaluated:,} to evaluate on, of {users['contributors']:,} contributors"
+    counts = f"{trained:,} for training, {evaluated:,} for evaluation, from {users['contributors']:,} contributors"
     return f"users' digits: {counts}\nSHA-256 {users['digest']}"
 
 

@@ -29,7 +29,7 @@ class Summary:
     picture_misses: list[str]  # missed thresholds on synthetic pictures, a text each
     version: str | None  # the pushed version; None if nothing was pushed
     path: str | None  # its folder
-    users: dict[str, Any] | None  # the same on the digits of the bot's users, None without them
+    users: dict[str, Any] | None  # the same on users' digits; None without them
     seconds: dict[str, float]  # time of each component that ran, by id, without cached ones
     report: str | None = None  # the page about the run; None if it was not written
 
@@ -61,7 +61,7 @@ def record_run(config: PipelineConfig, run_id: str, seconds: float | None = None
 
 
 def record_evaluation(config: PipelineConfig, run_id: str, of_users: bool = False) -> EvaluationResult:
-    """Reads an evaluation, on the split `test` or `of_users`, and keeps its figures with the artifact.
+    """Reads an evaluation, on the split `test` or `of_users`, and records its figures with the artifact.
 
     TFMA's files cannot be read without TensorFlow.
 

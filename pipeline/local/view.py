@@ -223,9 +223,9 @@ def _describe_live(summary: dict[str, Any], config: PipelineConfig) -> str:
 def _describe_users(figures: dict[str, Any] | None, users: UsersDigits) -> str:
     trained = f"{users.trained:,} trained on"
     if figures is None:
-        return f"{trained}; none evaluated on, which takes contributors of whom nothing is trained on"
+        return f"{trained}; none for evaluation, which needs contributors that are not used for training"
     before = figures["baseline_accuracy"]
-    text = f"{figures['accuracy']:.1%} of {figures['examples']:,} that other contributors sent"
+    text = f"{figures['accuracy']:.1%} of {figures['examples']:,} from other contributors"
     return f"{text}{'' if before is None else f' (the baseline {before:.1%})'}; {trained}"
 
 

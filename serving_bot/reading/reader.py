@@ -242,7 +242,7 @@ class Reader:
     def _weigh(
         self, lattice: Lattice, probabilities: npt.NDArray[np.float64], chosen: list[int], marks: list[Digit | Sign]
     ) -> list[Digit | Sign]:
-        """The marks of a number with the `chosen` groups as digits; some are doubtful unless it is believed."""
+        """The marks of a number with the `chosen` groups as digits; some are doubtful if confidence is low."""
         digits = probabilities[chosen].argmax(axis=1)
         share = share_of_reading(
             lattice.pieces, lattice.groups, probabilities, lattice.line.height, lattice.signs, digits

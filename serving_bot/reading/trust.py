@@ -1,4 +1,4 @@
-"""The confidence in a number as a whole, beyond that in each of its digits."""
+"""The confidence of a number as a whole, in addition to that of its digits."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from serving_bot.reading.cutting import Group, Piece
 from serving_bot.reading.path import COSTS, Costs, group_costs, skip_costs
 
 BELIEVED = -0.6
-"""Minimum log confidence of a number that is sure; chosen on a risk–coverage curve of amounts of cheques."""
+"""Minimum log confidence of a sure number; chosen on a risk–coverage curve of cheque amounts."""
 
 SURE_DIGIT = 0.75
 """Minimum of probability times share of paths for a sure digit in any other number."""
 
 TURN = 7.0
-"""Degrees by which a digit is rotated in both directions for a second look."""
+"""Degrees by which a digit is rotated in both directions for a second classification."""
 
 Images = npt.NDArray[np.uint8]
 Numbers = npt.NDArray[np.float64]
@@ -47,7 +47,7 @@ def share_of_reading(
         height: of the line's digits, in pixels.
         signs: which sign each group may be.
         digits: int64 [N], the number.
-        costs: of the hypotheses.
+        costs: costs of the hypotheses.
     """
     skipped = [-cost / costs.spread for cost in skip_costs(pieces, height, costs)]
     weights = -group_costs(groups, probabilities, height, costs) / costs.spread
@@ -85,7 +85,7 @@ def turn(images: Images) -> Images:
 
 
 def weigh(marks: list[Digit | Sign], share: float, again: Numbers) -> list[Digit | Sign]:
-    """The marks of a number: unchanged if all digits are sure and the number is believed, else with doubtful digits.
+    """The marks of a number: unchanged if the number and all its digits are confident, else with doubtful digits.
 
     Args:
         marks: of a line.

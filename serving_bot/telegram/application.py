@@ -43,9 +43,11 @@ class BotSettings:
     # folder that records received pictures until they are answered; None for ``bot_state`` in the current folder, or
     # for memory if that is not writable
     state_dir: Path | None = None
-    feedback_dir: str | None = None  # where corrections are kept, local or any address fsspec opens; None to ask nobody
-    feedback_key_file: Path | None = None  # keys that contributors are named by; None for one in the state folder
-    feedback_per_day: int = 200  # how many digits one person may contribute in 24 hours
+    feedback_dir: str | None = (
+        None  # storage for corrections, local or any address that fsspec can open; None not to ask
+    )
+    feedback_key_file: Path | None = None  # keys for contributors' codes; None for a file in the state folder
+    feedback_per_day: int = 200  # maximum digits from one person in 24 hours
     mini_app: bool = True  # serve the page beside the webhook
 
     @property

@@ -57,7 +57,7 @@ async def on_show(update: Update, context: BotContext) -> None:
 
 
 def _without_show(asked: Message, texts: Texts) -> InlineKeyboardMarkup | None:
-    """The buttons that stay under an answer: those that ask whether it is right, where they are still there."""
+    """The buttons that stay under an answer: those that ask whether it is right, if they are still there."""
     keys = asked.reply_markup.inline_keyboard if asked.reply_markup is not None else ()
     data = {key.callback_data for row in keys for key in row}
     return answer_keyboard(texts, None, asks=WRONG in data, sure=RIGHT in data)

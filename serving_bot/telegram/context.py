@@ -74,7 +74,7 @@ class Services:
     mini_app: str | None = None  # the address of the page, if it is served
     drawings: Drawings = field(init=False)  # (set later: needs the application, which needs these services)
     health: Callable[[], dict[str, Any]] = dict  # the report of ``/healthz``
-    feedback: Feedback | None = None  # None if nobody is asked whether an answer is right
+    feedback: Feedback | None = None  # None if the bot does not ask whether answers are right
     shown: OrderedDict[tuple[int, int], None] = field(default_factory=OrderedDict)
     _small_downloads: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(8))
     _large_downloads: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))

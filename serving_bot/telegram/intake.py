@@ -25,7 +25,7 @@ class Intake:
         is_meant: whether a message is for the bot.
         bot_name: returns the bot's name without the ``@``.
         on_unreadable: called for each update that the Telegram library cannot parse.
-        notes_feedback: whether pressed buttons and corrections are noted, too.
+        notes_feedback: whether to record pressed buttons and corrections too.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class Intake:
             return None
 
     def _note_of(self, update: Update) -> dict[str, Any] | None:
-        """What to note of an update, None for nothing."""
+        """What to record of an update, or None."""
         note = self._note(update.update_id, update.message) if update.message is not None else None
         if note is None and self._notes_feedback and update.effective_chat and self._admits(update.effective_chat):
             return note_feedback(update)

@@ -1,4 +1,4 @@
-"""What people say of an answer: buttons, replies, reactions, consent, and being forgotten."""
+"""Feedback on answers: buttons, replies, reactions, consent, and deletion."""
 
 from __future__ import annotations
 
@@ -40,15 +40,15 @@ log = logging.getLogger(__name__)
 
 CORRECTION = re.compile(r"[\d\s.,/]*\d[\d\s.,/]*")
 _LIKED, _DISLIKED = ("👍", "👎")
-_SHORT = 60  # characters that a notice at the top of the chat shows; more goes into a window
-_LONGEST_VERDICT = 24  # digits that callback data have room for beside the rest
+_SHORT = 60  # maximum characters of a notice at the top of the chat; a longer text gets a window
+_LONGEST_VERDICT = 24  # maximum digits that fit in callback data
 
 Tell = Callable[[str], Awaitable[None]]
-"""Says one of the bot's texts, by its key, to whoever judged."""
+"""Shows one of the bot's texts, by key, to the user who judged."""
 
 
 def add_feedback_handlers(application: Application[Any, BotContext, Any, Any, Any, Any]) -> None:
-    """Registers the handlers of feedback; before those for any text."""
+    """Registers the feedback handlers, before those for any text."""
     correction = filters.UpdateType.MESSAGE & filters.REPLY & filters.Regex(rf"^{CORRECTION.pattern}$")
     application.add_handlers(
         [
@@ -75,7 +75,7 @@ class _ToTheBot(filters.MessageFilter):
 
 
 async def on_button(update: Update, context: BotContext) -> None:
-    """A button under an answer: it is right, it is wrong, a digit, or back."""
+    """Handles a button under an answer: right, wrong, a digit, or back."""
     query = update.callback_query
     if query is None or query.data is None or query.message is None:
         return
@@ -93,10 +93,10 @@ async def on_button(update: Update, context: BotContext) -> None:
 
 
 async def on_correction(update: Update, context: BotContext) -> None:
-    """A number as a reply to an answer: that is what stands there."""
+    """Handles a number as a reply to an answer: the right number."""
     message = message_of(update)
     replied = message.reply_to_message
-    assert replied is not None  # the filter saw to it
+    assert replied is not None  # (the filter ensures it)
     right = re.sub(r"\D", "", message.text or "")
 
     async def tell(key: str) -> None:
@@ -106,7 +106,7 @@ async def on_correction(update: Update, context: BotContext) -> None:
 
 
 async def on_reaction(update: Update, context: BotContext) -> None:
-    """A thumb under an answer counts as its buttons do."""
+    """Handles a thumb under an answer, which counts like its buttons."""
     reaction = update.message_reaction
     if reaction is None or reaction.user is None:
         return
@@ -117,14 +117,14 @@ async def on_reaction(update: Update, context: BotContext) -> None:
         return
 
     async def tell(_: str) -> None:
-        """A reaction is a quiet thing, and so is taking note of it."""
+        """Does nothing: a reaction gets no visible acknowledgement."""
 
     verdict = RIGHT if _LIKED in after else WRONG
     await judge(update, context, reaction.chat.id, reaction.message_id, verdict, tell)
 
 
 async def on_consent(update: Update, context: BotContext) -> None:
-    """Yes or no to keeping corrections; a yes also takes up what had been said."""
+    """Handles consent; a yes also stores the feedback that asked for it."""
     query = update.callback_query
     if query is None or query.data is None or not isinstance(query.message, Message):
         return None
@@ -150,7 +150,7 @@ async def on_consent(update: Update, context: BotContext) -> None:
 
 
 async def on_privacy(update: Update, context: BotContext) -> None:
-    """Says what is kept, and lets a person change their mind."""
+    """Explains what is stored, and lets the user change the decision."""
     texts, user = context.texts(update), update.effective_user
     if user is None:
         return
@@ -162,7 +162,7 @@ async def on_privacy(update: Update, context: BotContext) -> None:
 
 
 async def on_forget(update: Update, context: BotContext) -> None:
-    """Deletes everything that a person contributed."""
+    """Deletes all contributions of the user."""
     user = update.effective_user
     if user is None:
         return
@@ -171,15 +171,15 @@ async def on_forget(update: Update, context: BotContext) -> None:
 
 
 async def judge(update: Update, context: BotContext, chat: int, message: int, verdict: str, tell: Tell) -> None:
-    """Takes up what somebody said of an answer, after they have agreed that it is kept.
+    """Stores a user's feedback on an answer, if the user has given consent.
 
     Args:
-        update: theirs.
-        context: the bot's.
-        chat: of the answer.
-        message: the answer's number, or that of the question about it.
-        verdict: RIGHT, WRONG, NONE for no digit, or the right number.
-        tell: is given the key of what to say.
+        update: the user's update.
+        context: the bot's context.
+        chat: the answer's chat.
+        message: the number of the answer, or of the question about it.
+        verdict: RIGHT, WRONG, NONE for a non-digit, or the right number.
+        tell: receives the key of the text to show.
     """
     feedback, user, texts = _feedback(context), update.effective_user, context.texts(update)
     answer = feedback.find_answer(chat, message)
@@ -187,7 +187,7 @@ async def judge(update: Update, context: BotContext, chat: int, message: int, ve
         return await tell("feedback-too-old")
     consent = feedback.consent(user.id)
     if answer.judged:
-        await _set_keyboard(answer, context, texts, asks=False)  # a kill may have come before
+        await _set_keyboard(answer, context, texts, asks=False)  # (a kill may have prevented it)
         await tell("feedback-known")
     elif consent is None:
         await tell("consent-first")
@@ -213,7 +213,7 @@ async def judge(update: Update, context: BotContext, chat: int, message: int, ve
 
 
 async def _ask_for_the_right_one(answer: JudgedAnswer, context: BotContext, texts: Texts) -> None:
-    """Shows the keys for a digit; of a number, asks for it in a message that opens the keyboard."""
+    """Shows the keypad for a digit; for a number, asks for it in a message that opens the keyboard."""
     keys = keypad(texts) if len(answer.read) == 1 else number_keyboard(texts)
     await _quietly(context.bot.edit_message_reply_markup(answer.chat, answer.message, reply_markup=keys))
     if len(answer.read) > 1:
@@ -227,7 +227,7 @@ async def _ask_for_the_right_one(answer: JudgedAnswer, context: BotContext, text
 
 
 async def _contribute(user: int, answer: JudgedAnswer, right: str, context: BotContext) -> str:
-    """Reads the picture again, since none is kept, and keeps its digits."""
+    """Reads the picture again, because pictures are not stored, and stores its digits."""
     services = context.services
     model = services.models.current
     if model is None:
@@ -250,7 +250,7 @@ async def _set_keyboard(answer: JudgedAnswer, context: BotContext, texts: Texts,
 
 
 def _teller(update: Update, context: BotContext) -> Tell:
-    """Says it in the little window of a pressed button."""
+    """Shows a text in the notice of a pressed button."""
 
     async def tell(key: str) -> None:
         await _say(update, context, key)
@@ -259,14 +259,14 @@ def _teller(update: Update, context: BotContext) -> Tell:
 
 
 async def _say(update: Update, context: BotContext, key: str | None) -> None:
-    """Acknowledges a pressed button, with a text or without."""
+    """Acknowledges a pressed button, with or without a text."""
     assert update.callback_query is not None
     text = None if key is None else context.texts(update)(key)
     await _quietly(update.callback_query.answer(text, show_alert=text is not None and len(text) > _SHORT))
 
 
 async def _quietly(call: Awaitable[Any]) -> None:
-    """Makes a call that Telegram refuses where a message is gone, unchanged, or a button was pressed long ago."""
+    """Makes a call that Telegram may refuse: a message is gone or unchanged, or a button was pressed long ago."""
     try:
         await call
     except BadRequest as error:
@@ -275,5 +275,5 @@ async def _quietly(call: Awaitable[Any]) -> None:
 
 def _feedback(context: BotContext) -> Feedback:
     feedback = context.services.feedback
-    assert feedback is not None  # otherwise these handlers are not registered
+    assert feedback is not None  # (these handlers are registered only with feedback)
     return feedback

@@ -1,4 +1,4 @@
-"""The buttons under an answer, and what their callback data say."""
+"""The buttons under an answer, and their callback data."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ RIGHT, WRONG = "right", "wrong"
 BACK = "back"
 DIGIT = "is:"  # followed by a digit, or by NONE
 NONE = "-"
-CONSENT = "consent:"  # followed by yes or no, the person asked, the answer and what they had said of it
+CONSENT = "consent:"  # followed by yes or no, the user, the answer and the user's verdict
 
 
 def answer_keyboard(texts: Texts, version: int | None, asks: bool, sure: bool = True) -> InlineKeyboardMarkup | None:
-    """The buttons under an answer; None for none.
+    """The buttons under an answer; None if there are none.
 
     Args:
-        texts: in the language of the chat.
-        version: that answered; None to leave out the button that shows what the network saw.
+        texts: the texts in the chat's language.
+        version: the version that answered; None to omit the button that shows what the network saw.
         asks: whether to ask if the answer is right.
-        sure: whether the answer was given as a fact: one that was not can only be corrected.
+        sure: whether the answer is confident; a doubtful answer can only be corrected.
     """
     rows = []
     if asks:
@@ -35,18 +35,18 @@ def answer_keyboard(texts: Texts, version: int | None, asks: bool, sure: bool = 
 
 
 def keypad(texts: Texts) -> InlineKeyboardMarkup:
-    """The keys for one digit."""
+    """The keypad for one digit."""
     keys = [InlineKeyboardButton(str(digit), callback_data=f"{DIGIT}{digit}") for digit in range(10)]
     return InlineKeyboardMarkup([keys[:5], keys[5:], _last_row(texts)])
 
 
 def number_keyboard(texts: Texts) -> InlineKeyboardMarkup:
-    """The keys for a number, which is written as a reply."""
+    """The buttons for a number, which the user sends as a reply."""
     return InlineKeyboardMarkup([_last_row(texts)])
 
 
 def consent_keyboard(texts: Texts, user: int, answer: int, verdict: str) -> InlineKeyboardMarkup:
-    """Yes and no, for one person, about one answer."""
+    """Yes and no, for one user and one answer."""
     about = f"{user}:{answer}:{verdict}"
     keys = [
         InlineKeyboardButton(texts(f"consent-{choice}"), callback_data=f"{CONSENT}{choice}:{about}")

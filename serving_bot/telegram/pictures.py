@@ -35,7 +35,7 @@ async def on_picture(update: Update, context: BotContext) -> None:
 
 
 async def _send(answer: Answer, message: Message, context: BotContext, texts: Texts) -> None:
-    """Sends an answer with its buttons, and remembers it where the sender may judge it."""
+    """Sends an answer with its buttons, and records it if the sender may judge it."""
     feedback, picture, user = context.services.feedback, attachment(message), message.from_user
     version = answer.model.version.number if answer.can_be_shown and answer.model is not None else None
     asks = False

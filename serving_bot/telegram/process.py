@@ -44,12 +44,12 @@ LONGEST_WAIT_S = 120.0  # the health check fails if a picture waits longer than 
 
 
 def _state_file(settings: BotSettings, what: str) -> Path:
-    """A file of this bot in its state folder."""
+    """Path of one of this bot's files in the state folder."""
     return (settings.state_dir or DEFAULT_FOLDER) / f"{what}-{settings.token.partition(':')[0]}.sqlite"
 
 
 def _feedback(settings: BotSettings, metrics: Metrics) -> Feedback | None:
-    """Opens what feedback needs, if the bot is to ask for it.
+    """Opens the files for feedback, if the bot asks for feedback.
 
     Raises:
         FeedbackError: the feedback folder or the key file cannot be used.

@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 PRIVATE = ("start", "help", "model")
 GROUP = ("model", "help")  # the greeting and its menu are for private chats
-FEEDBACK = ("privacy", "forget")  # in private chats, where corrections are kept
+FEEDBACK = ("privacy", "forget")  # in private chats, if corrections are stored
 ADMIN = ("status",)
 
 

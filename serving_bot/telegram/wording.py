@@ -22,7 +22,7 @@ class Answer:
     text: str
     outcome: str
     model: ServedModel | None = None
-    read: str = ""  # the digits that were read, sure or not, lines divided by line breaks
+    read: str = ""  # the digits read, sure or not, with line breaks between lines
 
     @property
     def can_be_shown(self) -> bool:

@@ -251,5 +251,5 @@ def test_a_folder_that_has_changed_since_the_run_began_is_refused(tmp_path, tiny
     told, _ = take(feedback)
     feedback.forget(["person 1"])
 
-    with pytest.raises(FeedbackError, match="has changed since this run began"):
+    with pytest.raises(FeedbackError, match="has changed since this run started"):
         generate(tiny_mnist, tmp_path / "out", feedback=told)

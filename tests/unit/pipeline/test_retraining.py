@@ -55,7 +55,7 @@ def test_enough_new_contributions_are_a_reason(run_on):
     entries = [entry(number) for number in range(40)]
 
     assert decided(entries[:20]) == (True, "20 accepted contributions are new")
-    assert decided(entries[:19]) == (False, "19 accepted contributions are new, of 20 that are wanted")
+    assert decided(entries[:19]) == (False, "19 accepted contributions are new, of 20 needed")
     assert decided(entries, [run_on(entries[:20])])[0]
     assert not decided(entries[:39], [run_on(entries[:20])])[0]
 
@@ -94,7 +94,7 @@ def test_a_live_model_that_is_often_wrong_is_a_reason(run_on):
     entries = [entry(number, answered=1 if number % 3 == 0 else 7) for number in range(60)]
     run = run_on(entries[:50])
 
-    assert decided(entries, [run]) == (True, "33% of the last digits that people judged had been read wrongly")
+    assert decided(entries, [run]) == (True, "33% of the last judged digits were wrong")
     assert not decided(entries, [run], max_wrong=0.5)[0]
 
 
