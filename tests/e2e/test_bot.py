@@ -545,7 +545,7 @@ def test_a_token_file_that_is_missing_is_one_sentence(tmp_path):
 def test_a_token_on_the_command_line_is_refused():
     code, output = ended("--token", TOKEN, token=None)
     assert code == 1
-    assert output.startswith("Error: Every user of this machine can read a command line")
+    assert output.startswith("Error: Every user of this machine can see a command line")
 
 
 def test_a_refused_token_is_one_sentence_without_the_token(api, tmp_path):
