@@ -16,16 +16,16 @@ import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import TENSORS, EventAccumulator
 
 from compat.tfx import path_utils
-from components.evaluation.metrics import image_digest
 from components.evaluation.result import EvaluationResult, read_evaluation
 from models.export.layout import CARD_FILE, MODEL_FILE
-from models.features import IMAGE_KEY
 from pipeline.history.records import Run
 from pipeline.report import ReportError
 from pipeline.report.conclusions import conclude
 from pipeline.report.contents import Curve, MadePictures, MisreadPicture, ModelReport, Photos, Report
+from pipeline.report.pictures import find_pictures
 from pipeline.report.recipes import PUBLISHED, compare, entitle, group_recipes, label_models
 from pipeline.report.statistics import wilson_interval
+from pipeline.report.users import read_users
 from serving_bot.reading.evaluation import thumbnail
 
 _MADE_SHOWN = 12  # synthetic pictures with a wrong answer that a report shows
@@ -108,6 +108,7 @@ def _read_model(run: Run, photos: dict[str, Photos], evaluation: EvaluationResul
             for file in tf.io.gfile.glob(os.path.join(export, pattern))
         )
         latency, made = _serving_figures(run)
+        users = read_users(run)
     except (OSError, ValueError, tf.errors.OpError) as error:
         raise ReportError(
             f"The outputs of run {run.run_id} cannot be read ({error}). If the files are gone, make them again with "
@@ -132,6 +133,7 @@ def _read_model(run: Run, photos: dict[str, Photos], evaluation: EvaluationResul
         published_accuracy=PUBLISHED.get((card["model"], card["epochs"])),
         photos=photos.get(card["export_id"]),
         made=made,
+        users=users,
     )
 
 
@@ -193,19 +195,6 @@ def _misread_pictures(models: Sequence[ModelReport], folders: Sequence[str]) -> 
         for misread in model.evaluation.misread:
             labels[misread.digest] = misread.label
             answers.setdefault(misread.digest, []).append((model.label, misread.predicted, misread.probability))
-    pictures = _find_pictures(folders, set(answers))
+    pictures = find_pictures(folders, set(answers))
     order = sorted(answers, key=lambda digest: (-len(answers[digest]), labels[digest], digest))
     return tuple(MisreadPicture(pictures.get(digest, ""), labels[digest], tuple(answers[digest])) for digest in order)
-
-
-def _find_pictures(folders: Sequence[str], digests: set[str]) -> dict[str, str]:
-    """The examples' PNGs with these digests, in base64."""
-    files = sorted(file for folder in folders for file in tf.io.gfile.glob(f"{folder}/*"))
-    feature = {IMAGE_KEY: tf.io.FixedLenFeature([], tf.string)}
-    found = {}
-    for examples in tf.data.TFRecordDataset(files, compression_type="GZIP").batch(5000):
-        for png in tf.io.parse_example(examples, feature)[IMAGE_KEY].numpy():
-            digest = image_digest(png)
-            if digest in digests:
-                found[digest] = base64.b64encode(png).decode()
-    return found

@@ -39,6 +39,17 @@ class MadePictures:
 
 
 @dataclass(frozen=True)
+class UsersReport:
+    """A model's results on digits of the bot's users whose other digits it has not seen."""
+
+    accuracy: float  # share of right answers
+    baseline_accuracy: float | None  # the baseline's; None without one
+    examples: int  # how many digits
+    trained: int  # how many of other users it was trained on
+    wrong: tuple[tuple[str, str], ...]  # those it misclassifies: (label and answer as text, PNG in base64)
+
+
+@dataclass(frozen=True)
 class ModelReport:
     """A trained and evaluated model."""
 
@@ -61,6 +72,7 @@ class ModelReport:
     # the predecessor's figure for this network and number of epochs; None if there is none
     published_accuracy: float | None
     photos: Photos | None  # results on people's pictures, if measured
+    users: UsersReport | None = None  # results on users' digits; None in a run without them
     made: MadePictures | None = None  # results on synthetic pictures; None if ServingCheck could not run the model
 
     @property

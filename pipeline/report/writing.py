@@ -53,6 +53,10 @@ def as_json(report: Report) -> dict[str, Any]:
     """The report as plain JSON values, without pictures; misclassified images have their digests."""
     values = asdict(report)
     del values["misread"]
+    for model in values["models"]:
+        for part in ("made", "users"):
+            if model[part] is not None:
+                del model[part]["wrong"]
     return values
 
 
@@ -137,6 +141,15 @@ def _tables(models: Sequence[ModelReport]) -> dict[str, list[Row]]:
             row("Pages right", lambda model: model.made and model.made.pages_accuracy, _percent, max),
             row("Pages wrong", lambda model: model.made and model.made.pages_wrong, _percent, min),
             row("Non-digits refused", lambda model: model.made and model.made.refusal, _percent, max),
+        ],
+        "Users' digits": [
+            row(
+                "Right",
+                lambda model: model.users and (model.users.accuracy, model.users.examples),
+                lambda pair: f"{_percent(pair[0])} of {pair[1]:,}",
+            ),
+            row("Baseline", lambda model: model.users and model.users.baseline_accuracy, _percent),
+            row("Trained on", lambda model: model.users and model.users.trained, "{:,}".format),
         ],
         "Cost": [
             row("Parameters", lambda model: model.card["parameters"], "{:,}".format, min),

@@ -6,8 +6,8 @@ import hand_made_report
 import pytest
 from hand_made_report import four_models, model
 
-from pipeline.report.contents import Photos
-from pipeline.report.writing import render_html, render_markdown, write_report
+from pipeline.report.contents import Photos, UsersReport
+from pipeline.report.writing import as_json, render_html, render_markdown, write_report
 
 
 @pytest.fixture(scope="module")
@@ -222,3 +222,19 @@ def test_what_is_shown_is_escaped():
 
     assert "&lt;b&gt;bold" in text
     assert "<i>'" not in text
+
+
+def test_users_digits_have_a_section_with_what_is_still_misclassified():
+    users = UsersReport(0.945, 0.795, 73, 300, (("4, answered 9 (77%)", "iVBORw0KGgo="),))
+    report = hand_made_report.report([replace(model(), users=users)])
+
+    page, text = render_html(report), render_markdown(report)
+
+    assert 'id="users"' in page
+    assert "94.50" in page
+    assert "79.50" in page
+    assert "4, answered 9 (77%)" in page
+    assert "iVBORw0KGgo=" in page
+    assert "of 73" in text
+    assert "iVBORw0KGgo=" not in json.dumps(as_json(report))
+    assert 'id="users"' not in render_html(hand_made_report.report([model()]))
