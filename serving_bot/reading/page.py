@@ -19,6 +19,12 @@ from serving_bot.reading.strokes import find_strokes
 SMALL_SIDE = 160
 """A picture with a shorter side below this is enlarged first, so edges are found with subpixel accuracy."""
 
+SMOOTHING = 0.6
+"""Standard deviation, in pixels, of the Gaussian that removes grain and fine patterns before that."""
+
+LEAST_SMOOTHED = 32
+"""A smaller picture is not smoothed: its strokes are as fine as grain."""
+
 LEAST_LINE = 0.2
 """Lines whose tallest stroke is below this share of the page's tallest are specks."""
 
@@ -105,7 +111,8 @@ def find(pixels: Pixels, *, dark: bool | None = None, within: Mask | None = None
     size = (pixels.shape[0], pixels.shape[1])
     zoom = -(-SMALL_SIDE // min(pixels.shape[:2])) if min(pixels.shape[:2]) < SMALL_SIDE else 1
     if zoom > 1:
-        pixels = np.asarray(cv2.resize(pixels, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_CUBIC), np.uint8)
+        smooth = cv2.GaussianBlur(pixels, (0, 0), SMOOTHING) if min(size) >= LEAST_SMOOTHED else pixels
+        pixels = np.asarray(cv2.resize(smooth, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_CUBIC), np.uint8)
     contrast = measure_contrast(pixels, zoom, dark)
     if within is not None:
         contrast = contrast * (within if zoom == 1 else cv2.resize(within, contrast.shape[::-1]))
