@@ -49,6 +49,16 @@ class Line:
         right, bottom = np.ceil(points.max(axis=0) - 0.01).astype(int).tolist()
         return Box(left, top, right - left, bottom - top)
 
+    def leaned(self, lean: float) -> Line:
+        """The line sheared by `lean` widths per height; a negative `lean` moves the top to the right."""
+        height, width = self.mask.shape
+        low = min(0.0, lean * height)
+        shear = np.array([[1.0, lean, -low], [0.0, 1.0, 0.0]])
+        size = (width + int(np.ceil(abs(lean) * height)), height)
+        contrast = np.asarray(cv2.warpAffine(self.contrast, shear, size), np.uint8)
+        mask = above(np.asarray(cv2.warpAffine(self.mask * 255, shear, size), np.uint8), 127)
+        return Line(contrast, mask, self.height, _stroke(mask), shear @ np.vstack([self.matrix, [0.0, 0.0, 1.0]]))
+
 
 def find_tilt(boxes: list[Box]) -> float:
     """The slope of the lines to the right: the one across which the middles of the boxes are densest."""

@@ -49,6 +49,7 @@ class Lattice:
         groups: runs of pieces.
         images: uint8 [groups, 2, 28, 28], the network's inputs.
         signs: the sign that each group may be by its shape.
+        strong: contrast above which a pixel is certainly ink.
     """
 
     line: Line
@@ -56,6 +57,11 @@ class Lattice:
     groups: list[Group]
     images: npt.NDArray[np.uint8]
     signs: list[str | None]
+    strong: float
+
+    def leaned(self, lean: float) -> Lattice:
+        """The same line sheared by `lean` widths per height, and cut anew."""
+        return _lattice(self.line.leaned(lean), self.strong)
 
 
 @dataclass(frozen=True)
@@ -152,4 +158,5 @@ def _lattice(line: Line, strong: float) -> Lattice:
     tall = [piece.box.bottom for piece in pieces if piece.box.height > 0.6 * line.height]
     bottom = float(np.median(tall)) if tall else float(line.mask.shape[0])
     signs = [name_sign(pieces, one, line.height, line.stroke, bottom) for one in groups]
-    return Lattice(line, pieces, groups, np.stack(images) if images else np.zeros((0, 2, 28, 28), np.uint8), signs)
+    stacked = np.stack(images) if images else np.zeros((0, 2, 28, 28), np.uint8)
+    return Lattice(line, pieces, groups, stacked, signs, strong)

@@ -14,7 +14,17 @@ from serving_bot.reading.page import Lattice, Page, TooManyMarksError, find
 from serving_bot.reading.path import find_path
 from serving_bot.reading.strokes import TooManyPiecesError
 from serving_bot.reading.surface import Surface, find_surface
-from serving_bot.reading.trust import BELIEVED, share_of_reading, turn, weigh
+from serving_bot.reading.trust import (
+    CLEAR,
+    LEANS,
+    MOST_AGAIN,
+    UNSURE,
+    LineReading,
+    agree,
+    is_stray,
+    share_of_reading,
+    turn,
+)
 
 SURE = 0.46
 """Minimum calibrated probability of a sure digit, if the model's card has no `sure`."""
@@ -69,12 +79,18 @@ class Attempt:
         gains: log likelihood ratio of each digit to no digit, in nats.
         height: of the digits in pixels of the searched picture; 0.0 without digits.
         unread: number of marks as large as a digit that were not read.
+        page: what was read; None if there is too much.
+        probabilities: float64 [groups, 10] of each lattice of the page.
+        clear_lines: whether no line needs to be read again.
     """
 
     reading: Reading
     gains: tuple[float, ...]
     height: float
     unread: int
+    page: Page | None = None
+    probabilities: tuple[npt.NDArray[np.float64], ...] = ()
+    clear_lines: bool = True
 
     @property
     def gain(self) -> float:
@@ -115,6 +131,8 @@ class Reader:
             side = min(CLOSEST_SIDE, max(picture.pixels.shape) * min(factor, picture.scale))
             closer = self._look(decode(data, round(side)))
             best = closer if closer.gain > best.gain else best
+        if best.page is not None and not best.clear_lines and len(best.reading.digits) <= MOST_AGAIN:
+            best = self._read_page(best.page, best.probabilities, best.reading.picture, again=True)
         return best.reading
 
     def _look(self, picture: Picture) -> Attempt:
@@ -137,35 +155,42 @@ class Reader:
             page = find(picture.pixels) if surface is None else find(surface.pixels, within=surface.within)
         except (TooManyPiecesError, TooManyMarksError):
             return Attempt(Reading((), picture, too_many=True), (), 0.0, 0)
-        attempt = self._read_page(page, picture)
+        attempt = self._read_page(page, self._classify(page.lattices), picture)
         if len(attempt.reading.digits) > 1:
-            turned = self._read_page(page.turned(), picture)
+            over = page.turned()
+            turned = self._read_page(over, self._classify(over.lattices), picture)
             if turned.gain > TURNED * attempt.gain + LEAST_GAIN:
                 return turned
         return attempt
 
-    def _read_page(self, page: Page, picture: Picture) -> Attempt:
-        probabilities = self._classify(page.lattices)
+    def _read_page(
+        self,
+        page: Page,
+        probabilities: tuple[npt.NDArray[np.float64], ...],
+        picture: Picture,
+        *,
+        again: bool = False,
+    ) -> Attempt:
         lines: list[tuple[Digit | Sign, ...]] = []
-        read: list[tuple[tuple[Digit | Sign, ...], list[float], int]] = []
+        read: list[LineReading] = []
         loose = 0
         left_out = [box.scaled(picture.scale) for box in page.dropped]
         gains: list[float] = []
         unread = 0
         for lattice, rows in zip(page.lattices, probabilities, strict=True):
-            marks, gained, missing = self._read_line(page, lattice, rows, picture.scale)
-            if any(isinstance(mark, Digit) for mark in marks):
-                read.append((tuple(marks), gained, missing))
+            line = self._read_line(page, lattice, rows, picture.scale, again=again)
+            if line.digits:
+                read.append(line)
             else:
-                left_out += [mark.box for mark in marks]
-                loose += missing
-        for line, gained, missing in read:
-            if _is_stray(line, [other for other, _, _ in read], picture):
-                left_out += [mark.box for mark in line]
+                left_out += [mark.box for mark in line.marks]
+                loose += line.unread
+        for line in read:
+            if is_stray(line.marks, [other.marks for other in read], picture):
+                left_out += [mark.box for mark in line.marks]
                 continue
-            lines.append(line)
-            gains += gained
-            unread += missing
+            lines.append(tuple(line.marks))
+            gains += line.gains
+            unread += line.unread
         digits = [mark for line in lines for mark in line if isinstance(mark, Digit)]
         if not digits:
             unread += loose
@@ -175,15 +200,17 @@ class Reader:
         likely = any(digit.sure for digit in digits) and (
             len(digits) + unread == 1 or trust >= LIKELY * (len(digits) + unread)
         )
-        return Attempt(Reading(tuple(lines), picture, tuple(left_out), likely), tuple(gains), page.height, unread)
+        reading = Reading(tuple(lines), picture, tuple(left_out), likely)
+        clear = page.upside_down or all(line.clear for line in read)
+        return Attempt(reading, tuple(gains), page.height, unread, page, probabilities, clear)
 
-    def _classify(self, lattices: list[Lattice]) -> list[npt.NDArray[np.float64]]:
+    def _classify(self, lattices: list[Lattice]) -> tuple[npt.NDArray[np.float64], ...]:
         """Calibrated probabilities, float64 [groups, 10], of each lattice's groups, in one call of the classifier."""
         counts = [len(lattice.groups) for lattice in lattices]
         if not sum(counts):
-            return [np.zeros((0, 10)) for _ in counts]
+            return tuple(np.zeros((0, 10)) for _ in counts)
         images = np.concatenate([lattice.images for lattice in lattices])
-        return np.split(self._look_at(images), np.cumsum(counts)[:-1])
+        return tuple(np.split(self._look_at(images), np.cumsum(counts)[:-1]))
 
     def _look_at(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
         """Calibrated probabilities, float64 [N, 10], of images uint8 [N, V, 28, 28]: V variants of each digit."""
@@ -194,9 +221,25 @@ class Reader:
         return np.asarray(shares / shares.sum(axis=1, keepdims=True))
 
     def _read_line(
+        self, page: Page, lattice: Lattice, probabilities: npt.NDArray[np.float64], scale: float, *, again: bool
+    ) -> LineReading:
+        """Reads a line; `again`: and sheared, until two readings agree clearly."""
+        best = self._read_once(page, lattice, probabilities, scale)
+        if len(best.digits) < 2:
+            return best
+        confidence, readings = best.confidence, [best]
+        for lean in LEANS if again else ():
+            if confidence >= CLEAR:
+                break
+            leaned = lattice.leaned(lean)
+            readings.append(self._read_once(page, leaned, self._classify([leaned])[0], scale))
+            best, confidence = agree(readings)
+        return best.weighed(confidence)
+
+    def _read_once(
         self, page: Page, lattice: Lattice, probabilities: npt.NDArray[np.float64], scale: float
-    ) -> tuple[list[Digit | Sign], list[float], int]:
-        """The marks of a line, each digit's log likelihood ratio to no digit, and the number of unread marks."""
+    ) -> LineReading:
+        """Reads a line; its digits are sure if they are on their own."""
         marks: list[Digit | Sign] = []
         gains, unread = [], 0
         path = find_path(lattice.pieces, lattice.groups, probabilities, lattice.line.height, lattice.signs)
@@ -232,42 +275,20 @@ class Reader:
                 )
             )
         read = [step.group for step in path if step.group is not None and step.sign is None]
-        if len(read) > 1:
-            marks = self._weigh(lattice, probabilities, read, marks)
+        share, again = self._look_again(lattice, probabilities, read) if len(read) > 1 else (0.0, np.zeros(len(read)))
         if page.upside_down:
-            marks.reverse()
-            gains.reverse()
-        return marks, gains, unread
+            return LineReading(marks[::-1], gains[::-1], unread, share, again[::-1])
+        return LineReading(marks, gains, unread, share, again)
 
-    def _weigh(
-        self, lattice: Lattice, probabilities: npt.NDArray[np.float64], chosen: list[int], marks: list[Digit | Sign]
-    ) -> list[Digit | Sign]:
-        """The marks of a number with the `chosen` groups as digits; some are doubtful if confidence is low."""
+    def _look_again(
+        self, lattice: Lattice, probabilities: npt.NDArray[np.float64], chosen: list[int]
+    ) -> tuple[float, npt.NDArray[np.float64]]:
+        """The share of readings with the digits of the `chosen` groups, and each digit's log probability rotated."""
         digits = probabilities[chosen].argmax(axis=1)
         share = share_of_reading(
             lattice.pieces, lattice.groups, probabilities, lattice.line.height, lattice.signs, digits
         )
-        again = np.zeros(len(chosen))
-        if share >= BELIEVED:
-            turned = self._look_at(turn(lattice.images[chosen])).reshape(2, len(chosen), -1)
-            again = np.log(np.maximum(turned[:, np.arange(len(chosen)), digits], 1e-6)).mean(axis=0)
-        return weigh(marks, share, again)
-
-
-def _is_stray(line: tuple[Digit | Sign, ...], lines: list[tuple[Digit | Sign, ...]], picture: Picture) -> bool:
-    """Whether a line is a scratch, a fold or the sheet's edge, not a 1.
-
-    Its height differs from the digits', or it lies at the picture's edge while another line has a number.
-    """
-    digits = [mark for mark in line if isinstance(mark, Digit)]
-    others = [mark for other in lines if other is not line for mark in other if isinstance(mark, Digit) and mark.sure]
-    if len(others) < 2 or all(other.digit == 1 for other in others) or any(digit.digit != 1 for digit in digits):
-        return False
-    height = float(np.median([other.box.height for other in others]))
-    rows, columns = (picture.scale * side for side in picture.pixels.shape[:2])
-    return all(
-        not 0.6 * height < digit.box.height < 1.7 * height
-        or min(digit.box.left, digit.box.top, columns - digit.box.right, rows - digit.box.bottom)
-        < 0.02 * max(rows, columns)
-        for digit in digits
-    )
+        if share < np.log(UNSURE):
+            return share, np.zeros(len(chosen))
+        turned = self._look_at(turn(lattice.images[chosen])).reshape(2, len(chosen), -1)
+        return share, np.log(np.maximum(turned[:, np.arange(len(chosen)), digits], 1e-6)).mean(axis=0)

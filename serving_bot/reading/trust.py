@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -11,10 +11,23 @@ import numpy.typing as npt
 from models.normalising import SIDE
 from serving_bot.reading.answer import Digit, Sign
 from serving_bot.reading.cutting import Group, Piece
+from serving_bot.reading.decoding import Picture
 from serving_bot.reading.path import COSTS, Costs, group_costs, skip_costs
 
-BELIEVED = -0.6
-"""Minimum log confidence of a sure number; chosen on a risk–coverage curve of cheque amounts."""
+BELIEVED = 0.65
+"""Minimum confidence of a sure number; chosen on a risk–coverage curve of cheque amounts."""
+
+CLEAR = 0.8
+"""Numbers with at least this confidence are not read again."""
+
+UNSURE = 0.02
+"""Confidence of a line with a doubtful mark."""
+
+LEANS = (0.2, -0.2, 0.4, -0.4)
+"""Shears at which a line is read again, in widths per height."""
+
+MOST_AGAIN = 12
+"""Pictures with more digits are not read again."""
 
 SURE_DIGIT = 0.75
 """Minimum of probability times share of paths for a sure digit in any other number."""
@@ -84,21 +97,88 @@ def turn(images: Images) -> Images:
     return np.array(turned, np.uint8).reshape(-1, *images.shape[1:])
 
 
-def weigh(marks: list[Digit | Sign], share: float, again: Numbers) -> list[Digit | Sign]:
-    """The marks of a number: unchanged if the number and all its digits are confident, else with doubtful digits.
+@dataclass(frozen=True)
+class LineReading:
+    """One reading of a line.
 
-    Args:
-        marks: of a line.
-        share: from `share_of_reading`.
+    Attributes:
+        marks: its digits and signs, from left to right.
+        gains: each digit's log likelihood ratio to no digit.
+        unread: number of unread marks.
+        share: from `share_of_reading`; 0.0 without a second digit.
         again: float64 [digits], mean log probability of each digit after rotation.
     """
-    places = [place for place, mark in enumerate(marks) if isinstance(mark, Digit)]
-    digits = [mark for mark in marks if isinstance(mark, Digit)]
-    if all(digit.sure for digit in digits) and share + again.sum() >= BELIEVED:
-        return marks
-    trust = np.array([digit.probability * digit.share for digit in digits])
-    least = int(np.argmin(trust * np.exp(again)))
-    weighed = list(marks)
-    for index, (place, digit) in enumerate(zip(places, digits, strict=True)):
-        weighed[place] = replace(digit, sure=digit.sure and index != least and bool(trust[index] >= SURE_DIGIT))
-    return weighed
+
+    marks: list[Digit | Sign]
+    gains: list[float]
+    unread: int
+    share: float
+    again: Numbers
+
+    @property
+    def digits(self) -> list[Digit]:
+        """Its digits, from left to right."""
+        return [mark for mark in self.marks if isinstance(mark, Digit)]
+
+    @property
+    def text(self) -> str:
+        """Its digits as text."""
+        return "".join(str(digit.digit) for digit in self.digits)
+
+    @property
+    def confidence(self) -> float:
+        """Confidence in the number as a whole, in 0..1."""
+        if self.unread or not all(digit.sure for digit in self.digits):
+            return UNSURE
+        return float(np.exp(self.share + self.again.sum()))
+
+    @property
+    def clear(self) -> bool:
+        """Whether there is no number of several digits to read again."""
+        return len(self.digits) < 2 or self.confidence >= CLEAR
+
+    def weighed(self, confidence: float) -> LineReading:
+        """The reading: unchanged if the number and all its digits are confident, else with doubtful digits."""
+        if confidence >= BELIEVED and all(digit.sure for digit in self.digits):
+            return self
+        trust = np.array([digit.probability * digit.share for digit in self.digits])
+        places = [place for place, mark in enumerate(self.marks) if isinstance(mark, Digit)]
+        least = int(np.argmin(trust * np.exp(self.again)))
+        marks = list(self.marks)
+        for index, (place, digit) in enumerate(zip(places, self.digits, strict=True)):
+            marks[place] = replace(digit, sure=digit.sure and index != least and bool(trust[index] >= SURE_DIGIT))
+        return replace(self, marks=marks)
+
+
+def agree(readings: list[LineReading]) -> tuple[LineReading, float]:
+    """The reading of a line on which two readings agree best, and its confidence.
+
+    The confidence of a number is the mean of its two best readings, 0.0 in place of a missing second one.
+    """
+    by_text: dict[str, list[LineReading]] = {}
+    for reading in readings:
+        by_text.setdefault(reading.text, []).append(reading)
+    confidence = {
+        text: sum(sorted((one.confidence for one in same), reverse=True)[:2]) / 2 for text, same in by_text.items()
+    }
+    text = max(confidence, key=lambda one: confidence[one])
+    return max(by_text[text], key=lambda one: one.confidence), confidence[text]
+
+
+def is_stray(line: list[Digit | Sign], lines: list[list[Digit | Sign]], picture: Picture) -> bool:
+    """Whether a line is a scratch, a fold or the sheet's edge, not a 1.
+
+    Its height differs from the digits', or it lies at the picture's edge while another line has a number.
+    """
+    digits = [mark for mark in line if isinstance(mark, Digit)]
+    others = [mark for other in lines if other is not line for mark in other if isinstance(mark, Digit) and mark.sure]
+    if len(others) < 2 or all(other.digit == 1 for other in others) or any(digit.digit != 1 for digit in digits):
+        return False
+    height = float(np.median([other.box.height for other in others]))
+    rows, columns = (picture.scale * side for side in picture.pixels.shape[:2])
+    return all(
+        not 0.6 * height < digit.box.height < 1.7 * height
+        or min(digit.box.left, digit.box.top, columns - digit.box.right, rows - digit.box.bottom)
+        < 0.02 * max(rows, columns)
+        for digit in digits
+    )

@@ -40,3 +40,16 @@ def test_slanted_strokes_are_laid_upright() -> None:
     placed = line.place(Box(0, 0, line.mask.shape[1], line.mask.shape[0]))
     assert placed.left <= 40
     assert placed.right >= 169
+
+
+@pytest.mark.parametrize("lean", [0.4, -0.4])
+def test_a_leaned_line_knows_where_its_ink_lies(lean: float) -> None:
+    own = np.zeros((80, 200), np.uint8)
+    for left in (40, 90, 140):
+        own[10:70, left : left + 6] = 1
+    line = lay(own * np.uint8(200), own, [Box(left, 10, 6, 60) for left in (40, 90, 140)], 100.0).leaned(lean)
+    top, bottom = (np.flatnonzero(line.mask[row]) for row in (5, line.mask.shape[0] - 6))
+    assert len(top) == len(bottom) == pytest.approx(18, abs=3)
+    assert bottom[0] - top[0] == pytest.approx(lean * (line.mask.shape[0] - 11), abs=2)
+    placed = line.place(Box(int(top[0]), 5, 6, 1))
+    assert placed.left == pytest.approx(40, abs=2)

@@ -1,10 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from serving_bot.reading.answer import Digit, Sign
 from serving_bot.reading.cutting import Group, Piece, cut, group
 from serving_bot.reading.geometry import Box
-from serving_bot.reading.trust import share_of_reading, turn, weigh
+from serving_bot.reading.trust import LineReading, agree, share_of_reading, turn
 
 HEIGHT, STROKE = 40.0, 4.0
 
@@ -67,6 +69,10 @@ def marks(*probabilities: float) -> list[Digit | Sign]:
     return [Sign(box, "."), *(Digit(box, 7, one, ((7, one),), image, True) for one in probabilities)]
 
 
+def reading(share: float, again: tuple[float, ...], *probabilities: float) -> LineReading:
+    return LineReading(marks(*probabilities), [1.0] * len(probabilities), 0, share, np.array(again))
+
+
 @pytest.mark.parametrize(
     ("share", "again", "shown"),
     [
@@ -76,10 +82,23 @@ def marks(*probabilities: float) -> list[Digit | Sign]:
     ],
 )
 def test_a_number_that_is_not_believed_has_a_doubtful_digit(share: float, again: tuple[float, ...], shown: str) -> None:
-    weighed = weigh(marks(0.99, 0.8, 0.99), share, np.array(again))
-    assert "".join(mark.shown for mark in weighed) == shown
+    line = reading(share, again, 0.99, 0.8, 0.99)
+    assert "".join(mark.shown for mark in line.weighed(line.confidence).marks) == shown
 
 
 def test_every_digit_that_is_little_likely_is_doubtful_then() -> None:
-    weighed = weigh(marks(0.6, 0.7, 0.99), -2.0, np.zeros(3))
-    assert "".join(mark.shown for mark in weighed) == ".??7"
+    line = reading(-2.0, (0.0, 0.0, 0.0), 0.6, 0.7, 0.99)
+    assert "".join(mark.shown for mark in line.weighed(line.confidence).marks) == ".??7"
+
+
+def test_two_readings_that_agree_beat_one_that_is_more_confident() -> None:
+    one, two = reading(-0.4, (0.0, 0.0), 0.9, 0.9), reading(-0.5, (0.0, 0.0), 0.9, 0.9)
+    lone = reading(-0.3, (0.0, 0.0, 0.0), 0.9, 0.9, 0.9)
+    best, confidence = agree([lone, two, one])
+    assert best is one
+    assert confidence == pytest.approx((np.exp(-0.4) + np.exp(-0.5)) / 2)
+    assert agree([lone])[1] < 0.5
+
+
+def test_a_line_with_an_unread_mark_is_not_confident() -> None:
+    assert replace(reading(-0.1, (0.0, 0.0), 0.9, 0.9), unread=1).confidence < 0.1
