@@ -15,7 +15,7 @@ from serving_bot.reading.path import find_path
 from serving_bot.reading.strokes import TooManyPiecesError
 from serving_bot.reading.surface import Surface, find_surface
 from serving_bot.reading.trust import (
-    CLEAR,
+    BELIEVED,
     LEANS,
     MOST_AGAIN,
     UNSURE,
@@ -223,13 +223,13 @@ class Reader:
     def _read_line(
         self, page: Page, lattice: Lattice, probabilities: npt.NDArray[np.float64], scale: float, *, again: bool
     ) -> LineReading:
-        """Reads a line; `again`: and sheared, until two readings agree clearly."""
+        """Reads a line; `again`: and sheared, until two readings agree."""
         best = self._read_once(page, lattice, probabilities, scale)
         if len(best.digits) < 2:
             return best
         confidence, readings = best.confidence, [best]
         for lean in LEANS if again else ():
-            if confidence >= CLEAR:
+            if confidence >= BELIEVED:
                 break
             leaned = lattice.leaned(lean)
             readings.append(self._read_once(page, leaned, self._classify([leaned])[0], scale))

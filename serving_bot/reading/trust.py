@@ -17,9 +17,6 @@ from serving_bot.reading.path import COSTS, Costs, group_costs, skip_costs
 BELIEVED = 0.65
 """Minimum confidence of a sure number; chosen on a risk–coverage curve of cheque amounts."""
 
-CLEAR = 0.8
-"""Numbers with at least this confidence are not read again."""
-
 UNSURE = 0.02
 """Confidence of a line with a doubtful mark."""
 
@@ -135,7 +132,7 @@ class LineReading:
     @property
     def clear(self) -> bool:
         """Whether there is no number of several digits to read again."""
-        return len(self.digits) < 2 or self.confidence >= CLEAR
+        return len(self.digits) < 2 or self.confidence >= BELIEVED
 
     def weighed(self, confidence: float) -> LineReading:
         """The reading: unchanged if the number and all its digits are confident, else with doubtful digits."""
