@@ -54,7 +54,7 @@ def test_who_takes_everything_for_a_digit_refuses_only_what_shows_nothing(certai
     shares = judgement.by_kind()
     assert set(shares) == {*PAGES, *NON_DIGITS}
     assert len(judgement.pictures) == sum(PAGES.values()) + OTHERS * len(NON_DIGITS)
-    assert shares["blank"] > 0.8
+    assert shares["blank"] >= 0.75
     assert shares["letter"] < 0.2
     assert judgement.refusal < 0.8
     assert judgement.pages_accuracy < 0.3
