@@ -51,7 +51,7 @@ class Hand:
     @classmethod
     def draw(cls, rng: np.random.Generator) -> Hand:
         """One of the group: slanted far to the left, narrow or wide."""
-        return cls(-float(rng.uniform(1.3, 1.6)), float(rng.uniform(0.85, 1.3)), int(rng.integers(1, 4)))
+        return cls(-float(rng.uniform(1.3, 1.6)), float(rng.uniform(0.8, 1.25)), int(rng.integers(1, 4)))
 
     def write(self, image: Images, digit: int) -> Images:
         """An MNIST digit in this hand: uint8 [28, 28] to uint8 [168, 224]."""
