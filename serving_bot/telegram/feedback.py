@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 MOST_DIGITS = 40  # an answer with more digits is not worth correcting by hand
 PATIENCE_S = 30.0  # until the store is tried again
-FORGETTING_S = 5.0  # how long somebody waits to hear that theirs is gone
+STORE_S = 5.0  # how long the store may take where somebody waits: to hear that theirs is gone, or for a stop
 REMEMBERED_PROMPTS = 1_000
 
 
@@ -116,7 +116,7 @@ class Feedback:
         self.outbox.forget(self.contributors.names(user))
         self._wake.set()
         with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self._delivered(), FORGETTING_S)
+            await asyncio.wait_for(self._delivered(), STORE_S)
         return not self.outbox.waiting()
 
     async def _delivered(self) -> None:
@@ -148,7 +148,10 @@ class Feedback:
                 await asyncio.wait_for(self._wake.wait(), wait)
 
     async def finish(self) -> None:
-        """Hands over what it can, at a stop; the rest is handed over after the next start."""
-        with contextlib.suppress(Exception):  # it has been said that the store is away
-            await asyncio.get_running_loop().run_in_executor(None, self.outbox.deliver, self.store)
+        """Hands over what it can in a few seconds, at a stop; the rest is handed over after the next start."""
+        delivering = asyncio.get_running_loop().run_in_executor(None, self.outbox.deliver, self.store)
+        try:
+            await asyncio.wait_for(delivering, STORE_S)
+        except Exception:  # a store that is away, which has been said, or slow
+            log.warning("contributions wait for the next start", extra={"count": self.outbox.waiting()})
         self.outbox.close()
