@@ -49,4 +49,4 @@ def running_server(push_dir: Path, *options: str, command: Sequence[str] = ("ser
         process.terminate()
         rest, _ = process.communicate(timeout=30)
     assert process.returncode == 0, rest
-    assert "Traceback" not in rest
+    assert "Traceback" not in rest, rest
