@@ -16,6 +16,7 @@ from serving_bot.web.handler import MOST_BYTES, WebServices
 from workers import UserError
 
 IDLE_S = 60.0
+STOP_S = 5.0  # how long a stop waits for pictures that are being read
 
 
 class WebError(UserError):
@@ -86,6 +87,8 @@ async def serve(
     watching.cancel()
     server.stop()
     await server.close_all_connections()
+    if at_work := asyncio.all_tasks() - {asyncio.current_task()}:  # pictures that are being read
+        await asyncio.wait(at_work, timeout=STOP_S)
     models.close()
 
 
