@@ -48,6 +48,7 @@ globalThis.miniApp = (() => {
     try {
       const response = await send("picture", { method: "POST", body: file ?? await encoded("image/png") });
       if (!response.ok) return note(response.status === 401 ? t.locked : (await response.json()).error);
+      latest++; again = false;  // a reading on its way would write over the note
       note(words.sent); app()?.close();
     } catch { note(words.failed); }
     finally { button.disabled = false; }
