@@ -26,7 +26,7 @@ from compat.tfx import BaseBeamExecutor, artifact_utils, examples_utils, proto_u
 from components.mnist_example_gen.idx import IMAGES_MAGIC, LABELS_MAGIC, IdxFormatError, IdxReader
 from models.features import IMAGE_KEY, LABEL_KEY, NUM_CLASSES, OUTLIER, RAW_SIZE
 from serving_bot.feedback.contribution import FeedbackError
-from serving_bot.feedback.snapshot import SNAPSHOT_FILE, Example, take_snapshot
+from serving_bot.feedback.snapshot import SNAPSHOT_FILE, Example, Snapshot, take_snapshot
 from serving_bot.feedback.store import Store
 
 _SHARD = 5000  # examples per file, and in memory at a time
@@ -75,8 +75,9 @@ class Executor(BaseBeamExecutor):  # type: ignore[misc]
         data = exec_properties[standard_component_specs.INPUT_BASE_KEY]
         custom = _custom_config(exec_properties)
         parts = find_parts(data, int(custom["eval_size"]))
-        users = take_users(custom["feedback"]) if "feedback" in custom else {}
-        examples.split_names = artifact_utils.encode_split_names([*parts, *users])
+        users = take_users(custom["feedback"]) if "feedback" in custom else Snapshot(())
+        of_users = {name: chosen for name, chosen in users.splits().items() if chosen}
+        examples.split_names = artifact_utils.encode_split_names([*parts, *of_users])
         with self._make_beam_pipeline() as pipeline:
             for name, part in parts.items():
                 folder = artifact_utils.get_split_uri([examples], name)
@@ -85,16 +86,16 @@ class Executor(BaseBeamExecutor):  # type: ignore[misc]
         examples_utils.set_payload_format(examples, example_gen_pb2.FORMAT_TF_EXAMPLE)
         examples_utils.set_file_format(examples, "tfrecords_gzip")
         sizes = {name: part.stop - part.start for name, part in parts.items()}
-        if users:
-            sizes |= {name: len(chosen) for name, chosen in users.items()}
-            write_users(examples, users, custom["feedback"]["digest"])
+        if of_users:
+            sizes |= {name: len(chosen) for name, chosen in of_users.items()}
+            write_users(examples, users, of_users)
         examples.set_string_custom_property("split_sizes", json.dumps(sizes))
         examples.set_string_custom_property("source", _source(data))
         examples.set_string_custom_property(FINGERPRINT_PROPERTY, fingerprint(data))  # on Vertex AI it replaces TFX's
 
 
-def take_users(feedback: dict[str, Any]) -> dict[str, list[Example]]:
-    """The bot's users' contributions by split, without empty splits.
+def take_users(feedback: dict[str, Any]) -> Snapshot:
+    """The bot's users' contributions.
 
     Raises:
         FeedbackError: the folder cannot be read, or has changed since the run started.
@@ -102,25 +103,20 @@ def take_users(feedback: dict[str, Any]) -> dict[str, list[Example]]:
     snapshot = take_snapshot(Store(feedback["folder"]).entries(), int(feedback["trust"]))
     if snapshot.digest != feedback["digest"]:
         raise FeedbackError(f"{feedback['folder']} has changed since this run started. Run the same command again.")
-    return {name: chosen for name, chosen in snapshot.splits().items() if chosen}
+    return snapshot
 
 
-def write_users(examples: Any, users: dict[str, list[Example]], digest: str) -> None:
+def write_users(examples: Any, users: Snapshot, splits: dict[str, list[Example]]) -> None:
     """Writes the splits of users' examples, and records their snapshot on the artifact."""
-    for name, chosen in users.items():
+    for name, chosen in splits.items():
         folder = artifact_utils.get_split_uri([examples], name)
         fileio.makedirs(folder)
         labels = np.array([OUTLIER if one.digit is None else one.digit for one in chosen], np.int64)
         write_shard(folder, 0, 1, np.stack([one.image for one in chosen]), labels)
-    everybody = [one for chosen in users.values() for one in chosen]
-    contributors = sorted({one.contributor for one in everybody})
-    facts = {
-        "digest": digest,
-        **{name: len(chosen) for name, chosen in users.items()},
-        "contributors": len(contributors),
-    }
+    members = {"ids": [one.id for one in users.examples], "contributors": users.contributors}
+    counts = {name: len(chosen) for name, chosen in splits.items()}
+    facts = {"digest": users.digest, **counts, "contributors": len(users.contributors)}
     examples.set_string_custom_property("feedback", json.dumps(facts))
-    members = {"ids": sorted(one.id for one in everybody), "contributors": contributors}
     with fileio.open(os.path.join(examples.uri, SNAPSHOT_FILE), "w") as file:
         file.write(json.dumps(members) + "\n")
 

@@ -53,10 +53,10 @@ class Snapshot:
         return digest.hexdigest()
 
     def splits(self) -> dict[str, list[Example]]:
-        """The examples to train on, and those to evaluate on, which are digits only, by the name of their split."""
+        """The examples to train on, and those to evaluate on, by the name of their split."""
         return {
             USERS_TRAIN: [one for one in self.examples if not one.evaluates],
-            USERS: [one for one in self.examples if one.evaluates and one.digit is not None],
+            USERS: [one for one in self.examples if one.evaluates],
         }
 
     @property
@@ -70,7 +70,7 @@ def take_snapshot(entries: Sequence[Entry], trust: int = 0) -> Snapshot:
 
     A reviewed contribution counts as it was reviewed. One that waits for a review counts only with `trust`: where its
     contributor has a good record, or so many different contributors say the same of nearly identical crops and nobody
-    says something else.
+    says something else. What is no digit teaches to abstain, and is left out where its contributor is evaluated on.
 
     Args:
         entries: all contributions.
@@ -90,7 +90,8 @@ def take_snapshot(entries: Sequence[Entry], trust: int = 0) -> Snapshot:
         Example(one.id, one.contributor, one.image, digit, one.answered)
         for one, digit in ((entry.contribution, digit) for entry, digit in chosen)
     ]
-    return Snapshot(tuple(sorted(examples, key=lambda example: example.id)))
+    used = (one for one in examples if one.digit is not None or not one.evaluates)
+    return Snapshot(tuple(sorted(used, key=lambda example: example.id)))
 
 
 def rate_contributors(entries: Sequence[Entry]) -> dict[str, tuple[int, int]]:

@@ -102,3 +102,13 @@ def test_a_good_record_is_trusted(wrong, trusted):
     assert (99 in chosen([*reviewed, entry(99)], trust=2)) is trusted
     assert 99 not in chosen([*reviewed[1:], entry(99)], trust=2)
     assert rate_contributors(reviewed) == {"c": (RECORD, RECORD - wrong)}
+
+
+def test_what_is_no_digit_is_left_out_where_its_contributor_is_evaluated_on():
+    """Otherwise it would stand in no split, and count as new for ever."""
+    entries = [entry(n, contributor=f"hand {n}", verdict="accepted", digit=None) for n in range(40)]
+
+    snapshot = take_snapshot(entries)
+
+    assert 0 < len(snapshot.examples) < 40
+    assert snapshot.splits() == {"users_train": list(snapshot.examples), "users": []}
