@@ -41,16 +41,16 @@ class Feedback:
     prompts: OrderedDict[tuple[int, int], int] = field(default_factory=OrderedDict)
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def note_answer(self, answer: JudgedAnswer) -> bool:
-        """Remembers an answer so that it can be judged; whether that is so."""
-        if not 0 < len(answer.read) <= MOST_DIGITS:
-            return False
+    def asks(self, user: int, read: str) -> bool:
+        """Whether to ask a person if an answer with these digits is right."""
+        return 0 < len(read) <= MOST_DIGITS and self.consent(user) is not False
+
+    def note_answer(self, answer: JudgedAnswer) -> None:
+        """Remembers an answer so that it can be judged."""
         try:
             self.outbox.note_answer(answer)
         except sqlite3.Error as error:
             log.error("an answer cannot be noted for feedback", extra={"reason": str(error)})
-            return False
-        return True
 
     def note_prompt(self, prompt: Message, answer: int) -> None:
         """Remembers which answer a question is about."""
@@ -78,7 +78,7 @@ class Feedback:
         """
         digits = reading.digits
         said = align(reading.text.replace("\n", ""), right) if right else [None] * len(digits)
-        if not said or not digits:
+        if not said:
             return "too-different"
         contributions = [
             Contribution(
@@ -133,15 +133,12 @@ class Feedback:
                 await loop.run_in_executor(None, self.outbox.deliver, self.store)
                 complained = False
                 wait = None
-            except FeedbackError as error:
+            except Exception as error:  # a client of an object store raises what it likes
                 wait = PATIENCE_S
                 if not complained:
-                    log.warning("the feedback folder cannot be used; trying again", extra={"reason": str(error)})
-                complained = True
-            except Exception:  # a client of an object store raises what it likes
-                wait = PATIENCE_S
-                if not complained:
-                    log.warning("the feedback folder cannot be used; trying again", exc_info=True)
+                    said = isinstance(error, FeedbackError)
+                    reason = {"reason": str(error)} if said else {}
+                    log.warning("the feedback folder cannot be used; trying again", exc_info=not said, extra=reason)
                 complained = True
             self.metrics.feedback_waiting.set(self.outbox.waiting())
             with contextlib.suppress(asyncio.TimeoutError):

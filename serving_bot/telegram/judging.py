@@ -79,8 +79,7 @@ async def on_button(update: Update, context: BotContext) -> None:
     query = update.callback_query
     if query is None or query.data is None or query.message is None:
         return
-    chat, message = query.message.chat.id, query.message.message_id
-    answer = _feedback(context).find_answer(chat, message)
+    answer = _feedback(context).find_answer(query.message.chat.id, query.message.message_id)
     if answer is None:
         await _say(update, context, "feedback-too-old")
         await _quietly(query.edit_message_reply_markup(None))
@@ -89,7 +88,11 @@ async def on_button(update: Update, context: BotContext) -> None:
         await _say(update, context, None)
         await _set_keyboard(answer, context, context.texts(update), asks=not answer.judged)
         return
-    await judge(update, context, chat, message, query.data.removeprefix(DIGIT), _teller(update, context))
+
+    async def tell(key: str) -> None:
+        await _say(update, context, key)
+
+    await judge(update, context, answer, query.data.removeprefix(DIGIT), tell)
 
 
 async def on_correction(update: Update, context: BotContext) -> None:
@@ -102,7 +105,11 @@ async def on_correction(update: Update, context: BotContext) -> None:
     async def tell(key: str) -> None:
         await message.reply_text(context.texts(update)(key), do_quote=True, allow_sending_without_reply=True)
 
-    await judge(update, context, message.chat_id, replied.message_id, right, tell)
+    answer = _feedback(context).find_answer(message.chat_id, replied.message_id)
+    if answer is None:
+        await tell("feedback-too-old")
+    else:
+        await judge(update, context, answer, right, tell)
 
 
 async def on_reaction(update: Update, context: BotContext) -> None:
@@ -120,7 +127,7 @@ async def on_reaction(update: Update, context: BotContext) -> None:
         """Does nothing: a reaction gets no visible acknowledgement."""
 
     verdict = RIGHT if _LIKED in after else WRONG
-    await judge(update, context, reaction.chat.id, reaction.message_id, verdict, tell)
+    await judge(update, context, answer, verdict, tell)
 
 
 async def on_consent(update: Update, context: BotContext) -> None:
@@ -146,7 +153,7 @@ async def on_consent(update: Update, context: BotContext) -> None:
     async def tell(key: str) -> None:
         await _quietly(question.edit_text(texts(key)))
 
-    return await judge(update, context, question.chat_id, judged.message, verdict, tell)
+    return await judge(update, context, judged, verdict, tell)
 
 
 async def on_privacy(update: Update, context: BotContext) -> None:
@@ -170,21 +177,18 @@ async def on_forget(update: Update, context: BotContext) -> None:
     await message_of(update).reply_text(context.texts(update)("forgotten" if done else "forgotten-later"))
 
 
-async def judge(update: Update, context: BotContext, chat: int, message: int, verdict: str, tell: Tell) -> None:
+async def judge(update: Update, context: BotContext, answer: JudgedAnswer, verdict: str, tell: Tell) -> None:
     """Stores a user's feedback on an answer, if the user has given consent.
 
     Args:
         update: the user's update.
         context: the bot's context.
-        chat: the answer's chat.
-        message: the number of the answer, or of the question about it.
+        answer: the answer.
         verdict: RIGHT, WRONG, NONE for a non-digit, or the right number.
         tell: receives the key of the text to show.
     """
     feedback, user, texts = _feedback(context), update.effective_user, context.texts(update)
-    answer = feedback.find_answer(chat, message)
-    if user is None or answer is None:
-        return await tell("feedback-too-old")
+    assert user is not None  # (each of these updates has a sender)
     consent = feedback.consent(user.id)
     if answer.judged:
         await _set_keyboard(answer, context, texts, asks=False)  # (a kill may have prevented it)
@@ -193,7 +197,7 @@ async def judge(update: Update, context: BotContext, chat: int, message: int, ve
         await tell("consent-first")
         kept = verdict if len(verdict) <= _LONGEST_VERDICT else WRONG
         await context.bot.send_message(
-            chat,
+            answer.chat,
             texts("consent-question"),
             reply_parameters=ReplyParameters(answer.message, allow_sending_without_reply=True),
             reply_markup=consent_keyboard(texts, user.id, answer.message, kept),
@@ -209,7 +213,6 @@ async def judge(update: Update, context: BotContext, chat: int, message: int, ve
         if result in ("kept", "known"):
             await _set_keyboard(answer, context, texts, asks=False)
         await tell(f"feedback-{result}")
-    return None
 
 
 async def _ask_for_the_right_one(answer: JudgedAnswer, context: BotContext, texts: Texts) -> None:
@@ -247,15 +250,6 @@ async def _set_keyboard(answer: JudgedAnswer, context: BotContext, texts: Texts,
     shown = (answer.chat, answer.message) in context.services.shown
     keys = answer_keyboard(texts, None if shown else answer.version, asks, answer.sure)
     await _quietly(context.bot.edit_message_reply_markup(answer.chat, answer.message, reply_markup=keys))
-
-
-def _teller(update: Update, context: BotContext) -> Tell:
-    """Shows a text in the notice of a pressed button."""
-
-    async def tell(key: str) -> None:
-        await _say(update, context, key)
-
-    return tell
 
 
 async def _say(update: Update, context: BotContext, key: str | None) -> None:

@@ -40,7 +40,7 @@ async def _send(answer: Answer, message: Message, context: BotContext, texts: Te
     version = answer.model.version.number if answer.can_be_shown and answer.model is not None else None
     asks = False
     if feedback is not None and version is not None and user is not None:
-        asks = feedback.consent(user.id) is not False
+        asks = feedback.asks(user.id, answer.read)
     sure = answer.outcome == "read"
     sent = await message.reply_text(
         answer.text,

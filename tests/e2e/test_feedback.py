@@ -8,6 +8,8 @@ import signal
 import time
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 from loopback_bot_api import Call, LoopbackBotApi
 from running_bot import RunningBot, running
@@ -224,6 +226,14 @@ def test_privacy_says_what_is_kept_and_changes_it(api, folder):
     api.wait(lambda: [c for c in api.called("editMessageText") if "ничего не храню" in c.parameters["text"]])
 
     assert api.buttons(answer_to(api, api.photo(picture("3")))) == ["saw:1763800000"]
+
+
+@pytest.mark.usefixtures("bot")
+def test_an_answer_with_very_many_digits_is_not_asked_about(api):
+    rows = [cv2.imdecode(np.frombuffer(picture("2580147", suffix=".png"), np.uint8), 1) for _ in range(6)]
+    page = cv2.imencode(".png", np.vstack(rows))[1].tobytes()
+
+    assert api.buttons(answer_to(api, api.photo(page))) == ["saw:1763800000"]
 
 
 def test_without_a_folder_nobody_is_asked(api, push_dir):
