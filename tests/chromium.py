@@ -22,6 +22,15 @@ def running_chromium() -> Iterator[Browser]:
         yield browser
 
 
+def watch(page):
+    """What stands in a page's console, errors included, and the addresses that it asks, as they come."""
+    messages, requests = [], []
+    page.on("console", lambda message: messages.append(message.text))
+    page.on("pageerror", lambda error: messages.append(str(error)))
+    page.on("request", lambda request: requests.append(request.url))
+    return messages, requests
+
+
 def serious_findings(page):
     """What axe-core finds that is serious or critical, with its place on the page."""
     page.evaluate(AXE.read_text("utf-8"))

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tiny_model
-from chromium import running_chromium
+from chromium import watch
 from playwright.sync_api import expect
 
 from models.export.litert import LitertConverter
@@ -17,12 +17,6 @@ from serving_bot.versions.folder import newest_version
 from serving_bot.web.static import export_page
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with running_chromium() as running:
-        yield running
 
 
 def convert(name, folder):
@@ -47,9 +41,7 @@ def visit(browser, tmp_path, content=None, **options):
     tiny_model.push(tmp_path / "push", 7, content)
     export_page(str(tmp_path / "push"), tmp_path / "page")
     page = browser.new_context(**options).new_page()
-    messages = []
-    page.on("console", lambda message: messages.append(message.text))
-    page.on("pageerror", lambda error: messages.append(str(error)))
+    messages, _ = watch(page)
     page.on(
         "request", lambda request: None if request.url.startswith(("file:", "data:")) else messages.append(request.url)
     )

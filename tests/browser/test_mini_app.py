@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import tiny_model
-from chromium import drop, running_chromium, serious_findings
+from chromium import drop, serious_findings, watch
 from loopback_bot_api import LoopbackBotApi, texts_of
 from mini_app_launch import DARK, LIGHT, init_data, opened
 from playwright.sync_api import expect
@@ -31,12 +31,6 @@ def api(tmp_path_factory):
         yield api
 
 
-@pytest.fixture(scope="module")
-def browser():
-    with running_chromium() as running:
-        yield running
-
-
 @pytest.fixture
 def visit(browser, api):
     """Opens the page as Telegram does; afterwards nothing may stand in the console, and nobody else have been asked."""
@@ -45,10 +39,7 @@ def visit(browser, api):
     def visit(fragment_of, width=400, locale="en-GB", script=STAND_IN, **options):
         context = browser.new_context(locale=locale, viewport={"width": width, "height": 900}, **options)
         page = context.new_page()
-        messages, asked = [], []
-        page.on("console", lambda message: messages.append(message.text))
-        page.on("pageerror", lambda error: messages.append(str(error)))
-        page.on("request", lambda request: asked.append(request.url))
+        messages, asked = watch(page)
         page.route(SCRIPT, lambda route: route.fulfill(path=script) if script else route.abort())
         page.goto(fragment_of(api.menu_button["web_app"]["url"]))
         seen.append((context, messages, asked))

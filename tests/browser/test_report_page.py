@@ -1,12 +1,12 @@
 """The report in a real browser: `make test-browser`."""
 
 import io
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import hand_made_report
 import pytest
-from chromium import running_chromium
+from chromium import watch
 from PIL import Image
 from playwright.sync_api import Browser, Page
 
@@ -15,19 +15,13 @@ from pipeline.report.writing import write_report
 pytestmark = pytest.mark.browser
 
 
-@pytest.fixture(scope="module")
-def browser():
-    with running_chromium() as running:
-        yield running
-
-
 @dataclass
 class Visit:
     """An open page, and what was written to its console and which addresses were asked for since it was opened."""
 
     page: Page
-    messages: list[str] = field(default_factory=list)
-    requests: list[str] = field(default_factory=list)
+    messages: list[str]
+    requests: list[str]
 
     @property
     def content_width(self) -> int:
@@ -45,11 +39,9 @@ def visit(browser: Browser):
                 viewport={"width": width, "height": 800}, is_mobile=width < 600, color_scheme=scheme, offline=True
             )
         )
-        visit = Visit(contexts[-1].new_page())
-        visit.page.emulate_media(media=media)
-        visit.page.on("console", lambda message: visit.messages.append(message.text))
-        visit.page.on("pageerror", lambda error: visit.messages.append(str(error)))
-        visit.page.on("request", lambda request: visit.requests.append(request.url))
+        page = contexts[-1].new_page()
+        page.emulate_media(media=media)
+        visit = Visit(page, *watch(page))
         visit.page.goto(path.as_uri())
         return visit
 

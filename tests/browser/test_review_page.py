@@ -2,21 +2,18 @@
 
 import time
 from datetime import datetime, timezone
-from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import numpy as np
 import pytest
 import tiny_model
-from chromium import running_chromium
+from chromium import serious_findings, watch
 from playwright.sync_api import expect
 from running_server import running_server
 
 from serving_bot.feedback.contribution import Contribution
 from serving_bot.feedback.store import Store
-
-AXE = Path(__file__).parent / "axe" / "axe.min.js"
 
 pytestmark = pytest.mark.browser
 
@@ -49,18 +46,14 @@ def address(store, tmp_path):
 
 
 @pytest.fixture
-def page(address):
-    with running_chromium() as browser:
-        page = browser.new_page()
-        wrong = []
-        page.on("console", lambda message: wrong.append(message.text))
-        page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.on(
-            "request", lambda request: None if request.url.startswith((address, "data:")) else wrong.append(request)
-        )
-        page.goto(address)
-        yield page
-        assert wrong == []
+def page(browser, address):
+    page = browser.new_page()
+    messages, asked = watch(page)
+    page.goto(address)
+    yield page
+    page.close()
+    assert messages == []
+    assert [url for url in asked if not url.startswith((address, "data:"))] == []
 
 
 def states(store):
@@ -101,9 +94,7 @@ def test_a_contribution_may_be_skipped(page):
 
 def test_the_page_is_accessible(page):
     expect(page.locator("#said")).to_have_text("3")
-    page.evaluate(AXE.read_text("utf-8"))
-    found = page.evaluate("axe.run()")["violations"]
-    assert [one["id"] for one in found if one["impact"] in {"serious", "critical"}] == []
+    assert serious_findings(page) == []
 
 
 def test_other_sites_cannot_decide(address, store):

@@ -4,7 +4,7 @@ import hashlib
 
 import pytest
 import tiny_model
-from chromium import AXE, drop, running_chromium, serious_findings
+from chromium import AXE, drop, serious_findings, watch
 from playwright.sync_api import expect
 from running_server import running_server
 
@@ -24,12 +24,6 @@ def address(push_dir):
         yield address
 
 
-@pytest.fixture(scope="module")
-def browser():
-    with running_chromium() as running:
-        yield running
-
-
 @pytest.fixture
 def visit(browser, address):
     """Opens the page; afterwards nothing may stand in the console, and nothing have been asked of others."""
@@ -38,22 +32,16 @@ def visit(browser, address):
     def visit(locale="en-GB", width=1200, **options):
         context = browser.new_context(locale=locale, viewport={"width": width, "height": 900}, **options)
         page = context.new_page()
-        messages, foreign = [], []
-        page.on("console", lambda message: messages.append(message.text))
-        page.on("pageerror", lambda error: messages.append(str(error)))
-        page.on("request", lambda request: foreign.append(request.url) if not local(request.url) else None)
+        messages, asked = watch(page)
         page.goto(address)
-        opened.append((context, messages, foreign))
+        opened.append((context, messages, asked))
         return page
 
-    def local(url):
-        return url.startswith((address, "data:", "blob:"))
-
     yield visit
-    for context, messages, foreign in opened:
+    for context, messages, asked in opened:
         context.close()
         assert [text for text in messages if "Failed to load resource" not in text] == []
-        assert foreign == []
+        assert [url for url in asked if not url.startswith((address, "data:", "blob:"))] == []
 
 
 def answer(page, text, timeout=5_000):
