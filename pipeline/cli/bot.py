@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli.options import PushDir, openable, stop
+from pipeline.cli.options import PushDir, openable_if_given, stop
 
 
 class Groups(str, Enum):
@@ -54,7 +54,7 @@ def bot(
         typer.Option(
             envvar="DIGITS_FEEDBACK_DIR",
             help="Ask whether answers are right, and store corrections in this folder or address (docs/learning.md).",
-            callback=lambda folder: folder and openable(folder),
+            callback=openable_if_given,
             show_default="nobody is asked",
         ),
     ] = None,

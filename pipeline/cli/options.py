@@ -46,6 +46,11 @@ def openable(address: str) -> str:
     return address
 
 
+def openable_if_given(address: str | None) -> str | None:
+    """As `openable`, for an option without a default."""
+    return None if address is None else openable(address)
+
+
 DEFAULT_MODEL = "my_model"
 
 TRAINING, JUDGING, PLACES, ENGINE = "Training", "Judging", "Locations", "Engine"
@@ -110,7 +115,7 @@ Feedback = Annotated[
     typer.Option(
         envvar="DIGITS_FEEDBACK_DIR",
         help="Also train and evaluate on accepted contributions of the bot's users, in this folder or address.",
-        callback=lambda folder: folder and openable(folder),
+        callback=openable_if_given,
         show_default=False,
         rich_help_panel=TRAINING,
     ),

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli.options import AsJson, PushDir, Root, absolute, openable, present
+from pipeline.cli.options import AsJson, PushDir, Root, absolute, openable_if_given, present
 
 runs = typer.Typer(no_args_is_help=True, help="Past runs: parameters, times, artifacts, verdicts.")
 
@@ -51,6 +51,7 @@ def lineage(
         str | None,
         typer.Option(
             help="Feedback folder: also show contributors to the version who were forgotten since.",
+            callback=openable_if_given,
             show_default=False,
         ),
     ] = None,
@@ -64,6 +65,6 @@ def lineage(
     if feedback is not None:
         from serving_bot.feedback.store import Store
 
-        present_now = Store(openable(feedback)).contributors
+        present_now = Store(feedback).contributors
     traced = tracing.trace(reading.read_runs(root), version, absolute(push_dir), present_now)
     present(view.lineage_as_json(traced) if as_json else view.describe_lineage(traced))

@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 from serving_bot.feedback.contribution import Contribution
 from serving_bot.feedback.store import Store
+from serving_bot.storage import open_database
 
 KEPT_S = 7 * 24 * 3600.0  # how long an answer can be judged
 MOST_WAITING = 10_000  # contributions that wait for the store; more are refused
@@ -64,14 +65,10 @@ class Outbox:
     """
 
     def __init__(self, path: Path | None, per_day: int) -> None:
-        if path is not None:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._per_day = per_day
         # The event loop puts in, and a thread takes out.
         self._lock = threading.RLock()
-        self._database = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False)
-        self._database.execute("PRAGMA journal_mode = WAL")
-        self._database.execute("PRAGMA synchronous = FULL")
+        self._database = open_database(path, check_same_thread=False)
         self._database.executescript(_TABLES)
         self._database.execute("DELETE FROM answers WHERE at < ?", (time.time() - KEPT_S,))
         self._database.execute("DELETE FROM given WHERE at < ?", (time.time() - KEPT_S,))

@@ -10,18 +10,17 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Literal
 
 import fsspec
-from fsspec.implementations.local import LocalFileSystem
 
 from models.features import NUM_CLASSES
 from serving_bot.feedback.contribution import Contribution, FeedbackError
+from serving_bot.storage import explained, write_whole
 
 Verdict = Literal["accepted", "rejected"]
 
@@ -78,26 +77,31 @@ class Store:
         Raises:
             FeedbackError: the folder cannot be read, or a file in it is not what it should be.
         """
-        found = {path: self._parse(path, data) for path, data in self._read("contributions", ".png")}
         reviews = dict(self._read("reviews", ".json"))
-        entries = []
-        for path, contribution in found.items():
-            beside = path.replace("/contributions/", "/reviews/").removesuffix(".png") + ".json"
-            review = self._parse_review(beside, reviews[beside]) if beside in reviews else None
-            entries.append(Entry(contribution, review))
+        entries = [
+            self._entry(path, data, reviews.get(_review_path(path)))
+            for path, data in self._read("contributions", ".png")
+        ]
         return sorted(entries, key=lambda entry: (entry.contribution.at, entry.contribution.id))
 
     def find(self, prefix: str) -> Entry:
-        """The contribution whose id begins so.
+        """The contribution whose id begins so; no other one is read.
 
         Raises:
             FeedbackError: there is none, or there are several.
         """
-        found = [entry for entry in self.entries() if entry.contribution.id.startswith(prefix)]
-        if len(found) != 1:
-            count = "several contributions" if found else "no contribution"
-            raise FeedbackError(f"{self.folder} has {count} with an id that begins with {prefix!r}.")
-        return found[0]
+        with self._explained("read"):
+            self._files.invalidate_cache()
+            named = prefix if prefix.isalnum() else ""  # (an id is; other characters would be a pattern)
+            found = self._files.glob(f"{self._root}/contributions/*/{named}*.png") if named else []
+            if len(found) != 1:
+                count = "several contributions" if found else "no contribution"
+                raise FeedbackError(f"{self.folder} has {count} with an id that begins with {prefix!r}.")
+            (path,) = found
+            review = _review_path(path)
+            paths = [path, *([review] if self._files.exists(review) else [])]
+            contents = self._files.cat(paths)
+        return self._entry(path, contents[path], contents.get(review))
 
     def review(self, contribution: Contribution, verdict: Verdict, digit: int | None) -> Review:
         """Decides on a contribution; a later decision replaces an earlier one.
@@ -148,6 +152,11 @@ class Store:
             contents = self._files.cat(paths) if paths else {}
         yield from sorted(contents.items())
 
+    def _entry(self, path: str, data: bytes, review: bytes | None) -> Entry:
+        return Entry(
+            self._parse(path, data), None if review is None else self._parse_review(_review_path(path), review)
+        )
+
     def _parse(self, path: str, data: bytes) -> Contribution:
         try:
             contribution = Contribution.from_png(data)
@@ -168,29 +177,13 @@ class Store:
             raise FeedbackError(f"{path} is not a review ({error}). Remove it, and review again.") from error
 
     def _write(self, path: str, data: bytes) -> None:
-        """Writes a file whole or not at all."""
-        if not isinstance(self._files, LocalFileSystem):
-            self._files.pipe_file(path, data)  # an object appears when it is whole
-            return
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        descriptor, part = tempfile.mkstemp(dir=os.path.dirname(path), suffix=".part")
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            os.chmod(part, 0o640)
-            os.replace(part, path)
-        except BaseException:
-            os.unlink(part)
-            raise
+        self._files.makedirs(os.path.dirname(path), exist_ok=True)
+        write_whole(self._files, path, data, mode=0o640)
 
-    @contextmanager
-    def _explained(self, done: str) -> Iterator[None]:
+    def _explained(self, done: str) -> AbstractContextManager[None]:
         """Turns what a file system says into a sentence."""
-        try:
-            yield
-        except OSError as error:
-            raise FeedbackError(f"{self.folder} could not be {done}: {error.strerror or error}.") from error
-        except (ImportError, ValueError) as error:  # a protocol that fsspec does not know, or without its package
-            raise FeedbackError(f"{self.folder} cannot be opened: {error}.") from error
+        return explained(self.folder, done, FeedbackError)
+
+
+def _review_path(contribution: str) -> str:
+    return contribution.replace("/contributions/", "/reviews/").removesuffix(".png") + ".json"

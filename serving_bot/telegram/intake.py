@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from telegram import Chat, Message, Update
+from telegram import Chat, Message, Update, User
 from telegram.constants import ChatType
 
 from serving_bot.telegram.attachments import attachment
@@ -88,15 +88,12 @@ class Intake:
         if picture is None or not self._admits(message.chat) or not (meant or message.media_group_id):
             return None
         user = message.from_user
-        note: dict[str, Any] = {
-            "message_id": message.message_id,
-            "date": int(message.date.timestamp()),
-            "chat": {"id": message.chat_id, "type": message.chat.type},
+        note: dict[str, Any] = _skeleton(message) | {
             "document": {"file_id": picture.file_id, "file_unique_id": picture.file_id, "mime_type": "image/*"}
             | ({} if picture.size is None else {"file_size": picture.size}),
         }
         if user is not None:
-            note["from"] = {"id": user.id, "is_bot": user.is_bot, "first_name": "", "language_code": user.language_code}
+            note["from"] = _sender(user)
         if message.media_group_id:
             note["media_group_id"] = message.media_group_id
         if meant and message.chat.type != ChatType.PRIVATE:
@@ -109,7 +106,7 @@ def note_feedback(update: Update) -> dict[str, Any] | None:
     user, message, query = update.effective_user, update.message, update.callback_query
     if user is None:
         return None
-    sender = {"id": user.id, "is_bot": user.is_bot, "first_name": "", "language_code": user.language_code}
+    sender = _sender(user)
     if query is not None and query.data is not None and isinstance(query.message, Message):
         asked = _skeleton(query.message)
         pressed = {"id": query.id, "from": sender, "chat_instance": "", "data": query.data, "message": asked}
@@ -117,7 +114,7 @@ def note_feedback(update: Update) -> dict[str, Any] | None:
     if message is None or message.reply_to_message is None or not CORRECTION.fullmatch(message.text or ""):
         return None
     replied = message.reply_to_message
-    answered = _skeleton(replied) | ({"from": _sender(replied)} if replied.from_user is not None else {})
+    answered = _skeleton(replied) | ({"from": _sender(replied.from_user)} if replied.from_user is not None else {})
     reply = _skeleton(message) | {"from": sender, "text": message.text, "reply_to_message": answered}
     return {"update_id": update.update_id, "message": reply}
 
@@ -130,6 +127,5 @@ def _skeleton(message: Message) -> dict[str, Any]:
     }
 
 
-def _sender(message: Message) -> dict[str, Any]:
-    assert message.from_user is not None
-    return {"id": message.from_user.id, "is_bot": message.from_user.is_bot, "first_name": ""}
+def _sender(user: User) -> dict[str, Any]:
+    return {"id": user.id, "is_bot": user.is_bot, "first_name": "", "language_code": user.language_code}

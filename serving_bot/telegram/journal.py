@@ -13,6 +13,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from serving_bot.storage import open_database
+
 log = logging.getLogger(__name__)
 
 DEFAULT_FOLDER = Path("bot_state")
@@ -32,11 +34,7 @@ class Journal:
     """
 
     def __init__(self, path: Path | None) -> None:
-        if path is not None:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._database = sqlite3.connect(path or ":memory:", isolation_level=None)
-        self._database.execute("PRAGMA journal_mode = WAL")
-        self._database.execute("PRAGMA synchronous = FULL")
+        self._database = open_database(path)
         self._database.execute(
             "CREATE TABLE IF NOT EXISTS updates (id INTEGER PRIMARY KEY, note TEXT, answered INTEGER, at REAL)"
         )

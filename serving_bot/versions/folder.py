@@ -12,7 +12,7 @@ import json
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from itertools import chain
@@ -22,6 +22,7 @@ import fsspec
 from filelock import FileLock, Timeout
 
 from models.export.layout import CARD_FILE
+from serving_bot import storage
 from workers import UserError
 
 COMPLETE_MARK = "saved_model.pb"
@@ -203,12 +204,6 @@ def nothing_pushed(push_dir: str) -> NoPushedModelError:
     )
 
 
-@contextmanager
-def explained(push_dir: str, done: str) -> Iterator[None]:
+def explained(push_dir: str, done: str) -> AbstractContextManager[None]:
     """Turns a file system's error into a PushFolderError; ``done`` completes the sentence "... could not be"."""
-    try:
-        yield
-    except OSError as error:
-        raise PushFolderError(f"{push_dir} could not be {done}: {error.strerror or error}.") from error
-    except (ImportError, ValueError) as error:  # a protocol that is unknown to fsspec, or whose package is missing
-        raise PushFolderError(f"{push_dir} cannot be opened: {error}") from error
+    return storage.explained(push_dir, done, PushFolderError)

@@ -6,11 +6,9 @@ These write ``PUSH_DIR/pin``, which the bot follows within a second; they never 
 
 from __future__ import annotations
 
-import os
-
 import fsspec
-from fsspec.implementations.local import LocalFileSystem
 
+from serving_bot.storage import write_whole
 from serving_bot.versions.folder import PIN_FILE, PushFolderError, explained, locked
 from serving_bot.versions.history import Action, note_change
 from serving_bot.versions.registry import PushedVersion, Registry, find_problem, read_registry
@@ -78,14 +76,7 @@ def _change(registry: Registry, action: Action, number: int | None) -> None:
     pin = f"{root.rstrip('/')}/{PIN_FILE}"
     if number is None:
         filesystem.rm_file(pin)
-    elif isinstance(filesystem, LocalFileSystem):
-        aside = f"{pin}.new"
-        with open(aside, "w", encoding="ascii") as file:
-            file.write(f"{number}\n")
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(aside, pin)
     else:
-        filesystem.pipe_file(pin, f"{number}\n".encode())  # object stores show only complete files
+        write_whole(filesystem, pin, f"{number}\n".encode())
     with explained(registry.push_dir, "noted in history.jsonl, though the pin was changed"):
         note_change(registry, action, number)

@@ -89,7 +89,7 @@ def test_one_is_found_by_the_beginning_of_its_id(store):
         add(store, contribution(id=name * 16))
 
     assert store.find("ab").contribution.id == "ab" * 16
-    for prefix in ("a", "x"):
+    for prefix in ("a", "x", "", "a*", "*/ab"):
         with pytest.raises(FeedbackError, match="contribution"):
             store.find(prefix)
 

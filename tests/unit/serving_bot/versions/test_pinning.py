@@ -1,4 +1,5 @@
 import json
+import os
 import stat
 import subprocess
 import sys
@@ -6,7 +7,6 @@ import sys
 import pytest
 from tiny_model import push
 
-from serving_bot.versions import pinning
 from serving_bot.versions.folder import PushFolderError, locked
 from serving_bot.versions.hot_swap import ModelServer
 from serving_bot.versions.pinning import promote, rollback, unpin
@@ -45,13 +45,13 @@ def test_promotion_and_rollback_write_the_pin_that_a_bot_obeys(push_dir):
 
 def test_the_pin_appears_whole_and_is_readable_by_the_bot_s_user(push_dir, monkeypatch):
     seen = []
-    replace = pinning.os.replace
+    replace = os.replace
 
     def watched(aside, pin):
         seen.append((open(aside).read(), (push_dir / "pin").exists()))  # noqa: SIM115
         replace(aside, pin)
 
-    monkeypatch.setattr("serving_bot.versions.pinning.os.replace", watched)
+    monkeypatch.setattr("serving_bot.storage.os.replace", watched)
     promote(str(push_dir), 2)
 
     assert seen == [("2\n", False)]
@@ -87,7 +87,7 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(push_dir, monkeypatch):
     def refuse(*arguments):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("serving_bot.versions.pinning.os.replace", refuse)
+    monkeypatch.setattr("serving_bot.storage.os.replace", refuse)
     with pytest.raises(PushFolderError, match=r"could not be changed: Permission denied\."):
         promote(str(push_dir), 1)
     assert not (push_dir / "history.jsonl").exists()
