@@ -1,17 +1,22 @@
 """The web server's figures: python -m benchmarks.serving --push-dir serving_model [--repeats 200].
 
-`digits serve` runs as a process of its own, on loopback, and is asked over one connection that is kept alive.
+`digits serve` runs in a separate process, on loopback, and is asked over one keep-alive connection. Beside it runs the
+same model in a plain Starlette application (benchmarks/plain_starlette.py), which uv fetches; the two alternate.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
+import socket
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -40,7 +45,8 @@ def main() -> None:
     pictures = [pages.photo([digit], rng, size=SIZE) for digit in digits]
     with running(options.push_dir) as (address, server), requests.Session() as session:
         print_reading(session, address, Reader(classifier), pictures, options.repeats)
-        print_tensors(session, address, classifier, options.repeats)
+        with running_starlette(newest_version(options.push_dir)) as plain:
+            print_tensors(session, address, plain, classifier, options.repeats)
         for number in range(options.pictures):
             session.post(f"{address}/read", data=pictures[number % len(pictures)])
         memory = server.memory_info().rss / 2**20
@@ -55,6 +61,43 @@ def running(push_dir: str) -> Iterator[tuple[str, psutil.Process]]:
     assert server.stdout is not None
     try:
         yield next(line.split()[0] for line in server.stdout if line.startswith("http")), psutil.Process(server.pid)
+    finally:
+        server.terminate()
+        server.wait()
+
+
+@contextmanager
+def running_starlette(version: str) -> Iterator[str]:
+    """The address of benchmarks/plain_starlette.py in this environment with Starlette and uvicorn added."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    added = ["--with", "starlette==1.7.0", "--with", "uvicorn==0.54.0"]
+    uv = Path(sys.prefix) / "bin" / "uv"
+    server = subprocess.Popen(
+        [
+            uv,
+            "run",
+            "--quiet",
+            "--active",
+            "--no-project",
+            *added,
+            "python",
+            "-m",
+            "benchmarks.plain_starlette",
+            version,
+            str(port),
+        ],
+        env={**os.environ, "VIRTUAL_ENV": sys.prefix},
+    )
+    address = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(600):
+            with suppress(requests.ConnectionError):
+                requests.get(address, timeout=1)
+                break
+            time.sleep(0.1)
+        yield address
     finally:
         server.terminate()
         server.wait()
@@ -77,7 +120,7 @@ def print_reading(session: requests.Session, address: str, reader: Reader, pictu
     print(f"{name:<44} {1000 * medians[0]:8.1f} ms, {medians[0] / medians[1]:.2f} of Reader.read")
 
 
-def print_tensors(session: requests.Session, address: str, classifier: Classifier, repeats: int) -> None:
+def print_tensors(session: requests.Session, address: str, plain: str, classifier: Classifier, repeats: int) -> None:
     """Predictions a second in batches of 1 and 64, in TensorFlow Serving's format and in raw tensors."""
     for size in (1, 64):
         images = np.random.default_rng(1).integers(0, 256, (size, 28, 28), np.uint8)
@@ -85,20 +128,23 @@ def print_tensors(session: requests.Session, address: str, classifier: Classifie
             f'{{"inputs":[{{"name":"images","datatype":"UINT8","shape":[{size},28,28],'
             f'"parameters":{{"binary_data_size":{images.size}}}}}]}}'
         ).encode()
-        body, length = head + images.tobytes(), {"Inference-Header-Content-Length": str(len(head))}
-        instances = {"instances": images.tolist()}
-        ways: dict[str, Callable[[], object]] = {
-            "the model alone": lambda images=images: classifier.predict(images),  # type: ignore[misc]
-            "raw tensors": lambda body=body, length=length: session.post(  # type: ignore[misc]
-                f"{address}/v2/models/digits/infer", data=body, headers=length
-            ),
-            "TensorFlow Serving's JSON": lambda json=instances: session.post(  # type: ignore[misc]
-                f"{address}/v1/models/digits:predict", json=json
-            ),
+        raw: dict[str, Any] = {
+            "data": head + images.tobytes(),
+            "headers": {"Inference-Header-Content-Length": str(len(head))},
         }
-        for name, ask in ways.items():
-            each = statistics.median(seconds(ask) for _ in range(repeats))
-            print(f"{f'{name}, batches of {size}':<44} {size / each:8.0f} images/s")
+        alone = [seconds(lambda images=images: classifier.predict(images)) for _ in range(repeats)]  # type: ignore[misc]
+        print(f"{f'the model alone, batches of {size}':<44} {size / statistics.median(alone):8.0f} images/s")
+        for name, path, body in (
+            ("raw tensors", "/v2/models/digits/infer", raw),
+            ("TensorFlow Serving's JSON", "/v1/models/digits:predict", {"json": {"instances": images.tolist()}}),
+        ):
+            ours, theirs = [], []
+            for _ in range(repeats):
+                ours.append(seconds(lambda path=path, body=body: session.post(address + path, **body)))  # type: ignore[misc]
+                theirs.append(seconds(lambda path=path, body=body: session.post(plain + path, **body)))  # type: ignore[misc]
+            each = statistics.median(ours)
+            ratio = statistics.median(theirs) / each
+            print(f"{f'{name}, batches of {size}':<44} {size / each:8.0f} images/s, {ratio:.2f} of plain Starlette")
 
 
 def seconds(function: Callable[[], object]) -> float:
