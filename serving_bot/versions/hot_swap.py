@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from importlib import resources
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any
 
 import fsspec
@@ -77,6 +77,17 @@ class ServedModel:
         """Probabilities float32 [N, 10] of uint8 [N, 28, 28], white ink on black. Thread-safe."""
         with self._borrowed() as (classifier, _):
             return classifier.predict(images)
+
+    def predict_at_once(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32] | None:
+        """As `predict`, but None if every reader is in use."""
+        try:
+            pair = self._readers.get_nowait()
+        except Empty:
+            return None
+        try:
+            return pair[0].predict(images)
+        finally:
+            self._readers.put(pair)
 
     @contextmanager
     def _borrowed(self) -> Iterator[tuple[Classifier, Reader]]:

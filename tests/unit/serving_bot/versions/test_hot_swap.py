@@ -6,6 +6,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import fsspec
+import numpy as np
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 from tiny_model import flatbuffer, picture, push
@@ -15,6 +16,15 @@ from models.export.layout import MODEL_FILE
 from serving_bot.reading.classifier import BrokenModelError
 from serving_bot.versions.folder import Version
 from serving_bot.versions.hot_swap import ModelServer, ServedModel, check_version
+
+
+def test_predicting_at_once_does_not_wait_for_a_reader(tmp_path):
+    model = ServedModel.load(Version(1, str(push(tmp_path, 1))), readers=1)
+    images = np.zeros((2, 28, 28), np.uint8)
+
+    np.testing.assert_array_equal(model.predict_at_once(images), model.predict(images))
+    with model._borrowed():
+        assert model.predict_at_once(images) is None
 
 
 def test_a_loaded_version_reads_in_many_threads(tmp_path):
