@@ -1,1 +1,1 @@
-"""What performance claims rest on."""
+"""Benchmarks behind the documentation's figures."""

@@ -1,9 +1,9 @@
-"""Measures the bot as a process of its own against a loopback Bot API, and whether it does what is promised.
+"""Measures the bot in a separate process against a loopback Bot API, and checks what the documentation promises.
 
     python benchmarks/bot.py all serving_model/1763800000
 
-Every command prints its figures as one JSON object and exits with 1 if a promise is broken. ``--python``
-chooses the environment that the bot runs in, such as the clean one that ``size`` makes.
+Every command prints its figures as one JSON object and exits with 1 if a promise is broken. ``--python`` chooses the
+bot's environment, such as the clean one that ``size`` makes.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ HOSTILE_MIB = 600.0
 
 
 class Bot:
-    """A running bot: from this checkout, or (``source=False``) as installed beside ``python``."""
+    """A running bot: from this checkout, or (``source=False``) the one installed beside ``python``."""
 
     def __init__(self, api: LoopbackBotApi, push_dir: Path, python: Path, *arguments: str, source: bool = True) -> None:
         self.log = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed with the object
@@ -83,7 +83,7 @@ class Bot:
         return round(int(status.partition(f"{field}:")[2].split()[0]) / 1024, 1)
 
     def levels(self) -> Counter[str]:
-        """How many log lines there were of each level."""
+        """Number of log lines by level."""
         self.log.seek(0)
         return Counter(json.loads(line)["level"] for line in self.log if line.startswith("{"))
 
@@ -92,7 +92,7 @@ class Bot:
 def running(
     model: Path, python: Path, *arguments: str, source: bool = True
 ) -> Iterator[tuple[LoopbackBotApi, Bot, Path]]:
-    """A loopback Bot API, a bot that has started, and the folder it serves: a copy of ``model``."""
+    """A loopback Bot API, a started bot, and its push folder with a copy of ``model``."""
     with tempfile.TemporaryDirectory() as folder, LoopbackBotApi() as api:
         push_dir = Path(folder) / "models"
         shutil.copytree(model, push_dir / "1")
@@ -108,7 +108,7 @@ def running(
 
 
 def photo(digit: int, rng: random.Random, width: int = 1280, height: int = 960) -> bytes:
-    """A JPEG of one canary digit on unevenly lit, noisy paper, as large as Telegram makes photos."""
+    """A JPEG of one canary digit on unevenly lit, noisy paper, in the size of Telegram's photos."""
     canary = cv2.imread(str(CANARY), cv2.IMREAD_GRAYSCALE)
     cell = (canary.shape[1] - 40) // 10
     ink = (235.0 - canary[:, 20 + cell * digit : 20 + cell * (digit + 1)]) / 235
@@ -123,7 +123,7 @@ def photo(digit: int, rng: random.Random, width: int = 1280, height: int = 960) 
 
 
 def sentence(digit: int) -> str:
-    """How an answer about one digit begins."""
+    """The beginning of an answer about one digit."""
     return f"This is {'an' if digit == 8 else 'a'} {digit} "
 
 
@@ -137,7 +137,7 @@ def report(name: str, figures: dict[str, Any], **promises: bool) -> None:
 
 @app.command()
 def start(model: Model, python: Python = HERE, times: int = 5) -> None:
-    """From starting the process to its first answer, with a model pushed and a photo waiting."""
+    """Time from the start of the process to its first answer, with a pushed model and a waiting photo."""
     seconds = []
     for _ in range(times):
         with tempfile.TemporaryDirectory() as folder, LoopbackBotApi() as api:
@@ -185,10 +185,10 @@ def memory(model: Model, python: Python = HERE, photos: int = 200) -> None:
 
 @app.command()
 def documents(model: Model, python: Python = HERE, files: int = 200) -> None:
-    """The highest resident memory while documents of 19 MB arrive at once: a photo each, and what makes it large."""
+    """Peak resident memory while documents of 19 MB arrive at once: each a photo with padding."""
     rng = random.Random(0)
     large = photo(8, rng, 4000, 3000)
-    large += b"\0" * (19 * 10**6 - len(large))  # (after its end marker a JPEG may be followed by anything)
+    large += b"\0" * (19 * 10**6 - len(large))  # (any bytes may follow a JPEG's end marker)
     with running(model, python) as (api, bot, _):
         time.sleep(1)
         started = bot.memory()
@@ -217,7 +217,7 @@ def soak(model: Model, python: Python = HERE, seconds: int = 60, rate: int = 20)
             if complete:
                 shutil.copy(model / "saved_model.pb", folder)
 
-        def wrong(file: Path) -> None:  # a model that loads and answers, every digit wrongly
+        def wrong(file: Path) -> None:  # a model that loads but misclassifies every digit
             file.write_bytes(flatbuffer([1, 2, 3, 4, 5, 6, 7, 8, 9, 0]))
 
         def halve(file: Path) -> None:
@@ -284,7 +284,7 @@ def soak(model: Model, python: Python = HERE, seconds: int = 60, rate: int = 20)
 
 @app.command()
 def faults(model: Model, python: Python = HERE, phase_s: int = 10, rate: int = 5) -> None:
-    """Photos while the Bot API fails in one way after another; then peace."""
+    """Photos while the Bot API fails in one way after another, then recovers."""
     rng = random.Random(0)
     pictures = [(digit, photo(digit, rng)) for digit in range(10)]
     kinds = [
@@ -348,7 +348,7 @@ def hostile(model: Model, python: Python = HERE, files: int = 2000) -> None:
             answered = len(api.called("sendMessage"))
             api.wait(lambda: len(api.called("sendMessage")) > len(sent) - 60, 120)
             for identifier in list(api.files)[: max(0, 2 * answered - 200)]:
-                api.files[identifier] = b""  # keep this process small, too
+                api.files[identifier] = b""  # keep this process small as well
         api.wait(lambda: len(api.called("sendMessage")) >= files, 120)
         highest, now, levels = bot.memory("VmHWM"), bot.memory(), bot.levels()
         alive = api.photo(photo(8, rng), chat=files + 1)
@@ -375,7 +375,7 @@ def hostile(model: Model, python: Python = HERE, files: int = 2000) -> None:
 
 
 def hostile_file(rng: random.Random) -> tuple[str, bytes]:  # noqa: PLR0911 - one per kind
-    """One file that no honest person would send, and what is wrong with it."""
+    """A hostile file, and what is wrong with it."""
     kind = rng.choice(["truncated", "flipped", "noise", "claims to be huge", "bomb", "large", "odd", "spliced"])
     if kind in ("truncated", "flipped", "spliced"):
         data = bytearray(_encoded(rng))
@@ -424,7 +424,7 @@ def _encoded_tiny(rng: random.Random) -> bytes:
 
 
 def _png(width: int, height: int, pixels: bytes) -> bytes:
-    """A one-bit greyscale PNG with these compressed pixels."""
+    """A one-bit greyscale PNG with the given compressed pixels."""
 
     def chunk(name: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
@@ -456,7 +456,7 @@ def size(
     lock: Annotated[Path, typer.Option(help="The bot's lock.")] = ROOT / "requirements" / "bot.txt",
     keep: Annotated[Path | None, typer.Option(help="Make the environment here, and keep it.")] = None,
 ) -> None:
-    """Measures a clean virtual environment made from the bot's lock; the bot starts and answers in it."""
+    """Measures a clean virtual environment made from the bot's lock, in which the bot starts and answers."""
     with tempfile.TemporaryDirectory() as folder:
         environment = keep or Path(folder) / "environment"
         subprocess.run([sys.executable, "-m", "venv", environment], check=True)

@@ -1,4 +1,4 @@
-"""Training on two machines: two processes on loopback, each with half of every batch, against one process.
+"""Training on two machines (two processes on loopback, each with half of every batch) compared with one process.
 
 python -m benchmarks.cluster --epochs 1 --seeds 3
 """
@@ -30,7 +30,7 @@ def compare(
     folder: Annotated[str | None, typer.Option(hidden=True, help="Set for the processes that train.")] = None,
     seed: Annotated[int, typer.Option(hidden=True)] = 1,
 ) -> None:
-    """Accuracy on the 10,000 test images, and seconds, of the same training in one process and in two."""
+    """Test accuracy and seconds of the same training in one process and in two."""
     if folder:
         _train(Path(folder), model, epochs, seed)
         return

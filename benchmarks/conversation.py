@@ -32,7 +32,7 @@ body { margin: 0; background: #cfdcea; font: 15px/1.35 'DejaVu Sans', sans-serif
 
 
 def main(model: Path, out: Path = ROOT / "docs" / "conversation.png") -> None:
-    """Talks to the bot in Russian and draws what was said."""
+    """Talks to the bot in Russian and draws the conversation."""
     chat, who = 1, {"chat": 1, "name": "Анна", "language": "ru"}
     pictures: dict[int, bytes] = {}
     with running(model, Path(sys.executable)) as (api, _, _):
@@ -49,7 +49,7 @@ def main(model: Path, out: Path = ROOT / "docs" / "conversation.png") -> None:
         api.wait(lambda: api.called("editMessageReplyMarkup"))
         api.messages[chat, answer.result["message_id"]]["reply_markup"] = json.loads(
             answer.parameters["reply_markup"]
-        )  # as it was before it was pressed
+        )  # as before the press
         year = picture("2026")
         number = api.photo(year, **who)
         pictures[number] = year
@@ -86,7 +86,7 @@ def _row(message: dict, picture_of_it: bytes | None) -> str:
 
 
 def _plain(text: str) -> str:
-    """Without emoji, for which this machine may have no font."""
+    """Without emoji, which need a font that may be missing."""
     return "".join(letter for letter in text if ord(letter) < 0x2600).strip()
 
 

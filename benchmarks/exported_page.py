@@ -1,4 +1,4 @@
-"""The exported page against Python on MNIST's first 1,000 test digits, in headless Chromium.
+"""The exported page in headless Chromium compared with Python, on MNIST's first 1,000 test digits.
 
 python benchmarks/exported_page.py serving_model t10k-images-idx3-ubyte.gz
 """
@@ -24,7 +24,7 @@ from serving_bot.web.static import export_page  # noqa: E402
 
 
 def main(push_dir: str, images: Path, count: int = 1000) -> None:
-    """Prints in how many digits the class differs, by how much a probability at most, and the page's time for each."""
+    """Prints how many digits differ in class, by how much probabilities differ at most, and the time per digit."""
     digits = np.frombuffer(gzip.decompress(images.read_bytes()), np.uint8, offset=16).reshape(-1, 28, 28)[:count]
     expected = Classifier.load(newest_version(push_dir)).predict(digits)
     with tempfile.TemporaryDirectory() as folder, running_chromium() as browser:

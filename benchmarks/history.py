@@ -3,8 +3,8 @@
     python -m benchmarks.history VERSION_DIR      # a pushed version, such as serving_model/1763800000
 
 The runs are written with ML Metadata's client, with the types, properties, events and contexts that TFX writes; every
-second one takes over the data components of the first from the cache. The versions are copies of the one given.
-Everything is made in a temporary folder; each time is that of the whole command, from its start to its end.
+second one has its data components from the cache. The versions are copies of VERSION_DIR. Everything is made in a
+temporary folder; times are of whole commands.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ class HistoryWriter:
     """Writes runs into an ML Metadata database as TFX does.
 
     Args:
-        root: folder of the runs; the database is made where there is none.
+        root: folder of the runs; the database is created if it is missing.
     """
 
     def __init__(self, root: Path):
@@ -129,16 +129,16 @@ class HistoryWriter:
 
         Args:
             run_id: its name.
-            pipeline: whose run it is.
+            pipeline: the pipeline's name.
             parameters: the Trainer's custom_config, over LeNet's, 10 epochs.
-            figures: what is noted of the evaluation; None for a run of an earlier release.
+            figures: the evaluation's recorded figures; None for a run of an earlier release.
             servable: ServingCheck's verdict.
-            version: what was pushed, None for nothing.
+            version: the pushed version, or None.
             push_dir: where to.
-            cached: components that took over what the last run made.
-            last: the component that the run got to.
-            last_state: how that ended.
-            error: what is noted with it.
+            cached: components with outputs from the previous run.
+            last: the last component of the run.
+            last_state: its final state.
+            error: its recorded error.
         """
         training = {"model": "lenet", "epochs": 10, "batch_size": 128, "learning_rate": 0.006, "augment": False}
         training |= {"outliers": 0, "seed": 1, "source": "0" * 64} | (parameters or {})
@@ -216,7 +216,7 @@ def _event(kind: int, key: str) -> proto.Event:
 
 
 def write_many(root: Path, runs: int) -> None:
-    """Writes that many runs, every one pushed."""
+    """Writes the given number of runs, all pushed."""
     writer = HistoryWriter(root)
     for number in range(runs):
         cached = DATA_COMPONENTS if number else ()

@@ -1,9 +1,9 @@
-"""The plain Keras script that a user would write in place of the pipeline: load, fit, evaluate, export, convert.
+"""A plain Keras script that a user would write instead of the pipeline: load, fit, evaluate, export, convert.
 
     python -m benchmarks.keras_script DATA OUT [--epochs 3 | --until 0.9925]
 
-Keras' own MNIST example with MyModel's layers: Adam as it comes, batches of 64, no augmentation. The last line it
-prints is JSON: test accuracy and epochs. With --until it evaluates after each epoch and ends at that test accuracy.
+Keras' MNIST example with MyModel's layers: Adam with its defaults, batches of 64, no augmentation. The last line of the
+output is JSON: test accuracy and epochs. With --until it evaluates after each epoch and ends at that test accuracy.
 """
 
 import argparse

@@ -1,8 +1,8 @@
-"""Measures the Mini App of the real bot against a loopback Bot API: how soon it reads, and its memory.
+"""Measures the real bot's Mini App against a loopback Bot API: reading time and memory.
 
 python benchmarks/mini_app_load.py serving_model
 
-Prints the figures as one JSON object. Fails if the bot grows beyond what 32 pictures at once may take.
+Prints the figures as one JSON object. Fails if the bot takes more memory than 32 pictures may.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ MOST_MIB = 500.0
 
 
 def read(session: requests.Session, page: str, user: int) -> float:
-    """Seconds until a picture is read."""
+    """Seconds to read a picture."""
     headers = {"Authorization": f"tma {init_data(user)}", "Content-Type": "image/png"}
     began = time.monotonic()
     answer = session.post(f"{page}read?images=1", data=picture("407"), headers=headers, timeout=30)
@@ -43,7 +43,7 @@ def read(session: requests.Session, page: str, user: int) -> float:
 
 
 def send_hostile(page: str, user: int, statuses: Counter[str]) -> None:
-    """Sends as much as one may, slowly: no picture."""
+    """Sends the largest allowed body, slowly; it is not a picture."""
     address = urlsplit(page)
     head = f"POST {address.path}read HTTP/1.1\r\nHost: x\r\nAuthorization: tma {init_data(user)}\r\n"
     for _ in range(3):
@@ -53,7 +53,7 @@ def send_hostile(page: str, user: int, statuses: Counter[str]) -> None:
                 time.sleep(2)
                 connection.sendall(b"x")
                 statuses[connection.recv(64)[9:12].decode() or "closed"] += 1
-        except OSError:  # refused while it was sending
+        except OSError:  # refused while sending
             statuses["closed"] += 1
 
 

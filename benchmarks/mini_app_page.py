@@ -2,7 +2,7 @@
 
 python benchmarks/mini_app_page.py
 
-The page is the real bot's; the tests' stand-ins play Telegram and its script.
+The page is the real bot's; Telegram and its script are the tests' stand-ins.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ VIEWS = (("en-GB", LIGHT, 1), ("ru-RU", DARK, 2))  # language, theme, and which 
 
 
 def main(out: Path = ROOT / "docs" / "mini-app.png") -> None:
-    """Opens the page as a button of the keyboard does, draws an example on each, and puts them side by side."""
+    """Opens the page as a keyboard button does, draws an example on each, and puts them side by side."""
     port = free_port()
     hook = ["--webhook-url", f"http://127.0.0.1:{port}", "--webhook-port", str(port)]
     sheet = Image.new("RGB", (len(VIEWS) * (WIDTH + GAP) - GAP, HEIGHT), "#808080")

@@ -52,7 +52,7 @@ def print_figures(name: str, pictures: list[Labelled], read: Callable[[], dict[s
 
 
 def read_with_rapidocr(python: str, pictures: list[Labelled]) -> dict[str, str]:
-    """Answers by path; one process reads all pictures, its messages are left to stderr."""
+    """Answers by path; one process reads all pictures, and its messages go to stderr."""
     paths = json.dumps([str(one.path.absolute()) for one in pictures])
     done = subprocess.run([python, "-c", _RAPIDOCR], input=paths, stdout=subprocess.PIPE, text=True, check=True)
     found = dict(json.loads(line) for line in done.stdout.splitlines() if line.startswith("["))
@@ -60,7 +60,7 @@ def read_with_rapidocr(python: str, pictures: list[Labelled]) -> dict[str, str]:
 
 
 def read_with_tesseract(path: Path) -> str:
-    """What tesseract reads when it is told to expect digits in a block of text."""
+    """Tesseract's answer for a block of text with only digits allowed."""
     command = ["tesseract", str(path), "-", "--psm", "6", "-c", "tessedit_char_whitelist=0123456789"]
     return subprocess.run(command, capture_output=True, text=True, check=False).stdout
 

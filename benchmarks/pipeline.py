@@ -1,9 +1,9 @@
-"""The pipeline's figures: accuracy over seeds, training speed, and what everything around training costs.
+"""The pipeline's figures: accuracy over seeds, training speed, and the cost of everything around training.
 
     python -m benchmarks.pipeline accuracy    # MyModel 3 and 10 epochs, LeNet 10 epochs, three seeds each
-    python -m benchmarks.pipeline speed       # training in the pipeline against bare model.fit, alternating
-    python -m benchmarks.pipeline bare        # `digits run` against a plain Keras script, alternating
-    python -m benchmarks.pipeline cost        # a first run and the same again: time and memory
+    python -m benchmarks.pipeline speed       # training in the pipeline and bare model.fit, alternating
+    python -m benchmarks.pipeline bare        # `digits run` and a plain Keras script, alternating
+    python -m benchmarks.pipeline cost        # a first run and the same command again: time and memory
 
 Ratios are taken within one run, because timings are noisy. Everything is made in a temporary folder.
 """
@@ -34,7 +34,7 @@ TARGETS = {("lenet", 10): 0.98, ("my_model", 3): 0.992, ("my_model", 10): 0.994}
 
 @app.command()
 def accuracy(seeds: int = 3, root: Path | None = None, models: str = ",".join(f"{m}:{e}" for m, e in TARGETS)) -> None:
-    """Test accuracy of each MODEL:EPOCHS with seeds 1, 2, ...; --root keeps what was trained."""
+    """Test accuracy of each MODEL:EPOCHS with seeds 1, 2, ...; --root keeps the trainings."""
     table = Table("model", "epochs", "seeds", "median", "least", "all", "demanded")
     with tempfile.TemporaryDirectory() as temporary:
         folder = root or Path(temporary)
@@ -96,7 +96,7 @@ def bare(rounds: int = 3, until: float = 0.9925) -> None:
             reached = _script(data, number, until)
             epochs = 1
             while (first := _fresh_run(data, epochs, number))["accuracy"] < until:
-                epochs += 1  # each from an empty folder: what a user waits for who knows how many epochs it takes
+                epochs += 1  # each in an empty folder: the waiting time of a user who knows the number of epochs
             for what, one, other in (("3 epochs", script, ours), (f"to {until:.2%}", reached, first)):
                 ratios.setdefault(what, []).append(other["seconds"] / one["seconds"])
                 shown = [f"{r['seconds']:.0f} s, {r['epochs']} epochs, {r['accuracy']:.2%}" for r in (one, other)]
@@ -128,7 +128,7 @@ def _fresh_run(data: Path, epochs: int, seed: int) -> dict[str, float]:
 
 @app.command()
 def speed(rounds: int = 3, model: str = "my_model") -> None:
-    """Training images/s in the pipeline, with augmentation, ÷ bare `model.fit` on arrays in memory, without."""
+    """Images/s of training in the pipeline, with augmentation, ÷ those of bare `model.fit` on arrays without it."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     import keras  # noqa: PLC0415 (loads TensorFlow: only this command does)
 
@@ -170,7 +170,7 @@ def _random_split(size: int):  # type: ignore[no-untyped-def]
 
 
 def _run(folder: Path, model: str, epochs: int, seed: int, *options: str) -> dict[str, Any]:
-    """Calls `digits run`, nothing demanded; its card, output, wall-clock seconds and peak memory over its processes."""
+    """Calls `digits run` without thresholds; returns card, output, elapsed seconds and peak memory of all processes."""
     command = [sys.executable, "-m", "pipeline.cli", "run", f"--model={model}", f"--epochs={epochs}", f"--seed={seed}"]
     command += ["--baseline=none", "--min-accuracy=0", "--min-digit-accuracy=0"]
     command += [f"--root={folder / 'runs'}", f"--push-dir={folder / 'serving_model'}", *options]
@@ -200,13 +200,13 @@ class _Peak:
             try:
                 for process in [self._process, *self._process.children(recursive=True)]:
                     total += process.memory_full_info().pss
-            except psutil.Error:  # a process ended while it was asked
+            except psutil.Error:  # a process ended in between
                 pass
             self._most = max(self._most, total)
             time.sleep(0.25)
 
     def stop(self) -> int:
-        """Ends sampling; the peak in bytes."""
+        """Ends sampling; returns the peak in bytes."""
         self._running = False
         self._thread.join()
         return self._most

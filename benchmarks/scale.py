@@ -1,12 +1,12 @@
-"""Growth: the pipeline on MNIST ×1, ×10 and ×40 (the bundled data make 2.6 million images), one pass; time and memory.
+"""Growth: time and memory of the pipeline on MNIST ×1, ×10 and ×40 (up to 2.6 million images), one epoch.
 
     python -m benchmarks.scale run                         # ×1 and ×10, five to ten minutes on two CPUs
     python -m benchmarks.scale run --factors 1,10,40       # half an hour
-    python -m benchmarks.scale workers                     # Beam in one process against several
+    python -m benchmarks.scale workers                     # Beam in one process and in several
 
-Copies beyond the first are drawn anew: MNIST's digits varied as for training (models/synthesis/augmentation.py), each
-copy from its own seed. Memory is the proportional set size of all processes while a component runs, sampled four
-times a second. Processor time is theirs, too: other work on the machine stretches it less than time.
+Copies after the first are MNIST's digits varied as in training (models/synthesis/augmentation.py), each with another
+seed. Memory is the proportional set size of all processes while a component runs, sampled four times a second.
+Processor time is that of the same processes; it depends less on other work on the machine than elapsed time.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def workers(factors: str = "1,10", processes: int = 2, work: Path | None = None)
 
 
 def draw(folder: Path, factor: int) -> None:
-    """Makes a data folder of `factor` times MNIST, uncompressed, a chunk at a time; does nothing if it is there."""
+    """Makes a data folder of `factor` times MNIST, uncompressed, in chunks; does nothing if it exists."""
     if (folder / "done").exists():
         return
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -123,7 +123,7 @@ def draw(folder: Path, factor: int) -> None:
 
 
 def measure(folder: Path, options: list[str]) -> Measured:
-    """Calls `digits run` with one epoch in a fresh root and reads what its components took from ML Metadata."""
+    """Calls `digits run` with one epoch in a fresh root and reads the components' times from ML Metadata."""
     root = folder / "runs"
     shutil.rmtree(root, ignore_errors=True)
     command = [sys.executable, "-m", "pipeline.cli", "run", "--epochs=1", "--baseline=none", "--min-accuracy=0"]
@@ -138,17 +138,17 @@ def measure(folder: Path, options: list[str]) -> Measured:
     seconds, processor, peak = {}, {}, {}
     times = [sample[0] for sample in memory.samples]
     for name, (start, end) in spans(root / "metadata.sqlite").items():
-        # With the samples on either side, at which other components are at work, too.
+        # Including the samples on either side, in which other components run as well.
         around = memory.samples[max(bisect_right(times, start) - 1, 0) : bisect_left(times, end) + 1]
         seconds[name] = end - start
         processor[name] = around[-1][2] - around[0][2]
-        # A component may be over before a sample of its own is taken.
+        # A component may end before it is sampled.
         peak[name] = max(sample[1] for sample in around[1:-1] or around)
     return Measured(seconds, processor, peak)
 
 
 def spans(metadata: Path) -> dict[str, tuple[float, float]]:
-    """When each component of the only run in the database began and ended, in seconds since 1970."""
+    """Start and end of each component of the only run in the database, in seconds since 1970."""
     from ml_metadata.metadata_store import MetadataStore  # noqa: PLC0415 (loads TFX: not for --help)
     from tfx.orchestration.metadata import sqlite_metadata_connection_config  # noqa: PLC0415
 
@@ -198,9 +198,9 @@ class Memory:
             try:
                 for process in [self._process, *self._process.children(recursive=True)]:
                     memory += process.memory_full_info().pss
-                    processor += sum(process.cpu_times()[:4])  # with those of its children that have ended
+                    processor += sum(process.cpu_times()[:4])  # including ended children
                 self.samples.append((time.time(), memory, processor))
-            except psutil.Error:  # a process ended while it was asked
+            except psutil.Error:  # a process ended in between
                 pass
             time.sleep(0.25)
 

@@ -18,7 +18,7 @@ from running_server import running_server  # noqa: E402
 
 
 def main(push_dir: Path, out: Path = ROOT / "docs" / "served-page.png") -> None:
-    """Chooses the sample photo on the page, asks why, and draws what is seen."""
+    """Chooses the sample photo on the page, presses "Why?", and takes a screenshot."""
     with running_server(push_dir.resolve()) as address, running_chromium() as browser:
         page = browser.new_page(viewport={"width": 1000, "height": 700})
         page.goto(address)

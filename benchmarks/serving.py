@@ -1,6 +1,6 @@
 """The web server's figures: python -m benchmarks.serving --push-dir serving_model [--repeats 200].
 
-`digits serve` runs in a separate process, on loopback, and is asked over one keep-alive connection. Beside it runs the
+`digits serve` runs in a separate process on loopback; all requests use one persistent connection. Beside it runs the
 same model in a plain Starlette application (benchmarks/plain_starlette.py), which uv fetches; the two alternate.
 """
 
@@ -38,7 +38,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=200)
     parser.add_argument("--pictures", type=int, default=1000, help="after which memory is looked at")
     options = parser.parse_args()
-    cv2.setNumThreads(1)  # as in the server
+    cv2.setNumThreads(1)  # like the server
     classifier = Classifier.load(newest_version(options.push_dir))
     rng = np.random.default_rng(2026)
     digits = [make_digit(rng) for _ in range(10)]
@@ -55,7 +55,7 @@ def main() -> None:
 
 @contextmanager
 def running(push_dir: str) -> Iterator[tuple[str, psutil.Process]]:
-    """The address and the process of a server that refuses nobody for asking often."""
+    """The address and the process of a server with a high rate limit."""
     command = [sys.executable, "-u", "-m", "pipeline.cli", "serve", "--push-dir", push_dir, "--port", "0"]
     server = subprocess.Popen([*command, "--requests-per-minute", "10000000"], stdout=subprocess.PIPE, text=True)
     assert server.stdout is not None
@@ -109,7 +109,7 @@ def make_digit(rng: np.random.Generator) -> pages.Pixels:
 
 
 def print_reading(session: requests.Session, address: str, reader: Reader, pictures: list[bytes], repeats: int) -> None:
-    """POST /read over Reader.read in this process, alternating."""
+    """Time of POST /read ÷ that of Reader.read in this process, alternating."""
     inside, outside = [], []
     for number in range(repeats):
         picture = pictures[number % len(pictures)]
@@ -121,7 +121,7 @@ def print_reading(session: requests.Session, address: str, reader: Reader, pictu
 
 
 def print_tensors(session: requests.Session, address: str, plain: str, classifier: Classifier, repeats: int) -> None:
-    """Predictions a second in batches of 1 and 64, in TensorFlow Serving's format and in raw tensors."""
+    """Predictions per second in batches of 1 and 64, in TensorFlow Serving's format and as raw tensors."""
     for size in (1, 64):
         images = np.random.default_rng(1).integers(0, 256, (size, 28, 28), np.uint8)
         head = (
@@ -148,7 +148,7 @@ def print_tensors(session: requests.Session, address: str, plain: str, classifie
 
 
 def seconds(function: Callable[[], object]) -> float:
-    """How long a call takes."""
+    """The duration of a call in seconds."""
     start = time.perf_counter()
     function()
     return time.perf_counter() - start

@@ -1,7 +1,7 @@
-"""The web server under load and attack: python -m benchmarks.serving_load VERSION_FOLDER [--seconds 60].
+"""The web server under load and hostile requests: python -m benchmarks.serving_load VERSION_FOLDER [--seconds 60].
 
-VERSION_FOLDER is copied to a push folder of its own, where versions are pushed while clients ask. `digits serve` runs
-as a process of its own, on loopback. Ends with 1 where something that is demanded does not hold.
+VERSION_FOLDER is copied to a separate push folder, where versions are pushed while clients send requests.
+`digits serve` runs in a separate process on loopback. Exits with 1 if a requirement is not met.
 """
 
 from __future__ import annotations
@@ -61,13 +61,13 @@ def main() -> int:
 
 
 def report(name: str, text: str, good: bool) -> bool:
-    """Prints a figure and whether it is as demanded."""
+    """Prints a figure and whether it meets the requirement."""
     print(f"{name:<44} {text}  {'ok' if good else 'NOT AS DEMANDED'}", flush=True)
     return good
 
 
 def push(version: Path, push_dir: Path, number: int, broken: bool = False) -> None:
-    """Copies a version as the pusher does: `saved_model.pb` last."""
+    """Copies a version like the pusher: `saved_model.pb` last."""
     folder = push_dir / str(number)
     shutil.copytree(version, folder, ignore=shutil.ignore_patterns("saved_model.pb"))
     if broken:
@@ -76,14 +76,14 @@ def push(version: Path, push_dir: Path, number: int, broken: bool = False) -> No
 
 
 def photos(count: int) -> list[bytes]:
-    """Made photos of 640×480 with one digit."""
+    """Synthetic photos of 640×480 with one digit."""
     rng = np.random.default_rng(2026)
     digit = make_digit(rng)
     return [pages.photo([digit], rng, size=(480, 640)) for _ in range(count)]
 
 
 def load(address: str, version: Path, push_dir: Path, duration: float) -> bool:
-    """Clients ask all the time while versions are pushed, one of them broken."""
+    """Clients send requests continuously while versions are pushed, one of them broken."""
     pictures, outcomes, ended = photos(8), Counter[str](), threading.Event()
 
     def ask(number: int) -> Counter[str]:
@@ -111,7 +111,7 @@ def load(address: str, version: Path, push_dir: Path, duration: float) -> bool:
 
 
 def attack(address: str, process: psutil.Process, count: int) -> bool:
-    """Sends hostile bodies to each address; every answer has to be a 4xx with a sentence."""
+    """Sends hostile bodies to each address; every response must be a 4xx with a message."""
     bodies, wrong, statuses = list(hostile()), Counter[str](), Counter[int]()
     before, most = process.memory_info().rss, 0
 
@@ -140,7 +140,7 @@ def attack(address: str, process: psutil.Process, count: int) -> bool:
         not wrong and growth < 256,
     )
     start = time.perf_counter()
-    with ThreadPoolExecutor(64) as pool:  # 64 slow senders, and one who is in a hurry
+    with ThreadPoolExecutor(64) as pool:  # 64 slow senders, and a normal client
         slow = [pool.submit(send_slowly, address) for _ in range(64)]
         time.sleep(1)
         quick = requests.post(f"{address}/read", data=photos(1)[0], timeout=5)
@@ -158,13 +158,13 @@ def attack(address: str, process: psutil.Process, count: int) -> bool:
 
 
 def ask_raw(address: str, path: str, headers: dict[str, str], body: bytes) -> tuple[int, bytes]:
-    """The status and body of the answer to a request that no client library would send; 0 where there is none."""
+    """The status and body of the response to a malformed request; status 0 if there is none."""
     parts = urlsplit(address)
     lines = {"Host": "x", "Content-Length": str(len(body)), "Connection": "close", **headers}
     head = f"POST {path} HTTP/1.1\r\n" + "".join(f"{name}: {value}\r\n" for name, value in lines.items()) + "\r\n"
     with socket.create_connection((parts.hostname or "", parts.port or 0), timeout=60) as connection:
         answer = b""
-        with suppress(ConnectionError):  # refused before all was sent: what was answered counts
+        with suppress(ConnectionError):  # refused before all was sent: use the response
             connection.sendall(head.encode() + body)
         with suppress(ConnectionError):
             while part := connection.recv(65536):
@@ -174,7 +174,7 @@ def ask_raw(address: str, path: str, headers: dict[str, str], body: bytes) -> tu
 
 
 def send_slowly(address: str) -> str:
-    """Sends a byte a second of a body of 1 MB; how that ends."""
+    """Sends a body of 1 MB at a byte per second; returns how that ends."""
     parts = urlsplit(address)
     with socket.create_connection((parts.hostname or "", parts.port or 0), timeout=60) as connection:
         connection.sendall(b"POST /read HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n")

@@ -1,4 +1,4 @@
-"""A headless Chromium of the system, driven by Playwright, which brings none in its wheel."""
+"""The system's headless Chromium, driven by Playwright, whose wheel has no browser."""
 
 import base64
 import shutil
@@ -14,7 +14,7 @@ NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"
 
 @contextmanager
 def running_chromium() -> Iterator[Browser]:
-    """The browser; FileNotFoundError says how to get one where there is none."""
+    """The browser. Raises FileNotFoundError, with the command that installs one, if there is none."""
     program = next(filter(None, map(shutil.which, NAMES)), None)
     if program is None:
         raise FileNotFoundError("Chromium is missing: `apt-get install chromium` (Debian) or your system's own means.")
@@ -23,7 +23,7 @@ def running_chromium() -> Iterator[Browser]:
 
 
 def watch(page):
-    """What stands in a page's console, errors included, and the addresses that it asks, as they come."""
+    """A page's console messages, including errors, and the addresses it requests; both lists grow."""
     messages, requests = [], []
     page.on("console", lambda message: messages.append(message.text))
     page.on("pageerror", lambda error: messages.append(str(error)))
@@ -32,7 +32,7 @@ def watch(page):
 
 
 def serious_findings(page):
-    """What axe-core finds that is serious or critical, with its place on the page."""
+    """Serious and critical findings of axe-core, with their places on the page."""
     page.evaluate(AXE.read_text("utf-8"))
     found = page.evaluate("axe.run()")["violations"]
     return [

@@ -1,4 +1,4 @@
-"""Data that tests share: real MNIST images, few of them."""
+"""Shared data: a few real MNIST images."""
 
 import gzip
 import signal
@@ -22,7 +22,7 @@ from pipeline.config import PipelineConfig
 from pipeline.data import mnist
 from pipeline.data.bundled import write_idx
 
-# A shell that starts the tests in its background has SIGINT ignored; the programs that they start would inherit that.
+# A shell ignores SIGINT in background jobs; programs started by the tests would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 Images = npt.NDArray[np.uint8]
@@ -75,7 +75,7 @@ def tiny_mnist(
     some_training_images: tuple[Images, Labels],
     some_test_images: tuple[Images, Labels],
 ) -> Path:
-    """A data folder of 1,200 training and 300 test images. Tests do not write to it."""
+    """A data folder of 1,200 training and 300 test images. Tests must not write to it."""
     return _write_mnist(tmp_path_factory.mktemp("tiny"), some_training_images, some_test_images)
 
 
@@ -89,13 +89,13 @@ def _first(folder: Path, prefix: str, number: int) -> tuple[Images, Labels]:
 
 @dataclass(frozen=True)
 class TinyRun:
-    """A finished run of the whole pipeline on few images, for its artifacts. Tests do not change them."""
+    """A finished run of the whole pipeline on a few images. Tests must not change its artifacts."""
 
     config: PipelineConfig
     summary: Any
 
     def artifact(self, node: str, key: str, kind: type[Artifact]) -> Artifact:
-        """The output of a component, with the custom properties it got."""
+        """A component's output artifact with its custom properties."""
         store = MetadataStore(sqlite_metadata_connection_config(self.config.metadata_path))
         folder = Path(self.config.root) / node / key
         own = [a for a in store.get_artifacts_by_type(kind.TYPE_NAME) if Path(a.uri).parent == folder]
@@ -109,7 +109,7 @@ class TinyRun:
 
 @pytest.fixture(scope="session")
 def tiny_run(tmp_path_factory: pytest.TempPathFactory, tiny_mnist: Path) -> TinyRun:
-    """MyModel, 2 epochs, pushed: nothing is demanded of it."""
+    """MyModel, 2 epochs, pushed without thresholds."""
     from pipeline.local.execution import run  # noqa: PLC0415 (loads TensorFlow and TFX: only for tests that need them)
 
     folder = tmp_path_factory.mktemp("tiny_run")

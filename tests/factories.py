@@ -1,4 +1,4 @@
-"""Configurations for tests: what a test does not name has the product's own default."""
+"""Configurations for tests: settings that a test does not name have their defaults."""
 
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ NO_DEMANDS = Thresholds(min_accuracy=0, min_digit_accuracy=0, max_drop=1, min_pa
 
 
 def make_training(model: str = "lenet", **settings: Any) -> Training:
-    """A training with some settings; its source's fingerprint is "source"."""
+    """A training with the given settings; its source fingerprint is "source"."""
     return Training.choose(model, settings, "source")
 
 
@@ -22,5 +22,5 @@ def make_config(folder: Path | str, **fields: Any) -> PipelineConfig:
 
 
 def make_thresholds(accuracy: float, digit: float, drop: float) -> Thresholds:
-    """All three, in the order that people name them."""
+    """The three thresholds of the Evaluator, in the order of their options."""
     return Thresholds(min_accuracy=accuracy, min_digit_accuracy=digit, max_drop=drop)

@@ -1,4 +1,4 @@
-"""Reports that no run made: models with chosen mistakes, for tests of what is done with them."""
+"""Reports without runs: models with chosen mistakes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ LAYERS = [
 def model(
     architecture: str = "my_model", epochs: int = 10, seed: int = 1, misread: Collection[int] = (7,)
 ) -> ModelReport:
-    """A model that reads the images of these numbers as the next digit, with 80 %."""
+    """A model that classifies the images with these numbers as the next digit, with 80 %."""
     mistakes = tuple(Misread(f"{n:04}", n % 10, (n + 1) % 10, 0.8) for n in sorted(misread))
     counts = [[EXAMPLES // 10 if row == column else 0 for column in range(10)] for row in range(10)]
     for mistake in mistakes:
@@ -100,7 +100,7 @@ def model(
 
 
 def four_models() -> list[ModelReport]:
-    """LeNet and MyModel, 10 and 40 epochs: MyModel is clearly better, 40 epochs are not."""
+    """LeNet and MyModel, 10 and 40 epochs: MyModel is significantly better, 40 epochs are not."""
     return [
         model("lenet", 10, misread=range(60)),
         model("lenet", 40, misread=range(2, 58)),
@@ -110,7 +110,7 @@ def four_models() -> list[ModelReport]:
 
 
 def picture(label: int) -> str:
-    """A PNG that stands for a digit, in base64."""
+    """A PNG for a digit, in base64."""
     image = Image.new("L", (28, 28))
     ImageDraw.Draw(image).text((10, 8), str(label), fill=255)
     buffer = io.BytesIO()
@@ -119,7 +119,7 @@ def picture(label: int) -> str:
 
 
 def pictures(models: list[ModelReport]) -> tuple[MisreadPicture, ...]:
-    """Every image that one of the models misreads."""
+    """Every image that one of the models misclassifies."""
     by_digest: dict[str, MisreadPicture] = {}
     for found in models:
         for misread in found.evaluation.misread:
@@ -131,7 +131,7 @@ def pictures(models: list[ModelReport]) -> tuple[MisreadPicture, ...]:
 
 
 def twelve_models() -> list[ModelReport]:
-    """Three seeds of each of the four: each seed misreads one image more than the one before."""
+    """Three seeds of each of the four: each seed misclassifies one image more than the previous one."""
     return [
         model(architecture, epochs, seed, misread=range(first + seed, last + 2 * seed))
         for architecture, epochs, first, last in (
@@ -145,7 +145,7 @@ def twelve_models() -> list[ModelReport]:
 
 
 def report(models: list[ModelReport]) -> Report:
-    """A report on these models, named and compared as the pipeline does."""
+    """A report on these models, labelled and compared as in the pipeline."""
     labels = label_models([found.card for found in models], [found.run_id for found in models])
     models = [replace(found, label=label) for found, (_, label) in zip(models, labels, strict=True)]
     recipes = group_recipes(models, [recipe for recipe, _ in labels])

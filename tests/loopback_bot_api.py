@@ -1,8 +1,7 @@
-"""A small Bot API server on 127.0.0.1: what Telegram does, as far as this bot can tell.
+"""A small Bot API server on 127.0.0.1, with the behaviour of Telegram that this bot relies on.
 
-It holds updates until they are confirmed, gives files out, remembers every call and every message, and can
-fail in the ways Telegram and networks do. The real bot talks to it over HTTP: only the far end of the
-network is made up.
+It keeps updates until they are confirmed, serves files, records every call and message, and can fail like Telegram and
+networks. The real bot uses it over HTTP.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ PROFILE_LIMITS = {
 
 @dataclass(frozen=True)
 class Call:
-    """One call of the API that was answered with success."""
+    """A successful call of the API."""
 
     method: str
     parameters: dict[str, Any]
@@ -46,7 +45,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Fault:
-    """One way to fail: an HTTP status, or a connection that hangs or drops, before or after the work."""
+    """A failure: an HTTP status, or a connection that hangs or drops, before or after the call is done."""
 
     status: int = 0
     retry_after: int = 0
@@ -56,15 +55,15 @@ class Fault:
 
 @dataclass
 class LoopbackBotApi:
-    """The server, in a thread of its own; use it as a context manager.
+    """The server, in a thread; use it as a context manager.
 
     Attributes:
         token: the only token it accepts.
-        fault: asked for every request by the name of its method (``download`` for files); None to work.
-        conflict: answer every getUpdates with 409, as if another program were polling.
-        chats: those it may write to although nobody has written there.
-        calls: what was called, getUpdates left out.
-        attempts: how many requests came in, by method, failed ones included.
+        fault: called with each request's method name (``download`` for files); returns a Fault, or None to succeed.
+        conflict: answers every getUpdates with 409, as if another program were polling.
+        chats: chats it may write to without a message from them.
+        calls: the calls so far, without getUpdates.
+        attempts: number of requests by method, including failed ones.
     """
 
     token: str = TOKEN
@@ -122,17 +121,17 @@ class LoopbackBotApi:
         server.stop()
         await server.close_all_connections()
 
-    # ----------------------------------------------------------------------------- what people do in chats
+    # ----------------------------------------------------------------------------- users in chats
 
     def text(self, text: str, **who: Any) -> int:
-        """Somebody writes ``text``; returns the number of their message, as do all of these."""
+        """A user writes ``text``. Returns the message's number, as do the following methods."""
         entities = (
             [{"type": "bot_command", "offset": 0, "length": len(text.split(maxsplit=1)[0])}] if text[0] == "/" else []
         )
         return self.message({"text": text, "entities": entities}, **who)
 
     def photo(self, data: bytes, album: str | None = None, **who: Any) -> int:
-        """Somebody sends a photo."""
+        """A user sends a photo."""
         return self.message({"photo": self._sizes(data)} | ({"media_group_id": album} if album else {}), **who)
 
     def _sizes(self, data: bytes) -> list[dict[str, Any]]:
@@ -149,7 +148,7 @@ class LoopbackBotApi:
         size: int | None = None,
         **who: Any,
     ) -> int:
-        """Somebody sends a file; ``size`` is what Telegram says of it, where that is not the truth."""
+        """A user sends a file; ``size`` overrides the size that Telegram reports."""
         document = {**self._store(data), "file_name": name, "mime_type": kind}
         return self.message({"document": document | ({"file_size": size} if size is not None else {})}, **who)
 
@@ -161,7 +160,7 @@ class LoopbackBotApi:
         language: str | None = "en",
         kind: str = "private",
     ) -> int:
-        """Somebody sends a message with this content."""
+        """A user sends a message with the given content."""
         user = {"id": abs(chat), "is_bot": False, "first_name": name, "language_code": language}
         with self._changed:
             message = self._new_message(chat, content | {"from": user}, kind)
@@ -169,7 +168,7 @@ class LoopbackBotApi:
         return int(message["message_id"])
 
     def buttons(self, answer: Call, now: bool = True) -> list[str]:
-        """The callback data of the buttons under a message of the bot, now or as it was sent."""
+        """The callback data of the buttons under a message of the bot, now or when it was sent."""
         message = self.messages[int(answer.parameters["chat_id"]), answer.result["message_id"]]
         keys = message.get("reply_markup", {}) if now else json.loads(answer.parameters.get("reply_markup", "{}"))
         return [key["callback_data"] for row in keys.get("inline_keyboard", ()) for key in row]
@@ -183,9 +182,9 @@ class LoopbackBotApi:
         data: str | None = None,
         user: int | None = None,
     ) -> None:
-        """Somebody presses a button under a message of the bot, by default the last one, ``too_old`` long ago.
+        """A user presses a button under a message of the bot, by default the last one; ``too_old``: it is expired.
 
-        It may be one that the message no longer has: it can still be on somebody's screen.
+        The message may have lost the button since: it can still be on the user's screen.
         """
         message = self.messages[chat, answer.result["message_id"]]
         data = self.buttons(answer, now=False)[-1] if data is None else data
@@ -201,13 +200,13 @@ class LoopbackBotApi:
         self.update({"callback_query": query})
 
     def reply(self, to: Call, text: str, **who: Any) -> int:
-        """Somebody answers a message of the bot."""
+        """A user replies to a message of the bot."""
         replied = self.messages[int(to.parameters["chat_id"]), to.result["message_id"]]
         shallow = {key: value for key, value in replied.items() if key != "reply_to_message"}  # as Telegram does
         return self.message({"text": text, "reply_to_message": shallow}, **who)
 
     def react(self, to: Call, emoji: str, chat: int = 1) -> None:
-        """Somebody puts a reaction under a message of the bot."""
+        """A user reacts to a message of the bot."""
         reaction = {
             "chat": {"id": chat, "type": "private"},
             "message_id": to.result["message_id"],
@@ -219,7 +218,7 @@ class LoopbackBotApi:
         self.update({"message_reaction": reaction})
 
     def update(self, content: dict[str, Any]) -> None:
-        """Queues an update, or posts it to the webhook where one is set."""
+        """Queues an update, or posts it to the webhook if one is set."""
         with self._changed:
             update = {"update_id": self._next_update} | content
             self._next_update += 1
@@ -252,18 +251,18 @@ class LoopbackBotApi:
         self.messages[chat, message["message_id"]] = message
         return message
 
-    # ------------------------------------------------------------------------------------ what the bot did
+    # ------------------------------------------------------------------------------------ the bot's calls
 
     def called(self, *methods: str) -> list[Call]:
-        """The successful calls of these methods so far, in order."""
+        """The successful calls of the given methods so far, in order."""
         return [call for call in list(self.calls) if call.method in methods]
 
     def answers(self, chat: int, message: int) -> list[Call]:
-        """What the bot has said in reply to one message."""
+        """The bot's replies to a message."""
         return [call for call in list(self.calls) if replied_to(call) == (chat, message)]
 
     def wait(self, condition: Callable[[], Any], timeout: float = 20.0) -> Any:
-        """Waits until ``condition`` is truthy, looking again at every call; returns what it returned."""
+        """Waits until ``condition`` is truthy, checked after every call; returns its value."""
         deadline = time.monotonic() + timeout
         with self._changed:
             while not (value := condition()):
@@ -274,7 +273,7 @@ class LoopbackBotApi:
             return value
 
     def said(self, chat: int, count: int = 1, timeout: float = 20.0) -> list[str]:
-        """Waits for ``count`` messages of the bot in a chat; returns all it has said there."""
+        """Waits for ``count`` messages of the bot in a chat; returns all of its messages there."""
 
         def texts() -> list[str]:
             return [
@@ -289,7 +288,7 @@ class LoopbackBotApi:
     # --------------------------------------------------------------------------------------------- the API
 
     async def do(self, method: str, parameters: dict[str, Any], files: dict[str, bytes]) -> Any:
-        """Does what a method of the Bot API does.
+        """Executes a method of the Bot API.
 
         Raises:
             ValueError: with the status and description of Telegram's refusal.
@@ -310,7 +309,7 @@ class LoopbackBotApi:
         deadline = time.monotonic() + timeout
         with self._changed:
             self._updates = [update for update in self._updates if update["update_id"] >= offset]
-        self._arrived.set()  # an older long poll has to notice this one
+        self._arrived.set()  # an older long poll must notice this one
         while not self._updates and time.monotonic() < deadline:
             self._arrived.clear()
             try:
@@ -422,7 +421,7 @@ class LoopbackBotApi:
 
 
 def _check_web_apps(buttons: Iterable[Any], chat: int = 0) -> None:
-    """Refuses buttons that open a page in a group, or one that is neither https nor on this machine."""
+    """Refuses buttons that open a page in a group, or a page that is neither https nor local."""
     for address in [button["web_app"]["url"] for button in buttons if "web_app" in button]:
         if chat < 0:
             raise ValueError(400, "Bad Request: BUTTON_TYPE_INVALID")
@@ -457,7 +456,7 @@ def _checked_caption(parameters: dict[str, Any]) -> str:
 
 
 def _check_markup(text: str, parameters: dict[str, Any]) -> None:
-    """Refuses markup that is not well formed. This bot sends none, so HTML is all that is known here."""
+    """Refuses malformed markup. The bot uses only HTML, so only that is supported."""
     mode = parameters.get("parse_mode")
     if mode is None:
         return
@@ -470,7 +469,7 @@ def _check_markup(text: str, parameters: dict[str, Any]) -> None:
 
 
 def replied_to(call: Call) -> tuple[int, int] | None:
-    """The chat and number of the message that a call answered."""
+    """The chat and number of the message that a call replied to."""
     if "reply_parameters" not in call.parameters:
         return None
     return int(call.parameters["chat_id"]), int(json.loads(call.parameters["reply_parameters"])["message_id"])
@@ -481,7 +480,7 @@ class _Handler(RequestHandler):
         self.api = api
 
     async def fails(self, method: str, after_the_work: bool = False) -> bool:
-        """Fails as the server was told to; whether it did."""
+        """Fails if a fault is set; returns whether it did."""
         if not after_the_work:
             self.api.attempts[method] = self.api.attempts.get(method, 0) + 1
             self.planned = self.api.fault(method)
@@ -532,5 +531,5 @@ class _File(_Handler):
 
 
 def texts_of(calls: Iterable[Call]) -> list[str]:
-    """What calls said: the text of messages, the caption of pictures."""
+    """The texts of calls: of messages the text, of pictures the caption."""
     return [call.parameters.get("text") or call.parameters.get("caption", "") for call in calls]

@@ -1,9 +1,8 @@
-"""Google Cloud Storage on loopback: an emulator from PyPI, and a proxy by which TensorFlow's own C++ client finds it.
+"""Google Cloud Storage on loopback: an emulator from PyPI, and a proxy that leads TensorFlow's C++ client to it.
 
-Python clients (gcsfs, google-cloud-storage) take the emulator's address from STORAGE_EMULATOR_HOST. TensorFlow's file
-system for gs:// has Google's addresses compiled in, but goes through libcurl, which obeys `https_proxy`, and trusts
-what CURL_CA_BUNDLE holds: the proxy answers for Google with a certificate made for the test. No code under test is
-replaced.
+Python clients (gcsfs, google-cloud-storage) read the emulator's address from STORAGE_EMULATOR_HOST. TensorFlow's file
+system for gs:// has Google's addresses compiled in, but uses libcurl, which obeys `https_proxy` and trusts the
+certificates in CURL_CA_BUNDLE: the proxy answers as Google with a test certificate. No code under test is replaced.
 """
 
 from __future__ import annotations
@@ -27,10 +26,10 @@ _HOSTS = ("www.googleapis.com", "storage.googleapis.com")
 
 @contextmanager
 def object_store(folder: Path, bucket: str) -> Iterator[dict[str, str]]:
-    """Serves an empty bucket, in memory; yields the environment that programs need to reach it by gs://.
+    """Serves an empty bucket in memory; yields the environment variables that programs need for gs://.
 
     Args:
-        folder: for the certificate.
+        folder: where the certificate is written.
         bucket: name of the bucket.
     """
     emulator = emulator_server.create_server("127.0.0.1", 0, in_memory=True, default_bucket=bucket)
@@ -61,8 +60,10 @@ _emulators_read_data = emulator_server._read_data
 
 
 def _read_data(handler: BaseHTTPRequestHandler, query: dict[str, list[str]]) -> object:
-    """As the emulator's, which trips over two ways of TensorFlow's: a length beside a chunked body, of which the
-    length does not count (RFC 9112, 6.3), and the empty object that marks a folder."""
+    """Like the emulator's function, which fails on two requests of TensorFlow.
+
+    One has a Content-Length beside a chunked body (ignored by RFC 9112, 6.3), the other the empty object of a folder.
+    """
     if handler.headers.get("Transfer-Encoding") == "chunked":
         del handler.headers["Content-Length"]
     data = _emulators_read_data(handler, query)
@@ -108,7 +109,7 @@ def _serve(client: socket.socket, context: ssl.SSLContext, emulator: tuple[str, 
         head += more
     first, _, rest = head.partition(b"\r\n")
     method, _, target = first.partition(b" ")
-    if not any(host.encode() in target for host in _HOSTS):  # nothing but the store is reached through here
+    if not any(host.encode() in target for host in _HOSTS):  # only the store can be reached through this proxy
         client.sendall(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
         client.close()
         return
@@ -118,16 +119,16 @@ def _serve(client: socket.socket, context: ssl.SSLContext, emulator: tuple[str, 
             client = context.wrap_socket(client, server_side=True)
         else:
             _, _, path = target.removeprefix(b"http://").partition(b"/")
-            if b"Expect: 100-continue\r\n" in rest:  # the emulator never says so, and curl waits a second for it
+            if b"Expect: 100-continue\r\n" in rest:  # the emulator never sends it, and curl waits a second for it
                 client.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
                 rest = rest.replace(b"Expect: 100-continue\r\n", b"")
             server.sendall(method + b" /" + path + b"\r\n" + rest)
         upwards = threading.Thread(target=_copy, args=(client, server), daemon=True)
         upwards.start()
-        _copy(server, client)  # until the emulator has answered: it closes behind each answer
+        _copy(server, client)  # until the emulator has answered: it closes after each answer
         with suppress(OSError):
             socket.socket.shutdown(client, socket.SHUT_RDWR)
-        upwards.join()  # a closed descriptor must not be read from: the next connection may get its number
+        upwards.join()  # do not read from a closed descriptor: the next connection may get its number
     client.close()
 
 

@@ -1,4 +1,4 @@
-"""How Telegram opens a Mini App: the page's address with launch parameters, the init data among them, signed."""
+"""How Telegram opens a Mini App: its address with launch parameters, including signed init data."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ DARK = LIGHT | {
 
 
 def init_data(user: int = 1, language: str = "en", age: float = 0, token: str = TOKEN) -> str:
-    """What Telegram signs for a user who opens the page."""
+    """The init data that Telegram signs for a user who opens the page."""
     person = {"id": user, "first_name": "Anna", "language_code": language, "allows_write_to_pm": True}
     fields = {
         "auth_date": str(int(time.time() - age)),
@@ -45,7 +45,7 @@ def init_data(user: int = 1, language: str = "en", age: float = 0, token: str = 
 
 
 def opened(address: str, data: str | None, theme: dict[str, str] = LIGHT, version: str = "8.0") -> str:
-    """The address that Telegram opens; without ``data`` as from a button of the keyboard."""
+    """The address that Telegram opens; without ``data``, as from a keyboard button."""
     launch: dict[str, Any] = {} if data is None else {"tgWebAppData": data}
     launch |= {"tgWebAppVersion": version, "tgWebAppPlatform": "android", "tgWebAppThemeParams": json.dumps(theme)}
     return f"{address}#{urlencode(launch)}"

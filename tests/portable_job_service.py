@@ -1,7 +1,7 @@
-"""Beam's own job server, whose every stage is split over several workers: `python portable_job_service.py WORKERS ...`.
+"""Beam's job server, with every stage split over several workers: `python portable_job_service.py WORKERS ...`.
 
-`apache_beam.runners.portability.local_job_service_main` gives a job one worker, whatever it asks for. Flink and Spark
-give it as many as their parallelism.
+`apache_beam.runners.portability.local_job_service_main` gives every job one worker; Flink and Spark give it as many as
+their parallelism.
 """
 
 import logging
@@ -12,7 +12,7 @@ from apache_beam.runners.portability.fn_api_runner import fn_runner
 
 
 class SeveralWorkers(fn_runner.FnApiRunner):
-    """FnApiRunner with a number of workers of its own."""
+    """FnApiRunner with a fixed number of workers."""
 
     def __init__(self, *arguments, **options):
         super().__init__(*arguments, **options)

@@ -1,4 +1,4 @@
-"""The real bot as a process of its own, talking to a loopback Bot API."""
+"""The real bot in a separate process, with a loopback Bot API."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SECRET = TOKEN.partition(":")[2]
 
 
 class RunningBot:
-    """The process, and everything it wrote so far."""
+    """The process and its output so far."""
 
     def __init__(self, arguments: list[str], token: str | None = TOKEN) -> None:
         self._state = tempfile.TemporaryDirectory()
@@ -74,13 +74,13 @@ def running(api: LoopbackBotApi, push_dir: Path, *arguments: str) -> Iterator[Ru
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
+    """An unused port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
 
 
 def version_of(call: Call) -> str:
-    """The version that gave an answer, from its last button."""
+    """The version that answered, from the answer's last button."""
     button = json.loads(call.parameters["reply_markup"])["inline_keyboard"][-1][-1]
     return button["callback_data"].removeprefix("saw:")

@@ -1,4 +1,4 @@
-"""`digits serve`, or another command that serves a page, as a process of its own, for tests."""
+"""`digits serve`, or another command that serves a page, in a separate process."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 
 @contextmanager
 def running_server(push_dir: Path, *options: str, command: Sequence[str] = ("serve",)) -> Iterator[str]:
-    """The address of a server on a free port; it has to end well when it is told to."""
+    """The address of a server on a free port; at the end it must stop with exit code 0."""
     arguments = [
         sys.executable,
         "-u",

@@ -1,7 +1,7 @@
-"""A real LiteRT model of ten templates, built without TensorFlow, and the version folder it is pushed in.
+"""A real LiteRT model of ten templates, built without TensorFlow, and its version folder.
 
-It compares a picture with the ten canary digits, so it reads those, and pictures made of them, and little else.
-That is enough to run the whole bot on, in milliseconds and with nothing but the bot's own dependencies.
+It compares a picture with the ten canary digits, so it reads those, pictures composed of them, and little else. That
+is enough for the whole bot, takes milliseconds and needs only the bot's dependencies.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ TYPES = {
 
 @cache
 def templates() -> np.ndarray:
-    """The canary digits as the reader cuts them out, uint8 [10, 28, 28]."""
+    """The canary digits as the reader crops them, uint8 [10, 28, 28]."""
     (lattice,) = find(decode(CANARY.read_bytes()).pixels).lattices
     whole = [
         index
@@ -49,7 +49,7 @@ def picture(digits: str, margin: int = 80, suffix: str = ".jpg") -> bytes:
 
 
 def flatbuffer(classes: Sequence[int] = range(10)) -> bytes:  # noqa: PLR0915 - one statement per field
-    """The model; ``classes`` says which class each canary digit is taken for.
+    """The model; ``classes`` has the class for each canary digit.
 
     uint8 [N, 28, 28, 1] -> cast -> reshape -> fully connected -> softmax -> probabilities, arg max -> class.
     """
@@ -123,7 +123,7 @@ def flatbuffer(classes: Sequence[int] = range(10)) -> bytes:  # noqa: PLR0915 - 
 
 
 def push(push_dir: Path, version: int, content: bytes | None = None, complete: bool = True) -> Path:
-    """Pushes a version as the pusher does: everything else first, ``saved_model.pb`` last if ``complete``."""
+    """Pushes a version like the pusher: ``saved_model.pb`` last, and only if ``complete``."""
     folder = push_dir / str(version)
     (folder / "assets.extra").mkdir(parents=True)
     (folder / "variables").mkdir()

@@ -1,8 +1,8 @@
-"""What Vertex AI does with a compiled job, on this machine: it runs each container's own command as a process.
+"""Executes a compiled job on this machine like Vertex AI: each container's command as a process.
 
-Follows pipeline_spec.proto of Kubeflow Pipelines (schema 2.1.0): inputs are filled into the `{{$}}` placeholder as an
-ExecutorInput, what a container made is read from its ExecutorOutput. Resolvers query the artifacts made so far; a task
-that may be cached is not run again on the same inputs.
+Follows pipeline_spec.proto of Kubeflow Pipelines (schema 2.1.0): the `{{$}}` placeholder becomes an ExecutorInput, and
+a container's outputs are read from its ExecutorOutput. Resolvers query the existing artifacts; a cacheable task does
+not run again with the same inputs.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ _PLACEHOLDER = re.compile(r"\{\{\$\.inputs\.artifacts\['(\w+)'\]\.metadata\['(\w
 
 
 class ContainerError(RuntimeError):
-    """A container's process failed; the message has the end of what it wrote."""
+    """A container's process failed; the message has the end of its output."""
 
 
 @dataclass
 class VertexStandIn:
-    """Runs jobs one after the other, with one store of artifacts, as a project has.
+    """Runs jobs one after the other, with one store of artifacts, like a project.
 
     Attributes:
-        folder: where processes are started and their logs are kept.
-        parallel: how many containers run at a time.
+        folder: the working directory of processes, and place of their logs.
+        parallel: number of containers at a time.
     """
 
     folder: Path
@@ -49,12 +49,12 @@ class VertexStandIn:
         """Runs a job.
 
         Args:
-            job: what the compiler made.
+            job: the compiled job.
             job_id: name of the run.
-            parameters: values of runtime parameters, instead of the job's own.
+            parameters: values of runtime parameters that override the job's.
 
         Returns:
-            What was done for each task: "ran", "cached" or "resolved".
+            The outcome of each task: "ran", "cached" or "resolved".
         """
         run = _Run(self, job, job_id, {**job["runtimeConfig"]["parameterValues"], **(parameters or {})})
         sorter = TopologicalSorter({name: task.get("dependentTasks", ()) for name, task in run.tasks.items()})
@@ -75,25 +75,25 @@ class VertexStandIn:
         return states
 
     def register(self, artifact: Json) -> None:
-        """Notes an artifact for resolvers to find."""
+        """Records an artifact for resolvers."""
         self._artifacts.append(artifact)
 
     def new_name(self) -> str:
-        """A name as Vertex ML Metadata gives."""
+        """A name in Vertex ML Metadata's format."""
         return f"projects/1/locations/here/metadataStores/default/artifacts/{next(self._numbers)}"
 
     def latest(self, query: str) -> list[Json]:
-        """The newest artifact that a resolver's filter describes, if any."""
+        """The newest artifact that matches a resolver's filter, if any."""
         conditions = [condition.split("=", 1) for condition in query.split(" AND ")]
         found = [artifact for artifact in self._artifacts if all(_meets(artifact, *each) for each in conditions)]
         return found[-1:]
 
     def cached(self, key: str) -> Json | None:
-        """What a task made of the same inputs before."""
+        """A task's earlier outputs for the same inputs."""
         return self._cache.get(key)
 
     def remember(self, key: str, outputs: Json) -> None:
-        """Keeps what a task made."""
+        """Stores a task's outputs."""
         self._cache[key] = outputs
 
 
@@ -112,7 +112,7 @@ def _meets(artifact: Json, key: str, value: str) -> bool:
 
 
 class _Run:
-    """One job on its way."""
+    """A job in progress."""
 
     def __init__(self, service: VertexStandIn, job: Json, job_id: str, parameters: Json):
         spec = job["pipelineSpec"]
@@ -128,7 +128,7 @@ class _Run:
         self._outputs: dict[str, Json] = {}
 
     def task(self, name: str) -> str:
-        """Does one task whose inputs are there."""
+        """Executes a task whose inputs exist."""
         task = self.tasks[name]
         component = self._components[task["componentRef"]["name"]]
         executor = self._executors[component["executorLabel"]]
@@ -199,7 +199,7 @@ class _Run:
         }
 
     def _execute(self, name: str, container: Json, executor_input: Json) -> None:
-        """Runs command and arguments as they stand in the job, in a folder without our sources."""
+        """Runs the job's command and arguments unchanged, in a folder without the project's sources."""
         text = json.dumps(executor_input)
         command = [*container["command"], *(text if arg == "{{$}}" else arg for arg in container["args"])]
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
@@ -217,7 +217,7 @@ class _Run:
             raise ContainerError(f"{name} ended with {done.returncode}:\n{log.read_text(errors='replace')[-3000:]}")
 
     def _take_over(self, executor_input: Json) -> None:
-        """What a container says it made."""
+        """Registers a container's outputs."""
         output = json.loads(Path(executor_input["outputs"]["outputFile"]).read_text())
         executor_input["inputs"]["parameterValues"].update(output.get("parameterValues", {}))
         for key, made in output.get("artifacts", {}).items():

@@ -1,4 +1,4 @@
-"""Real workers whose function is a program that a test wrote."""
+"""Real workers that run a program written by a test."""
 
 import os
 import textwrap
@@ -15,7 +15,7 @@ USERS = ("pipeline.local.runner", "serving_bot.versions.hot_swap", "serving_bot.
 
 
 def replace_workers(patch: pytest.MonkeyPatch, folder: Path, program: str) -> None:
-    """Every worker that is started from now on runs the program, which has `target` and `connection`."""
+    """Makes every new worker run the program, which has `target` and `connection`."""
     module = folder / "stand_in.py"
     head = "import json, os, signal, sys, time\nfrom pathlib import Path\n\n\ndef work(connection):\n"
     target = "    target = os.environ['TARGET']\n"

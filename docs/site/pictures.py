@@ -2,8 +2,8 @@
 
 python docs/site/pictures.py REPORT.html DATA
 
-Writes docs/pictures/: MNIST's digits and their padding, both networks and their curves from a report's page, and a
-recording of `digits run`.
+Writes docs/pictures/: MNIST's digits and their padding, both networks and their curves from a report, and a recording
+of `digits run`.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ TARGET = ROOT / "docs" / "pictures"
 
 
 def draw_digits(data: Path) -> None:
-    """Fourteen training images of each digit, and one as it is and as the networks get it."""
+    """Fourteen training images of each digit; one image before and after padding."""
     images, labels = next(read_batches(find_parts(str(data), PipelineConfig.eval_size)["train"]))
     rows = [np.hstack(images[labels == digit][:14]) for digit in range(10)]
     cv2.imwrite(str(TARGET / "mnist.png"), cv2.resize(np.vstack(rows), None, fx=1.25, fy=1.25))
@@ -46,7 +46,7 @@ def draw_digits(data: Path) -> None:
 
 
 def draw_report(report: Path) -> None:
-    """The networks and the training's curves, as the report shows them."""
+    """The networks and the training curves, as in the report."""
     with running_chromium() as browser:
         page = browser.new_page(viewport={"width": 700, "height": 800})
         page.goto(report.absolute().as_uri())
@@ -63,7 +63,7 @@ def draw_report(report: Path) -> None:
 
 
 def record_run(data: Path) -> None:
-    """What `digits run` prints, in a terminal's colours and as an SVG."""
+    """The output of `digits run`, with a terminal's colours, as an SVG."""
     console = Console(record=True, width=84, file=io.StringIO())
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "84"}
     with tempfile.TemporaryDirectory() as folder:
@@ -74,12 +74,12 @@ def record_run(data: Path) -> None:
         for line in done.stdout.replace(f"{folder}/", "").splitlines():
             console.print(line.rstrip(), markup=False, highlight=False, soft_wrap=False)
     drawing = console.export_svg(title="digits run", unique_id="run")
-    drawing = re.sub(r"@font-face \{.*?\}\s*", "", drawing, flags=re.DOTALL)  # they would be fetched from elsewhere
+    drawing = re.sub(r"@font-face \{.*?\}\s*", "", drawing, flags=re.DOTALL)  # they would be fetched from another host
     TARGET.joinpath("run.svg").write_text(drawing, encoding="utf-8")
 
 
 def main(report: Path, data: Path) -> None:
-    """Draws all of them anew."""
+    """Draws all pictures."""
     TARGET.mkdir(exist_ok=True)
     draw_digits(data)
     draw_report(report)

@@ -1,4 +1,4 @@
-"""The browser that all pages are looked at in."""
+"""The browser for the tests of all pages."""
 
 import pytest
 from chromium import running_chromium

@@ -1,4 +1,4 @@
-// Stands in for https://telegram.org/js/telegram-web-app.js: what the page uses of it, as it is documented at
+// Stand-in for https://telegram.org/js/telegram-web-app.js: the parts that the page uses, as documented at
 // https://core.telegram.org/bots/webapps. Launch parameters are in the address's fragment; colours become CSS variables.
 "use strict";
 (() => {
@@ -18,7 +18,7 @@
       if (!data || new TextEncoder().encode(data).length > 4096) throw Error("WebAppDataInvalid");
       WebApp.said.push("sendData"); window.relayed = data;
     },
-    paint(colors) {  // (the real one is told by the application)
+    paint(colors) {  // (the application calls the real one)
       for (const [name, color] of Object.entries(colors)) {
         WebApp.themeParams[name] = color;
         document.documentElement.style.setProperty(`--tg-theme-${name.replaceAll("_", "-")}`, color);

@@ -1,4 +1,4 @@
-"""The page without a server, opened from the disk in a real browser: `make test-browser`."""
+"""The exported page, opened from disk in Chromium: `make test-browser`."""
 
 import keras
 import numpy as np
@@ -37,7 +37,7 @@ def convert(name, folder):
 
 
 def visit(browser, tmp_path, content=None, **options):
-    """The exported page, opened from the disk, and the classifier behind it."""
+    """The exported page, opened from disk, and its classifier."""
     tiny_model.push(tmp_path / "push", 7, content)
     export_page(str(tmp_path / "push"), tmp_path / "page")
     page = browser.new_context(**options).new_page()
@@ -50,7 +50,7 @@ def visit(browser, tmp_path, content=None, **options):
 
 
 @pytest.mark.parametrize("name", [None, *ARCHITECTURES])
-def test_it_answers_as_python_does(browser, tmp_path, name):
+def test_probabilities_match_python(browser, tmp_path, name):
     page, classifier, messages = visit(browser, tmp_path, name and convert(name, tmp_path))
     rng = np.random.default_rng(7)
     digits = np.roll(tiny_model.templates()[rng.integers(0, 10, 1000)], rng.integers(-2, 3), axis=2)
@@ -62,14 +62,14 @@ def test_it_answers_as_python_does(browser, tmp_path, name):
 
     expected = classifier.predict(images)
     assert np.abs(answers - expected).max() < 1e-3
-    close = np.diff(np.sort(expected, axis=1)[:, -2:], axis=1)[:, 0] < 1e-5  # (no answer to speak of)
+    close = np.diff(np.sort(expected, axis=1)[:, -2:], axis=1)[:, 0] < 1e-5  # (no confident answer)
     assert (answers.argmax(1) == expected.argmax(1))[~close].all()
     assert close.sum() < 10
     assert messages == []
 
 
 @pytest.mark.parametrize("width", [1.0, 3.0])
-def test_a_drawn_digit_is_normalised_as_python_does(browser, tmp_path, width):
+def test_normalisation_matches_python(browser, tmp_path, width):
     page, _, _ = visit(browser, tmp_path)
     page.locator("#examples button").nth(2).click()
 
@@ -85,7 +85,7 @@ def test_a_drawn_digit_is_normalised_as_python_does(browser, tmp_path, width):
         assert difference.max() <= 2
 
 
-def test_it_says_what_was_drawn_and_offers_no_more_than_it_can(browser, tmp_path):
+def test_a_drawing_is_read_and_photos_are_not_offered(browser, tmp_path):
     page, _, messages = visit(browser, tmp_path, locale="en-GB")
 
     page.locator("#examples button").nth(1).click()

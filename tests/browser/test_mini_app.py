@@ -1,4 +1,4 @@
-"""The Mini App in a real browser, with a stand-in for Telegram's script and for Telegram: `make test-browser`."""
+"""The Mini App in Chromium, with stand-ins for Telegram and its script: `make test-browser`."""
 
 import json
 import re
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.browser
 
 @pytest.fixture(scope="module")
 def api(tmp_path_factory):
-    """A Telegram whose users have a bot with a Mini App."""
+    """A loopback Telegram and a bot with a Mini App."""
     push_dir = tmp_path_factory.mktemp("mini_app") / "serving_model"
     tiny_model.push(push_dir, 1763800000)
     port = free_port()
@@ -33,7 +33,7 @@ def api(tmp_path_factory):
 
 @pytest.fixture
 def visit(browser, api):
-    """Opens the page as Telegram does; afterwards nothing may stand in the console, and nobody else have been asked."""
+    """Opens the page as Telegram does; at the end the console must be empty, and no other host requested."""
     seen = []
 
     def visit(fragment_of, width=400, locale="en-GB", script=STAND_IN, **options):
@@ -64,17 +64,17 @@ def inside(data, **launch):
 
 
 def said(page):
-    """What the page has told Telegram's script."""
+    """The page's calls of Telegram's script."""
     return page.evaluate("Telegram.WebApp.said")
 
 
 def answers(api, chat):
-    """What the bot has said to the picture that came into the chat."""
+    """The bot's answers to the picture posted in the chat."""
     (photo,) = api.wait(lambda: [call for call in api.called("sendPhoto") if call.parameters["chat_id"] == str(chat)])
     return texts_of(api.wait(lambda: api.answers(chat, photo.result["message_id"])))
 
 
-def test_what_is_drawn_is_read_at_once_and_answered_in_the_chat_when_it_is_sent(visit, api, chat):
+def test_a_drawing_is_read_while_drawn_and_answered_in_the_chat_after_sending(visit, api, chat):
     page = visit(inside(init_data(chat)))
     expect(page.locator("#model")).to_contain_text("Ten templates, version 1763800000")
     expect(page.locator("#access")).to_be_hidden()
@@ -92,7 +92,7 @@ def test_what_is_drawn_is_read_at_once_and_answered_in_the_chat_when_it_is_sent(
     assert answers(api, chat) == ["I see 3 digits: 407 (the least sure of them 99.9%)."]
 
 
-def test_a_drawing_comes_into_the_chat_as_it_was_drawn(visit, api, chat):
+def test_the_chat_gets_the_drawing_unchanged(visit, api, chat):
     page = visit(inside(init_data(chat, "ru")), locale="en-GB")
     expect(page.locator("#post")).to_have_text("Отправить в чат")
     expect(page.locator("h1")).to_have_text("Какое это число?")
@@ -104,7 +104,7 @@ def test_a_drawing_comes_into_the_chat_as_it_was_drawn(visit, api, chat):
     assert len(answers(api, chat)) == 1
 
 
-def test_a_keyboard_button_s_page_sends_strokes_through_telegram(visit, api, chat):
+def test_a_keyboard_buttons_page_sends_strokes_through_telegram(visit, api, chat):
     page = visit(inside(None), has_touch=True)
     expect(page.locator("#camera")).to_be_hidden()
     assert serious_findings(page) == []
@@ -121,7 +121,7 @@ def test_a_keyboard_button_s_page_sends_strokes_through_telegram(visit, api, cha
     assert len(answers(api, chat)) == 1
 
 
-def test_a_long_drawing_is_simplified_until_telegram_takes_it(visit):
+def test_a_long_drawing_is_simplified_to_telegrams_limit(visit):
     page = visit(inside(None))
     page.evaluate(
         """() => {
@@ -137,7 +137,7 @@ def test_a_long_drawing_is_simplified_until_telegram_takes_it(visit):
     assert json.loads(sent)[2:] == [[56, 42, 168, 126, 56, 42], [504, 378]]
 
 
-def test_a_chosen_picture_cannot_go_through_telegram_and_that_is_said(visit):
+def test_a_keyboard_buttons_page_refuses_photos_with_a_message(visit):
     page = visit(inside(None))
     drop(page, tiny_model.picture("4"))
     expect(page.locator("#note")).to_have_text("Press “Send to the chat”: the answer comes there.")
@@ -148,7 +148,7 @@ def test_a_chosen_picture_cannot_go_through_telegram_and_that_is_said(visit):
 
 
 @pytest.mark.parametrize(("theme", "scheme"), [(LIGHT, "dark"), (DARK, "light")], ids=["light", "dark"])
-def test_it_follows_telegram_s_theme_and_not_the_system_s(visit, chat, theme, scheme):
+def test_telegrams_theme_overrides_the_systems(visit, chat, theme, scheme):
     page = visit(inside(init_data(chat), theme=theme), color_scheme=scheme)
     drop(page, tiny_model.picture("42"))
     expect(page.locator("#answer")).to_have_text("42")
@@ -170,14 +170,14 @@ def test_it_follows_telegram_s_theme_and_not_the_system_s(visit, chat, theme, sc
     assert serious_findings(page) == []
 
 
-def test_an_older_telegram_is_not_asked_for_what_it_cannot(visit, chat):
+def test_an_older_telegram_gets_no_unsupported_calls(visit, chat):
     page = visit(inside(init_data(chat), version="6.0"))
 
     expect(page.locator("#model")).to_contain_text("Ten templates")
     assert said(page) == ["ready", "expand"]
 
 
-def test_without_telegram_s_script_drawings_are_sent_all_the_same(visit, api, chat):
+def test_drawings_are_sent_without_telegrams_script(visit, api, chat):
     page = visit(inside(init_data(chat)), script=None)
     page.locator("#examples button").first.click()
     page.locator("#post").click()
@@ -186,7 +186,7 @@ def test_without_telegram_s_script_drawings_are_sent_all_the_same(visit, api, ch
     assert len(answers(api, chat)) == 1
 
 
-def test_outside_of_telegram_nothing_is_asked_of_the_network_and_the_page_says_where_it_works(visit):
+def test_outside_telegram_the_page_makes_no_requests_and_explains_where_it_works(visit):
     page = visit(lambda address: address)
 
     page.locator("#examples button").first.click()
@@ -198,7 +198,7 @@ def test_outside_of_telegram_nothing_is_asked_of_the_network_and_the_page_says_w
     assert serious_findings(page) == []
 
 
-def test_a_page_that_was_opened_too_long_ago_says_so(visit, chat):
+def test_an_expired_page_says_so(visit, chat):
     page = visit(inside(init_data(chat, age=25 * 3600)))
     page.locator("#examples button").first.click()
 
@@ -207,7 +207,7 @@ def test_a_page_that_was_opened_too_long_ago_says_so(visit, chat):
     expect(page.locator("#note")).to_have_text("Open this page again from the bot's chat in Telegram.")
 
 
-def test_words_are_the_same_in_both_languages_and_a_phone_needs_no_sideways_scrolling(visit, chat):
+def test_both_languages_have_the_same_keys_and_fit_a_phone(visit, chat):
     page = visit(inside(init_data(chat, "ru")), width=360, is_mobile=True, has_touch=True)
 
     expect(page.locator("#post")).to_be_visible()

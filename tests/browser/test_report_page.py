@@ -1,4 +1,4 @@
-"""The report in a real browser: `make test-browser`."""
+"""The report in Chromium: `make test-browser`."""
 
 import io
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.browser
 
 @dataclass
 class Visit:
-    """An open page, and what was written to its console and which addresses were asked for since it was opened."""
+    """An open page, its console messages, and the addresses it requested."""
 
     page: Page
     messages: list[str]
@@ -30,7 +30,7 @@ class Visit:
 
 @pytest.fixture
 def visit(browser: Browser):
-    """Opens a file in a window of a width in CSS pixels; below 600 a phone is imitated."""
+    """Opens a file in a window of the given width in CSS pixels; below 600 it emulates a phone."""
     contexts = []
 
     def open_page(path: Path, width: int, scheme: str, media: str = "screen") -> Visit:
@@ -58,18 +58,18 @@ def page(request, tmp_path_factory):
 
 @pytest.mark.parametrize("width", [375, 1200])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_page_fits_and_asks_for_nothing(visit, page, width, scheme):
+def test_the_page_fits_the_window_and_makes_no_requests(visit, page, width, scheme):
     shown = visit(page, width, scheme)
 
     assert shown.messages == []
     assert shown.requests == [page.as_uri()]
-    assert shown.content_width <= width, "nothing but a table scrolls sideways"
+    assert shown.content_width <= width, "only tables scroll sideways"
     assert shown.page.evaluate("[...document.images].every(image => image.naturalWidth === 28)")
     assert_is_drawn(shown.page.screenshot(full_page=True), width, scheme)
 
 
 def assert_is_drawn(screenshot: bytes, width: int, scheme: str):
-    """The picture has the page's width, its background fits the scheme, and there is ink in many colours on it."""
+    """The screenshot has the page's width, a background that suits the scheme, and many colours."""
     with Image.open(io.BytesIO(screenshot)) as image:
         assert image.width == width
         assert image.height > 3 * image.width / 2
@@ -80,14 +80,14 @@ def assert_is_drawn(screenshot: bytes, width: int, scheme: str):
     assert len(colours) > 32
 
 
-def test_the_tables_of_twelve_models_fit_on_paper(visit, tmp_path):
+def test_tables_of_twelve_models_fit_on_paper(visit, tmp_path):
     page = write_report(hand_made_report.report(hand_made_report.twelve_models()), tmp_path)
     a4 = 718  # CSS pixels between Chromium's usual margins
 
     assert visit(page, a4, "light", media="print").content_width <= a4
 
 
-def test_text_can_be_told_from_its_background(visit, page):
+def test_contrast_is_sufficient(visit, page):
     """Contrast of at least 4.5 to 1 for body text and 3 to 1 for drawings' lines (WCAG 2.2, 1.4.3 and 1.4.11)."""
     contrast = """
       (() => {
@@ -121,8 +121,8 @@ def test_text_can_be_told_from_its_background(visit, page):
         assert {name: ratio for name, ratio in ratios.items() if ratio < 3} == {}, scheme
 
 
-def test_a_page_that_misbehaves_is_noticed(visit, tmp_path):
-    """The two tests above could not fail otherwise."""
+def test_the_checks_detect_a_faulty_page(visit, tmp_path):
+    """Without this, the tests above could pass on any page."""
     page = tmp_path / "bad.html"
     page.write_text(
         "<p style='width: 900px'>wide</p><img src='gone.png'><script>console.error('oh'); nothing()</script>"

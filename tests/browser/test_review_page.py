@@ -1,4 +1,4 @@
-"""The page of `digits feedback review` in a real browser: `make test-browser`."""
+"""The page of `digits feedback review` in Chromium: `make test-browser`."""
 
 import time
 from datetime import datetime, timezone
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.browser
 
 @pytest.fixture
 def store(tmp_path):
-    """Five contributions of canary digits; the model agrees with all but the last, which is said to be a 3."""
+    """Five contributions of canary digits; the model agrees with all but the last, which is labelled 3."""
     store = Store(str(tmp_path / "feedback"))
     for digit in range(5):
         one = Contribution(
@@ -63,7 +63,7 @@ def states(store):
 def test_contributions_are_reviewed_with_the_keyboard_alone(page, store):
     said, left = page.locator("#said"), page.locator("#left")
     expect(left).to_have_text("5 of 5 wait for a review")
-    expect(said).to_have_text("3")  # what the model disagrees with comes first
+    expect(said).to_have_text("3")  # disagreements with the model come first
 
     page.keyboard.press("4")  # it is a 4
     expect(left).to_have_text("4 of 5 wait for a review")
@@ -76,7 +76,7 @@ def test_contributions_are_reviewed_with_the_keyboard_alone(page, store):
     page.keyboard.press(" ")
     expect(left).to_contain_text("All are reviewed.")
 
-    deadline = time.monotonic() + 10  # the page does not wait for the server before it shows the next one
+    deadline = time.monotonic() + 10  # the page shows the next one without waiting for the server
     while "waiting" in {state for state, _ in states(store).values()} and time.monotonic() < deadline:
         time.sleep(0.1)
     decided = states(store)

@@ -1,4 +1,4 @@
-"""The served page in a real browser, offline but for the server: `make test-browser`."""
+"""The served page in Chromium, offline except for the server: `make test-browser`."""
 
 import hashlib
 
@@ -26,7 +26,7 @@ def address(push_dir):
 
 @pytest.fixture
 def visit(browser, address):
-    """Opens the page; afterwards nothing may stand in the console, and nothing have been asked of others."""
+    """Opens the page; at the end the console must be empty, and no other host requested."""
     opened = []
 
     def visit(locale="en-GB", width=1200, **options):
@@ -64,7 +64,7 @@ def test_a_dropped_photo_is_read_with_boxes_views_and_bars(visit):
     expect(page.locator("#note")).to_have_text("Draw something.")
 
 
-def test_what_is_drawn_is_sent_while_it_is_drawn(visit):
+def test_a_drawing_is_read_while_drawn(visit):
     page = visit()
     box = page.locator("#canvas").bounding_box()
 
@@ -82,7 +82,7 @@ def test_what_is_drawn_is_sent_while_it_is_drawn(visit):
     expect(page.locator("#note")).to_have_text("Draw something.")
 
 
-def test_a_phone_has_no_sideways_scrolling_and_buttons_for_the_finger(visit):
+def test_a_phone_needs_no_sideways_scrolling_and_gets_large_buttons(visit):
     page = visit(width=360, is_mobile=True, has_touch=True, color_scheme="dark")
 
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
@@ -90,7 +90,7 @@ def test_a_phone_has_no_sideways_scrolling_and_buttons_for_the_finger(visit):
     expect(page.locator("#note")).not_to_have_text("Draw something.")
 
 
-def test_the_keyboard_reaches_everything(visit):
+def test_the_keyboard_reaches_every_control(visit):
     page = visit()
     reached = []
     for _ in range(12):
@@ -103,7 +103,7 @@ def test_the_keyboard_reaches_everything(visit):
         page.keyboard.press("Enter")
 
 
-def test_it_speaks_the_browsers_language(visit):
+def test_the_page_uses_the_browsers_language(visit):
     page = visit(locale="ru-RU")
 
     assert page.locator("h1").text_content() == "Какое это число?"
@@ -112,13 +112,13 @@ def test_it_speaks_the_browsers_language(visit):
     assert missing == []
 
 
-def test_axe_core_is_what_npm_distributes():
+def test_axe_core_is_the_npm_release():
     assert hashlib.sha256(AXE.read_bytes()).hexdigest() in (AXE.parent / "SOURCE").read_text("utf-8")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("locale", ["en-GB", "ru-RU"])
-def test_axe_core_finds_nothing_serious(visit, locale, scheme):
+def test_axe_core_finds_no_serious_problems(visit, locale, scheme):
     page = visit(locale=locale, color_scheme=scheme)
     assert serious_findings(page) == []
 
@@ -130,14 +130,14 @@ def test_axe_core_finds_nothing_serious(visit, locale, scheme):
     assert serious_findings(page) == []
 
 
-def test_axe_core_does_find_what_is_wrong(visit):
+def test_axe_core_detects_problems(visit):
     page = visit()
     page.locator("#canvas").evaluate("canvas => canvas.removeAttribute('aria-label')")
 
     assert [name for name, _ in serious_findings(page)] == ["role-img-alt"]
 
 
-def test_a_camera_that_is_refused_is_said(visit):
+def test_a_refused_camera_is_reported(visit):
     page = visit()
 
     page.locator("#camera").click()
@@ -145,7 +145,7 @@ def test_a_camera_that_is_refused_is_said(visit):
     expect(page.locator("#note")).to_contain_text("The camera cannot be used")
 
 
-def test_an_unreadable_file_is_said(visit):
+def test_an_unreadable_file_is_reported(visit):
     page = visit()
 
     drop(page, b"no picture")
@@ -153,7 +153,7 @@ def test_an_unreadable_file_is_said(visit):
     expect(page.locator("#note")).to_contain_text("This is not a JPEG")
 
 
-def test_a_server_that_is_gone_is_said_until_it_is_back(browser, push_dir):
+def test_a_lost_server_is_reported_until_it_returns(browser, push_dir):
     page = browser.new_context(locale="en-GB").new_page()
     with running_server(push_dir) as address:
         page.goto(address)
@@ -165,7 +165,7 @@ def test_a_server_that_is_gone_is_said_until_it_is_back(browser, push_dir):
         expect(page.locator("#note")).not_to_contain_text("does not answer")
 
 
-def test_a_token_is_asked_for_and_given(browser, push_dir, tmp_path):
+def test_the_page_asks_for_a_token(browser, push_dir, tmp_path):
     (tmp_path / "token").write_text("secret\n")
     with running_server(push_dir, "--token-file", str(tmp_path / "token")) as address:
         page = browser.new_context(locale="en-GB").new_page()
@@ -195,7 +195,7 @@ def test_a_new_version_answers_without_a_reload(visit, push_dir):
     expect(page.locator("#model")).to_contain_text("version 1763800001", timeout=20_000)
 
 
-def test_what_was_drawn_before_the_first_push_is_answered_after_it(browser, tmp_path):
+def test_a_drawing_before_the_first_push_is_answered_after_it(browser, tmp_path):
     (tmp_path / "serving_model").mkdir()
     with running_server(tmp_path / "serving_model") as address:
         page = browser.new_context(locale="en-GB").new_page()

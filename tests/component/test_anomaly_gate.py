@@ -1,4 +1,4 @@
-"""AnomalyGate on what TFDV finds in real statistics, against the schema that is committed."""
+"""AnomalyGate on TFDV's anomalies of real statistics, against the committed schema."""
 
 import json
 import os
@@ -19,7 +19,7 @@ from pipeline.config import SCHEMA_FILE
 
 @pytest.fixture
 def validate(tmp_path, some_test_images):
-    """Validates 50 examples, each sent through a function that may spoil it; returns the ExampleAnomalies artifact."""
+    """Validates 50 examples, each passed through a function that may damage it; returns ExampleAnomalies."""
 
     def validate(change=lambda example: None):
         path = str(tmp_path / "examples.tfrecord")
@@ -44,7 +44,7 @@ def validate(tmp_path, some_test_images):
 
 
 @pytest.mark.parametrize("inverted", [False, True])
-def test_the_executor_lets_mnist_pass_and_stops_at_inverted_images(validate, examples_of, some_test_images, inverted):
+def test_the_executor_accepts_mnist_and_stops_at_inverted_images(validate, examples_of, some_test_images, inverted):
     images, labels = some_test_images
     examples = examples_of(test=(255 - images if inverted else images, labels))
     anomalies = validate()
@@ -65,7 +65,7 @@ def test_the_executor_lets_mnist_pass_and_stops_at_inverted_images(validate, exa
     ],
     ids=["label out of range", "no image", "unknown feature", "two labels"],
 )
-def test_what_breaks_the_schema_is_listed(validate, change, feature, description):
+def test_schema_violations_are_listed(validate, change, feature, description):
     artifact = validate(change)
     with pytest.raises(AnomaliesFoundError, match=r"pipeline/schema\.pbtxt:\n") as caught:
         check_anomalies(artifact)
@@ -76,7 +76,7 @@ def test_what_breaks_the_schema_is_listed(validate, change, feature, description
 
 @pytest.fixture
 def examples_of(tmp_path):
-    """An Examples artifact with the splits that are given, as MnistExampleGen writes them."""
+    """An Examples artifact with the given splits, as MnistExampleGen writes them."""
 
     def examples_of(**splits):
         artifact = standard_artifacts.Examples()
@@ -91,11 +91,11 @@ def examples_of(tmp_path):
     return examples_of
 
 
-def test_mnist_is_in_order(examples_of, some_training_images, some_test_images):
+def test_mnist_has_no_anomalies(examples_of, some_training_images, some_test_images):
     check_examples(examples_of(train=some_training_images, test=some_test_images))
 
 
-def test_a_digit_that_is_absent_or_rare_in_a_split_is_named(examples_of, some_training_images, some_test_images):
+def test_missing_and_rare_digits_are_named(examples_of, some_training_images, some_test_images):
     images, labels = some_training_images
     keep = (labels != 8) | (np.cumsum(labels == 8) == 1)
     test_images, test_labels = some_test_images
@@ -129,7 +129,7 @@ def test_an_empty_split_is_an_anomaly(examples_of, some_test_images):
     ],
     ids=["transposed", "turned", "inverted", "both"],
 )
-def test_images_that_lie_or_are_inverted_are_an_anomaly_with_its_likely_cause(some_test_images, change, cause):
+def test_transposed_and_inverted_images_are_anomalies_with_their_likely_cause(some_test_images, change, cause):
     images, labels = some_test_images
 
     (found,) = find_anomalies(change(images), labels)

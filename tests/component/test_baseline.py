@@ -9,7 +9,7 @@ from components.baseline import OlderBlessedModelStrategy
 
 
 @pytest.mark.parametrize("newer", [True, False])
-def test_a_later_candidate_is_compared_with_the_blessed_model_and_a_model_never_with_itself(tiny_run, newer):
+def test_a_candidate_is_compared_with_the_blessed_model_but_not_with_itself(tiny_run, newer):
     store = MetadataStore(sqlite_metadata_connection_config(tiny_run.config.metadata_path))
     model = tiny_run.artifact("Trainer", "model", artifacts.Model)
     blessing = tiny_run.artifact("Evaluator", "blessing", artifacts.ModelBlessing)

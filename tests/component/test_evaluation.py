@@ -10,7 +10,7 @@ from components.mnist_example_gen.executor import encode_pngs
 from serving_bot.reading.classifier import Classifier
 
 
-def test_the_evaluator_counts_what_the_bots_classifier_answers(tiny_run, some_test_images):
+def test_the_evaluators_counts_match_the_bots_classifier(tiny_run, some_test_images):
     result = read_evaluation(tiny_run.artifact("Evaluator", "evaluation", artifacts.ModelEvaluation).uri)
     images, labels = some_test_images
     model = tiny_run.artifact("Trainer", "model", artifacts.Model)

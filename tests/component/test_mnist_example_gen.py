@@ -51,7 +51,7 @@ def read(examples, split):
 def test_splits_hold_every_image_once_and_in_order(
     tmp_path, write_mnist, some_training_images, some_test_images, compressed, monkeypatch
 ):
-    monkeypatch.setattr("components.mnist_example_gen.executor._SHARD", 450)  # several files a split
+    monkeypatch.setattr("components.mnist_example_gen.executor._SHARD", 450)  # several files per split
     folder = write_mnist(tmp_path / "data", some_training_images, some_test_images, compressed=compressed)
     examples = generate(folder, tmp_path / "out")
     assert json.loads(examples.split_names) == ["train", "eval", "test"]
@@ -64,14 +64,14 @@ def test_splits_hold_every_image_once_and_in_order(
     assert json.loads(examples.get_string_custom_property("split_sizes")) == {"train": 1000, "eval": 200, "test": 300}
 
 
-def test_says_where_the_data_came_from(tmp_path, write_mnist, some_training_images, some_test_images):
+def test_the_source_of_the_data_is_recorded(tmp_path, write_mnist, some_training_images, some_test_images):
     folder = write_mnist(tmp_path / "data", some_training_images, some_test_images)
     assert generate(folder, tmp_path / "out").get_string_custom_property("source") == "user"
     (folder / "source.json").write_text('{"source": "mirror"}')
     assert generate(folder, tmp_path / "out2").get_string_custom_property("source") == "mirror"
 
 
-def test_the_shards_of_an_uncompressed_file_are_read_each_from_its_place(
+def test_shards_of_an_uncompressed_file_are_read_from_their_offsets(
     tmp_path, write_mnist, some_training_images, some_test_images, monkeypatch
 ):
     monkeypatch.setattr(executor, "_SHARD", 300)
@@ -125,7 +125,7 @@ def set_byte(path, offset, value):
     ],
     ids=["magic", "size", "counts", "training label", "test label", "truncated"],
 )
-def test_damage_is_one_error_that_names_file_and_offset(
+def test_damage_is_one_error_with_file_and_offset(
     tmp_path, write_mnist, some_training_images, some_test_images, damage, named, problem
 ):
     folder = write_mnist(tmp_path / "data", some_training_images, some_test_images)
@@ -135,7 +135,7 @@ def test_damage_is_one_error_that_names_file_and_offset(
     assert f"{folder}/{named}" in str(caught.value)
 
 
-def test_a_missing_file_is_named_with_the_next_step(tmp_path, write_mnist, some_training_images, some_test_images):
+def test_a_missing_file_is_reported_with_the_next_step(tmp_path, write_mnist, some_training_images, some_test_images):
     folder = write_mnist(tmp_path / "data", some_training_images, some_test_images)
     (folder / "t10k-labels-idx1-ubyte.gz").unlink()
     with pytest.raises(MissingDataError, match=r"t10k-labels-idx1-ubyte\[\.gz\]: `digits data --dest"):
@@ -143,9 +143,7 @@ def test_a_missing_file_is_named_with_the_next_step(tmp_path, write_mnist, some_
 
 
 @pytest.mark.parametrize("content", [b"\xe8\x00 no text", b"[]", b'{"counts": {}}', b"{"])
-def test_a_note_of_the_source_that_cannot_be_read_is_named(
-    tmp_path, write_mnist, some_training_images, some_test_images, content
-):
+def test_an_unreadable_source_note_is_named(tmp_path, write_mnist, some_training_images, some_test_images, content):
     folder = write_mnist(tmp_path / "data", some_training_images, some_test_images)
     (folder / "source.json").write_bytes(content)
 
@@ -160,8 +158,8 @@ def test_too_few_images_are_refused(tmp_path, write_mnist, some_training_images,
         generate(folder, tmp_path / "out")
 
 
-def test_the_fingerprint_is_of_the_content(tmp_path, write_mnist, some_training_images, some_test_images):
-    """A copy has the same; other data with the same sizes and times, which is all that TFX looks at, have another."""
+def test_the_fingerprint_depends_on_content(tmp_path, write_mnist, some_training_images, some_test_images):
+    """A copy has the same one; other data with equal sizes and times, which are all that TFX uses, has another."""
     folder = write_mnist(tmp_path / "data", some_training_images, some_test_images, compressed=False)
     copy = shutil.copytree(folder, tmp_path / "copy")
     for path in copy.iterdir():
@@ -175,7 +173,7 @@ def test_the_fingerprint_is_of_the_content(tmp_path, write_mnist, some_training_
         shutil.copystat(folder / path.name, path)
 
     def resolve(data):
-        """What decides whether TFX takes the examples from its cache."""
+        """The part of TFX's cache key that depends on the data."""
         properties = {
             key: value if isinstance(value, (int, str)) or value is None else proto_utils.proto_to_json(value)
             for key, value in MnistExampleGen(str(data), 200).spec.exec_properties.items()
@@ -188,7 +186,7 @@ def test_the_fingerprint_is_of_the_content(tmp_path, write_mnist, some_training_
 
 @pytest.fixture
 def feedback(tmp_path):
-    """A feedback folder of eight contributors: each sent a 3, a 7 and something that is no digit; all accepted."""
+    """A feedback folder of eight contributors: each sent a 3, a 7 and a non-digit; all are accepted."""
     store = Store(str(tmp_path / "feedback"))
     rng = np.random.default_rng(3)
     for number in range(24):
@@ -212,7 +210,7 @@ def take(store):
     return {"folder": store.folder, "trust": 0, "digest": snapshot.digest}, snapshot
 
 
-def test_what_users_contributed_becomes_two_splits_that_share_no_contributor(tmp_path, tiny_mnist, feedback):
+def test_contributions_become_two_splits_without_common_contributors(tmp_path, tiny_mnist, feedback):
     told, snapshot = take(feedback)
 
     examples = generate(tiny_mnist, tmp_path / "out", feedback=told)
@@ -237,7 +235,7 @@ def test_what_users_contributed_becomes_two_splits_that_share_no_contributor(tmp
     assert not sides[0] & sides[1]
 
 
-def test_who_was_forgotten_is_in_no_split(tmp_path, tiny_mnist, feedback):
+def test_forgotten_contributors_are_in_no_split(tmp_path, tiny_mnist, feedback):
     feedback.forget(["person 1"])
     told, _ = take(feedback)
 
@@ -247,7 +245,7 @@ def test_who_was_forgotten_is_in_no_split(tmp_path, tiny_mnist, feedback):
     assert json.loads(examples.get_string_custom_property("feedback"))["contributors"] == 7
 
 
-def test_a_folder_that_has_changed_since_the_run_began_is_refused(tmp_path, tiny_mnist, feedback):
+def test_a_folder_that_changed_during_the_run_is_refused(tmp_path, tiny_mnist, feedback):
     told, _ = take(feedback)
     feedback.forget(["person 1"])
 

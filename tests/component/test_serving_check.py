@@ -1,4 +1,4 @@
-"""ServingCheck's comparison on a real export, whole and broken."""
+"""ServingCheck's comparison on a real export, complete and damaged."""
 
 import hashlib
 import json
@@ -25,7 +25,7 @@ def export(tiny_run, tmp_path):
     return Path(shutil.copytree(Path(model.uri) / "Format-Serving", tmp_path / "export"))
 
 
-def test_a_whole_export_is_fine(export, serialised):
+def test_a_complete_export_has_no_problem(export, serialised):
     report = check_export(str(export), serialised)
     assert report["problem"] is None
     assert report["images"] == 40
@@ -35,7 +35,7 @@ def test_a_whole_export_is_fine(export, serialised):
 
 @pytest.fixture
 def check(tiny_run, export, tmp_path):
-    """Executes the component on the export; returns its blessing, the blessing's folder and the report in it."""
+    """Runs the component on the export; returns its blessing, the blessing's folder and the report in it."""
 
     def check(**parameters):
         model, blessing = artifacts.Model(), artifacts.InfraBlessing()
@@ -53,7 +53,7 @@ def check(tiny_run, export, tmp_path):
 
 
 @pytest.mark.parametrize("whole", [True, False])
-def test_the_executor_blesses_a_whole_export_only_and_says_why(check, export, whole):
+def test_the_executor_blesses_only_a_complete_export(check, export, whole):
     if not whole:
         (export / "assets.extra" / "model.tflite").write_bytes(b"TFL3" * 100)
 
@@ -77,13 +77,13 @@ def test_the_executor_blesses_a_whole_export_only_and_says_why(check, export, wh
     ],
     ids=["no flatbuffer", "broken flatbuffer", "broken card", "strange card", "no variables", "no SavedModel"],
 )
-def test_a_broken_export_is_named_a_problem(export, serialised, break_it):
+def test_a_broken_export_is_a_problem(export, serialised, break_it):
     break_it(export)
     assert "cannot be loaded" in check_export(str(export), serialised)["problem"]
 
 
 class Uniform(tf.Module):
-    """Answers that every image is a 0, with a probability of a tenth."""
+    """Classifies every image as 0, with probability 0.1."""
 
     @tf.function(input_signature=[tf.TensorSpec([None, 28, 28, 1], tf.uint8, name="images")])
     def answer(self, images):
@@ -109,16 +109,16 @@ def save_uniform(folder, export):
     (export / "assets.extra" / "card.json").write_text(json.dumps(card))
 
 
-def test_a_flatbuffer_of_other_weights_disagrees(export, serialised, tmp_path):
-    """What LiteRT's converter does on its bad days: it succeeds, with the weights gone."""
+def test_a_flatbuffer_with_other_weights_disagrees(export, serialised, tmp_path):
+    """With some versions LiteRT's converter succeeds but loses the weights."""
     save_uniform(tmp_path / "uniform", export)
     report = check_export(str(export), serialised)
     assert "disagree" in report["problem"]
     assert report["largest_difference"] > 1e-3
 
 
-def test_an_export_that_the_bot_would_not_serve_is_not_blessed(export, serialised, tmp_path):
-    """All three answers agree, and are wrong about people's digits."""
+def test_an_export_the_bot_would_refuse_is_not_blessed(export, serialised, tmp_path):
+    """All three endpoints agree, but misclassify people's digits."""
     save_uniform(tmp_path / "uniform", export)
     shutil.copytree(tmp_path / "uniform", export, dirs_exist_ok=True)
     report = check_export(str(export), serialised)
@@ -127,7 +127,7 @@ def test_an_export_that_the_bot_would_not_serve_is_not_blessed(export, serialise
     assert "canary digits" in report["problem"]
 
 
-def test_a_model_that_reads_pictures_badly_is_not_blessed_and_the_report_says_how_badly(check):
+def test_a_model_that_reads_pictures_badly_is_not_blessed_and_the_report_has_figures(check):
     blessing, folder, report = check(thresholds=json.dumps({"min_pages_accuracy": 1.0, "min_refusal": 0.0}))
 
     assert blessing.get_int_custom_property("blessed") == 0
@@ -141,7 +141,7 @@ def test_a_model_that_reads_pictures_badly_is_not_blessed_and_the_report_says_ho
     assert all(path.read_bytes()[:2] in (b"\xff\xd8", b"\x89P") for path in kept)
 
 
-def test_where_nothing_is_demanded_the_pictures_are_left_out(check):
+def test_without_thresholds_the_pictures_are_skipped(check):
     blessing, folder, report = check(thresholds=json.dumps({"min_pages_accuracy": 0.0, "min_refusal": 0.0}))
 
     assert blessing.get_int_custom_property("blessed") == 1

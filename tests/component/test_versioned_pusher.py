@@ -44,7 +44,7 @@ def complete(push_dir):
     return sorted(int(path.parent.name) for path in Path(push_dir).glob("*/saved_model.pb"))
 
 
-def test_a_blessed_export_becomes_a_version_that_the_bot_can_load(push, tmp_path):
+def test_a_blessed_export_becomes_a_version_the_bot_loads(push, tmp_path):
     pushed = push(tmp_path / "to")
     (version,) = complete(tmp_path / "to")
     assert pushed.get_string_custom_property("pushed_version") == str(version)
@@ -85,7 +85,7 @@ def test_the_same_export_is_pushed_once(push, tmp_path):
     ],
     ids=["flatbuffer", "graph", "weights", "fingerprint"],
 )
-def test_a_damaged_version_is_pushed_anew_beside_it(push, tmp_path, damage):
+def test_a_damaged_version_is_pushed_again_beside_it(push, tmp_path, damage):
     push(tmp_path / "to")
     (first,) = complete(tmp_path / "to")
     damage(tmp_path / "to" / str(first))
@@ -113,7 +113,7 @@ def test_a_damaged_export_is_not_pushed(push, tiny_run, tmp_path):
     assert complete(tmp_path / "to") == []
 
 
-def test_a_read_only_folder_is_one_sentence(push, tmp_path, monkeypatch):
+def test_a_read_only_folder_is_a_one_line_error(push, tmp_path, monkeypatch):
     def refuse(folder):
         raise PermissionError(13, "Permission denied", folder)
 
@@ -135,8 +135,8 @@ Executor(BaseExecutor.Context(pipeline_run_id=uri)).Do(inputs, {"pushed_model": 
 """
 
 
-def test_runs_at_once_push_one_export_once(push, tmp_path):
-    """Real processes: the second waits for the first and finds what it has pushed."""
+def test_concurrent_runs_push_an_export_once(push, tmp_path):
+    """Real processes: the second waits for the first and finds its version."""
     running = []
     for name in ("one", "two"):
         child = subprocess.Popen([sys.executable, "-c", CHILD], stdin=subprocess.PIPE, cwd=Path(__file__).parents[2])
@@ -149,7 +149,7 @@ def test_runs_at_once_push_one_export_once(push, tmp_path):
     assert [json.loads(card)["version"] for card in cards] == [version]
 
 
-def test_a_folder_that_cannot_be_written_is_one_sentence(push, tmp_path):
+def test_an_unwritable_folder_is_a_one_line_error(push, tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(PushError, match=r"^Nothing was pushed to .*file/models: .* is not a directory\.$"):
         push(tmp_path / "file" / "models")
@@ -164,7 +164,7 @@ def test_a_deleted_version_is_pushed_again(push, tmp_path):
 
 
 @pytest.mark.parametrize("missing", ["model_blessing", "infra_blessing"])
-def test_without_both_blessings_nothing_is_pushed(push, tmp_path, missing):
+def test_without_both_blessings_there_is_no_push(push, tmp_path, missing):
     try:
         pushed = push(tmp_path / "to", **{missing: 0})
     finally:
@@ -173,8 +173,8 @@ def test_without_both_blessings_nothing_is_pushed(push, tmp_path, missing):
     assert not (tmp_path / "to").exists()
 
 
-def test_a_half_copied_version_is_left_alone_and_passed_over(push, tmp_path):
-    """As a killed push leaves it: a later clock second is not needed to get past it."""
+def test_a_half_copied_version_is_skipped_and_left_unchanged(push, tmp_path):
+    """As after a killed push; the next push need not wait for another second of the clock."""
     push(tmp_path / "to")
     (version,) = complete(tmp_path / "to")
     (tmp_path / "to" / str(version) / "saved_model.pb").unlink()
@@ -184,7 +184,7 @@ def test_a_half_copied_version_is_left_alone_and_passed_over(push, tmp_path):
     assert (tmp_path / "to" / str(version)).exists()
 
 
-def test_versions_grow_even_where_the_clock_stands_still(tmp_path, monkeypatch):
+def test_versions_increase_even_if_the_clock_does_not(tmp_path, monkeypatch):
     monkeypatch.setattr(versioned_pusher.time, "time", lambda: 1_700_000_000.5)
     (tmp_path / "not a version").mkdir()
     assert [claim_version(str(tmp_path)) for _ in range(3)] == [1_700_000_000, 1_700_000_001, 1_700_000_002]
@@ -192,7 +192,7 @@ def test_versions_grow_even_where_the_clock_stands_still(tmp_path, monkeypatch):
     assert claim_version(str(tmp_path)) == 1_700_000_003
 
 
-def test_pushers_at_the_same_time_never_share_a_version(tmp_path):
+def test_concurrent_pushers_never_share_a_version(tmp_path):
     versions = []
     threads = [threading.Thread(target=lambda: versions.append(claim_version(str(tmp_path)))) for _ in range(16)]
     for thread in threads:
@@ -202,7 +202,7 @@ def test_pushers_at_the_same_time_never_share_a_version(tmp_path):
     assert len(set(versions)) == 16
 
 
-def test_the_card_in_the_export_itself_stays_as_it_was(push, tiny_run, tmp_path):
+def test_the_exports_card_is_unchanged(push, tiny_run, tmp_path):
     export = Path(tiny_run.artifact("Trainer", "model", artifacts.Model).uri) / "Format-Serving"
     before = (export / "assets.extra" / "card.json").read_text()
     push(tmp_path / "to")

@@ -1,4 +1,4 @@
-"""The real bot as a process of its own, over HTTP, against a loopback Bot API."""
+"""The real bot in a separate process, over HTTP, against a loopback Bot API."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SECRET = TOKEN.partition(":")[2]
 
 
 def ended(*arguments: str, token: str | None = TOKEN) -> tuple[int, str]:
-    """Exit code and whole output of a bot that is expected to end by itself."""
+    """Exit code and output of a bot that must end by itself."""
     bot = RunningBot(list(arguments), token)
     code = bot.end()
     assert SECRET not in bot.output
@@ -46,7 +46,7 @@ def api():
 
 @pytest.fixture(scope="module")
 def conversation(tmp_path_factory):
-    """One bot, with a model, for everything that leaves no trace in it."""
+    """One bot with a model, for tests that do not change its state."""
     push_dir = tmp_path_factory.mktemp("models")
     push(push_dir, 1763800000)
     with LoopbackBotApi() as api, running(api, push_dir) as bot:
@@ -105,7 +105,7 @@ def test_help_names_the_commands(conversation, chat):
     assert {"/start", "/model", "/help"} <= set(re.findall(r"/\w+", conversation.said(chat)[0]))
 
 
-def test_model_says_what_the_card_says(conversation, chat):
+def test_model_shows_the_cards_facts(conversation, chat):
     conversation.text("/model", chat=chat, language="ru")
     assert conversation.said(chat)[0].splitlines() == [
         "Ten templates, версия 1763800000",
@@ -127,7 +127,7 @@ def test_model_says_what_the_card_says(conversation, chat):
         ({"location": {"latitude": 1.0, "longitude": 1.0}}, "I do not know what to do"),
     ],
 )
-def test_anything_else_gets_a_friendly_word(conversation, chat, content, word):
+def test_other_messages_get_a_friendly_answer(conversation, chat, content, word):
     for media in content.values():
         if isinstance(media, dict):
             media |= {"file_id": "x", "file_unique_id": "x"}
@@ -135,7 +135,7 @@ def test_anything_else_gets_a_friendly_word(conversation, chat, content, word):
     assert conversation.said(chat)[0].startswith(word)
 
 
-def test_in_a_group_it_answers_only_what_is_meant_for_it(conversation):
+def test_in_a_group_it_answers_only_messages_for_it(conversation):
     def group(content: dict) -> int:
         return conversation.message(content, chat=-5, kind="group")
 
@@ -201,7 +201,7 @@ def test_several_digits_are_read_in_order(conversation, chat):
     assert answer.startswith("Я вижу 4 цифры: 2580 (наименьшая уверенность 9")
 
 
-def test_a_large_page_is_announced_by_typing(conversation, chat):
+def test_a_large_page_shows_typing(conversation, chat):
     sheet = cv2.imdecode(np.frombuffer(picture("0123456789", margin=40), np.uint8), cv2.IMREAD_COLOR)
     page = np.tile(sheet, (16, 3, 1))
     message = conversation.document(cv2.imencode(".png", page)[1].tobytes(), chat=chat)
@@ -211,7 +211,7 @@ def test_a_large_page_is_announced_by_typing(conversation, chat):
     assert actions[0].at < answer.at
 
 
-def test_an_empty_sheet_holds_nothing(conversation, chat):
+def test_an_empty_sheet_has_no_digits(conversation, chat):
     message = conversation.photo(blank(), chat=chat)
     (answer,) = texts_of(conversation.wait(lambda: conversation.answers(chat, message)))
     assert answer.startswith("I found no digit")
@@ -239,14 +239,14 @@ def test_other_files_get_a_clear_answer(conversation, chat, file, answer):
     assert text.startswith(answer)
 
 
-def test_a_file_that_is_too_big_is_not_even_asked_for(conversation, chat):
+def test_a_too_large_file_is_not_downloaded(conversation, chat):
     before = conversation.attempts.get("getFile", 0)
     message = conversation.document(b"x", size=30_000_000, chat=chat)
     conversation.wait(lambda: conversation.answers(chat, message))
     assert conversation.attempts.get("getFile", 0) == before
 
 
-def test_the_button_shows_what_the_network_saw(conversation, chat):
+def test_the_button_shows_the_networks_view(conversation, chat):
     message = conversation.photo(picture("8"), chat=chat)
     (answer,) = conversation.wait(lambda: conversation.answers(chat, message))
     conversation.press(answer, chat=chat)
@@ -259,7 +259,7 @@ def test_the_button_shows_what_the_network_saw(conversation, chat):
     conversation.wait(lambda: conversation.called("editMessageReplyMarkup"))
 
 
-def test_the_button_admits_that_the_picture_is_gone(conversation, chat):
+def test_the_button_says_that_the_picture_is_gone(conversation, chat):
     message = conversation.photo(picture("8"), chat=chat)
     (answer,) = conversation.wait(lambda: conversation.answers(chat, message))
     del conversation.messages[chat, answer.result["message_id"]]["reply_to_message"]
@@ -293,7 +293,7 @@ def test_a_double_tap_shows_one_picture(conversation, chat):
     assert len(conversation.said(chat)) == 2
 
 
-def test_an_old_press_under_a_deleted_answer_shows_the_picture_all_the_same(conversation, chat):
+def test_an_old_press_under_a_deleted_answer_shows_the_picture(conversation, chat):
     message = conversation.photo(picture("8"), chat=chat)
     (answer,) = conversation.wait(lambda: conversation.answers(chat, message))
     conversation.press(answer, chat=chat, too_old=True)
@@ -303,7 +303,7 @@ def test_an_old_press_under_a_deleted_answer_shows_the_picture_all_the_same(conv
     assert len(conversation.said(chat)) == 1
 
 
-def test_a_late_part_of_an_album_joins_its_answer(conversation, chat):
+def test_a_late_part_of_an_album_is_added_to_its_answer(conversation, chat):
     def of_chat(method: str) -> list:
         return [call for call in conversation.called(method) if call.parameters["chat_id"] == str(chat)]
 
@@ -320,7 +320,7 @@ def test_a_late_part_of_an_album_joins_its_answer(conversation, chat):
     assert len(conversation.said(chat)) == 1
 
 
-def test_an_unexpected_error_is_logged_once_and_apologised_for(conversation, chat):
+def test_an_unexpected_error_is_logged_once_with_an_apology(conversation, chat):
     message = conversation.photo(picture("8"), chat=chat)
     lost = {"file_id": "lost", "file_unique_id": "lost", "width": 1280, "height": 960}
     conversation.wait(lambda: conversation.answers(chat, message))
@@ -336,7 +336,7 @@ def test_an_unexpected_error_is_logged_once_and_apologised_for(conversation, cha
 # ------------------------------------------------------------------------------------------------------ models
 
 
-def test_without_a_model_it_says_so_and_begins_when_one_is_pushed(api, tmp_path):
+def test_without_a_model_it_says_so_and_starts_after_the_first_push(api, tmp_path):
     with running(api, tmp_path / "models") as bot:
         message = api.photo(picture("8"), language="ru")
         (answer,) = api.wait(lambda: api.answers(1, message))
@@ -350,7 +350,7 @@ def test_without_a_model_it_says_so_and_begins_when_one_is_pushed(api, tmp_path)
         assert sum("no model has been pushed yet" in line["message"] for line in bot.lines()) == 1
 
 
-def test_versions_are_swapped_while_running_and_broken_ones_reported(api, tmp_path):
+def test_versions_are_swapped_and_broken_ones_reported(api, tmp_path):
     push(tmp_path, 1)
     api.chats.add(99)
     with running(api, tmp_path, "--admin-chat", "99", "--pictures-per-minute", "10000"):
@@ -376,7 +376,7 @@ def test_versions_are_swapped_while_running_and_broken_ones_reported(api, tmp_pa
         assert len(api.said(99)) == 1
 
 
-def test_the_button_says_when_another_version_shows_than_answered(api, tmp_path):
+def test_the_button_says_if_another_version_reads(api, tmp_path):
     push(tmp_path, 1)
     with running(api, tmp_path) as bot:
         message = api.photo(picture("5"))
@@ -391,7 +391,7 @@ def test_the_button_says_when_another_version_shows_than_answered(api, tmp_path)
 # ----------------------------------------------------------------------------------------------------- manners
 
 
-def test_a_flood_of_pictures_is_answered_politely_and_once(api, tmp_path):
+def test_a_flood_of_pictures_gets_one_polite_answer(api, tmp_path):
     push(tmp_path, 1)
     with running(api, tmp_path, "--pictures-per-minute", "3"):
         for _ in range(8):
@@ -415,12 +415,12 @@ def test_only_chats_on_the_list_are_answered(api, tmp_path):
         assert len(api.called("getFile")) == 1
 
 
-def test_a_stop_answers_what_was_accepted(api, tmp_path):
+def test_a_stop_answers_accepted_pictures(api, tmp_path):
     push(tmp_path, 1)
     api.fault = lambda method: (
         Fault(status=502, hang_s=1) if method == "download" and api.attempts[method] < 4 else None
     )
-    # Sent before the start, all are in the first batch: what comes later may not be accepted yet when the stop does.
+    # Sent before the start, all are in the first batch; later ones might not be accepted before the stop.
     single = api.photo(picture("5"))
     album = [api.photo(picture(digit), chat=2, album="x") for digit in "12"]
     with running(api, tmp_path) as bot:
@@ -441,7 +441,7 @@ def test_a_stop_answers_what_was_accepted(api, tmp_path):
     ],
     ids=["500", "429", "dropped", "timeout"],
 )
-def test_an_outage_delays_answers_and_loses_none(api, tmp_path, fault):
+def test_an_outage_delays_answers_but_loses_none(api, tmp_path, fault):
     push(tmp_path, 1)
     with running(api, tmp_path) as bot:
         until = time.monotonic() + 4
@@ -454,7 +454,7 @@ def test_an_outage_delays_answers_and_loses_none(api, tmp_path, fault):
         assert len(warnings) <= 3, warnings
 
 
-def test_a_bot_api_that_is_away_at_the_start_is_waited_for(api, tmp_path):
+def test_the_bot_waits_for_an_unreachable_bot_api_at_the_start(api, tmp_path):
     push(tmp_path, 1)
     api.fault = lambda method: Fault() if method == "getMe" and api.attempts[method] < 4 else None
     with running(api, tmp_path) as bot:
@@ -466,7 +466,7 @@ def test_a_bot_api_that_is_away_at_the_start_is_waited_for(api, tmp_path):
         ]
 
 
-def test_a_refused_start_is_tried_again_with_growing_pauses(api, tmp_path):
+def test_a_refused_start_is_retried_with_growing_pauses(api, tmp_path):
     api.fault = lambda method: Fault(status=400)
     bot = RunningBot(["--api-url", api.url, "--push-dir", str(tmp_path)])
     api.wait(lambda: "getMe" in api.attempts, 40)
@@ -479,7 +479,7 @@ def test_a_refused_start_is_tried_again_with_growing_pauses(api, tmp_path):
 BROKEN = {"message": {"message_id": 5, "date": 1, "chat": {"id": 1}, "text": "my secret words"}}
 
 
-def test_an_update_that_cannot_be_parsed_stops_nobody(api, tmp_path):
+def test_an_unparsable_update_is_skipped(api, tmp_path):
     push(tmp_path, 1)
     api.chats.add(99)
     with running(api, tmp_path, "--admin-chat", "99") as bot:
@@ -493,7 +493,7 @@ def test_an_update_that_cannot_be_parsed_stops_nobody(api, tmp_path):
         assert [line["level"] for line in bot.lines() if line["level"] in ("ERROR", "CRITICAL")] == ["ERROR"] * 3
 
 
-def test_a_webhook_confirms_an_update_that_cannot_be_parsed(api, tmp_path):
+def test_a_webhook_confirms_an_unparsable_update(api, tmp_path):
     push(tmp_path, 1)
     port = free_port()
     with running(api, tmp_path, "--webhook-url", f"http://127.0.0.1:{port}/x", "--webhook-port", str(port)) as bot:
@@ -521,20 +521,20 @@ def test_a_killed_bot_answers_every_photo_after_a_restart(api, tmp_path, kill_af
     time.sleep(1)
     assert bot.stop() == 0
     again = [chat for chat, message in enumerate(messages, 1) if len(api.answers(chat, message)) > 1]
-    assert len(again) <= 8, again  # sent, and killed before that was noted
+    assert len(again) <= 8, again  # sent, but killed before that was recorded
 
 
-# -------------------------------------------------------------------------------------- one sentence for users
+# -------------------------------------------------------------------------------------- one-line errors
 
 
-def test_a_missing_token_is_one_sentence(tmp_path):
+def test_a_missing_token_is_a_one_line_error(tmp_path):
     assert ended(token=None) == (
         1,
         "Error: No token. Get one from @BotFather and give it in TELEGRAM_BOT_TOKEN or --token-file.\n",
     )
 
 
-def test_a_token_file_that_is_missing_is_one_sentence(tmp_path):
+def test_a_missing_token_file_is_a_one_line_error(tmp_path):
     code, output = ended("--token-file", str(tmp_path / "token"), token=None)
     assert (code, output) == (
         1,
@@ -548,7 +548,7 @@ def test_a_token_on_the_command_line_is_refused():
     assert output.startswith("Error: Every user of this machine can see a command line")
 
 
-def test_a_refused_token_is_one_sentence_without_the_token(api, tmp_path):
+def test_a_refused_token_is_a_one_line_error_without_the_token(api, tmp_path):
     refused = "123456789:AAH-another" + SECRET
     code, output = ended("--api-url", api.url, "--push-dir", str(tmp_path), token=refused)
     assert code == 1
@@ -560,7 +560,7 @@ def test_a_refused_token_is_one_sentence_without_the_token(api, tmp_path):
 @pytest.mark.parametrize(
     ("status", "sentence"), [(301, "is not a Bot API"), (404, "Telegram does not accept the token")]
 )
-def test_an_address_without_a_bot_api_is_one_sentence(api, tmp_path, status, sentence):
+def test_an_address_without_a_bot_api_is_a_one_line_error(api, tmp_path, status, sentence):
     api.fault = lambda method: Fault(status=status)
     code, output = ended("--api-url", api.url, "--push-dir", str(tmp_path))
     assert code == 1
@@ -591,7 +591,7 @@ def test_profile_texts_and_commands_are_set_in_each_language(api, tmp_path):
 
 
 def commands_of(api, language: str | None) -> dict[str, list[str]]:
-    """The commands by kind of chat, in this language."""
+    """The commands by kind of chat, in the given language."""
     calls = [call.parameters for call in api.called("setMyCommands")]
     return {
         json.loads(call["scope"])["type"]: [command["command"] for command in json.loads(call["commands"])]
@@ -600,7 +600,7 @@ def commands_of(api, language: str | None) -> dict[str, list[str]]:
     }
 
 
-def test_ignored_groups_have_no_commands_and_an_admin_chat_out_of_reach_is_logged(api, tmp_path):
+def test_ignored_groups_have_no_commands_and_an_unreachable_admin_chat_is_logged(api, tmp_path):
     bot = RunningBot(["--api-url", api.url, "--push-dir", str(tmp_path), "--groups", "ignore", "--admin-chat", "99"])
     api.wait(lambda: "could not set the menu of commands" in bot.output, 40)
     assert bot.stop() == 0
@@ -609,7 +609,7 @@ def test_ignored_groups_have_no_commands_and_an_admin_chat_out_of_reach_is_logge
     assert set(commands_of(api, None)) == {"all_private_chats"}
 
 
-def test_the_admin_chat_alone_is_told_the_status(api, tmp_path):
+def test_only_the_admin_chat_gets_the_status(api, tmp_path):
     push(tmp_path, 7)
     with running(api, tmp_path, "--admin-chat", "99"):
         api.text("/status", chat=99, language="ru")
@@ -618,7 +618,7 @@ def test_the_admin_chat_alone_is_told_the_status(api, tmp_path):
         assert api.said(1)[0].startswith("I do better with pictures")
 
 
-def test_a_token_that_is_revoked_ends_the_bot_with_the_same_sentence(api, tmp_path):
+def test_a_revoked_token_ends_the_bot_with_the_same_message(api, tmp_path):
     bot = RunningBot(["--api-url", api.url, "--push-dir", str(tmp_path)])
     api.wait(lambda: "setMyCommands" in api.attempts, 40)
     api.token = "123456789:another"
@@ -627,7 +627,7 @@ def test_a_token_that_is_revoked_ends_the_bot_with_the_same_sentence(api, tmp_pa
     assert "Traceback" not in bot.output
 
 
-def test_another_poller_is_one_sentence(api, tmp_path):
+def test_another_poller_is_a_one_line_error(api, tmp_path):
     api.conflict = True
     code, output = ended("--api-url", api.url, "--push-dir", str(tmp_path))
     assert code == 1
@@ -636,7 +636,7 @@ def test_another_poller_is_one_sentence(api, tmp_path):
 
 
 @pytest.mark.parametrize("option", ["--metrics-port", "--webhook-port"])
-def test_a_port_that_is_taken_is_one_sentence(api, tmp_path, option):
+def test_a_port_in_use_is_a_one_line_error(api, tmp_path, option):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -653,14 +653,14 @@ def test_a_port_that_is_taken_is_one_sentence(api, tmp_path, option):
 
 
 def container_health_check(port: int) -> list[str]:
-    """The image's HEALTHCHECK, asking another port."""
+    """The image's HEALTHCHECK, with another port."""
     (command,) = re.findall(r"^HEALTHCHECK [^[]*CMD (\[.*\])$", (ROOT / "Dockerfile.bot").read_text(), re.MULTILINE)
     python, *arguments = json.loads(command)
     assert python == "python"
     return [sys.executable, *(argument.replace(":9090/", f":{port}/") for argument in arguments)]
 
 
-def test_the_container_s_health_check_fails_where_healthz_says_so():
+def test_the_containers_health_check_follows_healthz():
     port = free_port()
 
     async def exit_code(healthy: bool) -> int:
@@ -679,7 +679,7 @@ def test_metrics_and_health(api, tmp_path):
     push(tmp_path, 7)
     port = free_port()
 
-    def health_check() -> int:  # a proxy, as containers are given one, is none of its business
+    def health_check() -> int:  # it must ignore a proxy
         environment = {**os.environ, "http_proxy": "http://127.0.0.1:9"}
         return subprocess.run(
             container_health_check(port), env=environment, capture_output=True, check=False
@@ -703,7 +703,7 @@ def test_metrics_and_health(api, tmp_path):
             urlopen(f"http://127.0.0.1:{port}/")
 
 
-def test_a_webhook_is_served_and_strangers_are_turned_away(api, tmp_path):
+def test_a_webhook_accepts_telegram_and_refuses_others(api, tmp_path):
     push(tmp_path, 1)
     port = free_port()
     address = f"http://127.0.0.1:{port}/digits"
@@ -716,7 +716,7 @@ def test_a_webhook_is_served_and_strangers_are_turned_away(api, tmp_path):
             urlopen(address, data=b"{}")
 
 
-def test_the_token_is_nowhere_even_at_debug_level(api, tmp_path):
+def test_the_token_is_in_no_output_even_at_debug_level(api, tmp_path):
     push(tmp_path, 1)
     token_file = tmp_path / "token"
     token_file.write_text(TOKEN + "\n")
@@ -741,7 +741,7 @@ def test_the_token_is_nowhere_even_at_debug_level(api, tmp_path):
         assert form not in title
 
 
-def test_a_rollback_and_an_unpin_change_what_the_bot_answers_with(api, tmp_path):
+def test_a_rollback_and_an_unpin_change_the_answering_version(api, tmp_path):
     for version in (1763800000, 1763800100):
         push(tmp_path, version)
 

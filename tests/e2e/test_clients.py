@@ -1,4 +1,4 @@
-"""`digits serve` as other projects' programs see it: Triton's client, and Schemathesis, which invents requests."""
+"""`digits serve` with other projects' clients: Triton's, and Schemathesis, which generates requests."""
 
 import subprocess
 import textwrap
@@ -45,9 +45,9 @@ def test_tritons_client(address, tmp_path, binary):
 
 
 def test_schemathesis(address, tmp_path):
-    """Every answer is one that the OpenAPI document has, and none is a 5xx."""
+    """Every response is in the OpenAPI document, and none is a 5xx."""
     command = [CLIENTS / "schemathesis", "run", f"{address}/openapi.json", "--url", address]
-    # A picture is a string of bytes to the document: most strings are none, and are refused with 422.
+    # In the document a picture is any byte string; most of them are not pictures and get 422.
     options = ["--max-examples", "50", "--seed", "1", "--exclude-checks", "positive_data_acceptance"]
     done = subprocess.run([*command, *options], capture_output=True, text=True, check=False, cwd=tmp_path)
 

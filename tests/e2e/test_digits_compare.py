@@ -1,4 +1,4 @@
-"""`digits compare` that is killed and called again; in place of the pipeline's worker a small one."""
+"""`digits compare`, killed and restarted, with a small worker instead of the pipeline's."""
 
 import json
 import subprocess
@@ -74,7 +74,7 @@ def command(request, tmp_path, write_mnist):
     return [sys.executable, "-c", program, "compare", *(f"--{name}={value}" for name, value in options.items())]
 
 
-def test_killed_inside_a_training_it_goes_on_and_trains_nothing_twice(request, command, tmp_path):
+def test_after_a_kill_in_a_training_it_resumes_and_repeats_nothing(request, command, tmp_path):
     options = {"cwd": request.config.rootpath, "stdout": subprocess.PIPE, "text": True}
     (tmp_path / "hang in").write_text("lenet-3 3")
     with subprocess.Popen(command, **options) as running:

@@ -1,4 +1,4 @@
-"""`digits run` as a person calls it: a program with options, a screen and an exit code."""
+"""`digits run` as users call it: options, terminal output, exit code."""
 
 import json
 import os
@@ -19,7 +19,7 @@ DIGITS = [sys.executable, "-m", "pipeline.cli"]
 
 @pytest.fixture
 def command(tiny_run):
-    """The command line of the tiny run, so that what it finished is found again; `changes` override."""
+    """The tiny run's command line, so its finished components come from the cache; `changes` override options."""
 
     def command(**changes):
         config = tiny_run.config
@@ -55,13 +55,13 @@ def card(push_dir, version):
 
 
 def assert_quiet(done):
-    """Nothing on the screen but what is meant for people."""
+    """The output has only the program's own messages."""
     assert done.stderr == ""
     assert "Traceback" not in done.stdout
     assert "Warning" not in done.stdout
 
 
-def test_the_whole_run_pushes_what_it_says(tiny_run):
+def test_a_run_pushes_the_version_it_names(tiny_run):
     summary = tiny_run.summary
     assert summary.version is not None
     assert versions(tiny_run.config.push_dir)[0] == int(summary.version)
@@ -78,7 +78,7 @@ def test_the_whole_run_pushes_what_it_says(tiny_run):
     assert tiny_run.config.command in page
 
 
-def test_the_same_command_again_is_all_cached_and_pushes_nothing(tiny_run, command):
+def test_repeating_the_command_uses_the_cache_and_pushes_nothing(tiny_run, command):
     before = versions(tiny_run.config.push_dir)
     done = run(command())
     assert done.returncode == 0, done.stdout + done.stderr
@@ -90,7 +90,7 @@ def test_the_same_command_again_is_all_cached_and_pushes_nothing(tiny_run, comma
     assert f"version {tiny_run.summary.version}" in done.stdout
 
 
-def test_what_was_pushed_reads_the_sample_picture(tiny_run):
+def test_the_pushed_model_reads_the_sample_picture(tiny_run):
     sample = Path(__file__).parents[2] / "docs" / "sample" / "digit.jpg"
     done = run([*DIGITS, "predict", str(sample), f"--push-dir={tiny_run.config.push_dir}"])
     assert done.returncode == 0, done.stderr
@@ -100,8 +100,8 @@ def test_what_was_pushed_reads_the_sample_picture(tiny_run):
     )
 
 
-def test_another_model_shares_the_data_and_is_pushed_as_a_newer_version(tiny_run, command, tmp_path):
-    # (so little data teach it no more than to read the bot's canary digits)
+def test_another_model_reuses_the_data_and_becomes_a_newer_version(tiny_run, command, tmp_path):
+    # (with so little data it learns just enough for the bot's canary digits)
     plain = [*command(model="lenet", epochs=40, batch_size=16, outliers=0, drawn_digits=0), "--no-augment"]
     done = run(plain)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -116,7 +116,7 @@ def test_another_model_shares_the_data_and_is_pushed_as_a_newer_version(tiny_run
     assert f"{accuracy:.2%} (the latest earlier blessed model)" in done.stdout
 
 
-def test_an_unblessed_model_is_not_pushed_and_says_why(tiny_run, command, tmp_path):
+def test_an_unblessed_model_is_not_pushed_and_the_reason_is_shown(tiny_run, command, tmp_path):
     done = run(command(push_dir=tmp_path / "to", min_accuracy=0.9999, min_digit_accuracy=0.999))
     assert done.returncode == 3, done.stdout + done.stderr
     assert_quiet(done)
@@ -127,7 +127,7 @@ def test_an_unblessed_model_is_not_pushed_and_says_why(tiny_run, command, tmp_pa
     assert versions(tmp_path / "to") == []
 
 
-def test_damaged_data_is_one_sentence(command, tmp_path, write_mnist, some_training_images, some_test_images):
+def test_damaged_data_is_a_one_line_error(command, tmp_path, write_mnist, some_training_images, some_test_images):
     folder = write_mnist(tmp_path / "data", some_training_images, some_test_images)
     path = folder / "t10k-images-idx3-ubyte.gz"
     path.write_bytes(path.read_bytes()[:-1000])
@@ -145,14 +145,14 @@ def test_wrong_usage_is_exit_code_2(command):
         assert run(command(**change)).returncode == 2, change
 
 
-def test_two_runs_do_not_share_a_root(tiny_run, command):
+def test_a_second_run_in_the_root_is_refused(tiny_run, command):
     with FileLock(Path(tiny_run.config.root) / ".lock"):
         done = run(command())
     assert done.returncode == 1
     assert "Another run is using" in done.stderr
 
 
-def test_a_trainer_that_was_killed_goes_on_from_its_last_epoch(command, tmp_path):
+def test_a_killed_trainer_resumes_after_its_last_epoch(command, tmp_path):
     line = command(push_dir=tmp_path / "to", seed=5, epochs=40)
     with subprocess.Popen(line, stdout=subprocess.PIPE, text=True) as running:
         for text in running.stdout:
@@ -173,7 +173,7 @@ def test_a_trainer_that_was_killed_goes_on_from_its_last_epoch(command, tmp_path
     assert len(versions(tmp_path / "to")) == 1
 
 
-def test_a_pusher_that_was_killed_leaves_no_version_and_the_next_run_pushes(tiny_run, command, tmp_path):
+def test_a_killed_pusher_leaves_no_version_and_the_next_run_pushes(tiny_run, command, tmp_path):
     config = replace(tiny_run.config, push_dir=str(tmp_path / "to"))
     program = """
         import json, os, signal, sys
@@ -202,7 +202,7 @@ def test_a_pusher_that_was_killed_leaves_no_version_and_the_next_run_pushes(tiny
     assert f"version {version}" in done.stdout
 
 
-def test_an_interrupt_ends_the_run_in_order(command, tmp_path):
+def test_an_interrupt_ends_the_run_cleanly(command, tmp_path):
     line = command(push_dir=tmp_path / "to", seed=6, epochs=500)
     with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
         for text in running.stdout:
@@ -217,8 +217,8 @@ def test_an_interrupt_ends_the_run_in_order(command, tmp_path):
     assert not is_running(child)
 
 
-def test_killed_itself_it_leaves_nothing_running(command, tmp_path):
-    """The next run would take the root for free."""
+def test_a_killed_run_leaves_no_process_running(command, tmp_path):
+    """Otherwise the next run would start in the same root."""
     line = command(push_dir=tmp_path / "to", seed=7, epochs=500)
     with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
         for text in running.stdout:
@@ -230,7 +230,7 @@ def test_killed_itself_it_leaves_nothing_running(command, tmp_path):
 
 
 def child_of(pid):
-    """The pipeline's process, child of `digits run`."""
+    """The pipeline's process, a child of `digits run`."""
     return int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
 
 

@@ -1,4 +1,4 @@
-"""The Mini App of the real bot, over HTTP, against a loopback Bot API; tests/browser/test_mini_app.py opens it."""
+"""The real bot's Mini App over HTTP, against a loopback Bot API; tests/browser/test_mini_app.py opens the page."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CHATS = itertools.count(1)
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory):
-    """One bot with a model and a webhook, and the address of its page."""
+    """A bot with a model and a webhook, and the address of its page."""
     push_dir = tmp_path_factory.mktemp("models")
     push(push_dir, 1763800000)
     with LoopbackBotApi() as api, running(api, push_dir, *webhook(port := free_port())):
@@ -37,7 +37,7 @@ def webhook(port: int) -> list[str]:
 
 @pytest.fixture
 def chat(served) -> int:
-    """A chat in which somebody has pressed Start."""
+    """A chat after /start."""
     number = next(CHATS)
     served.text("/start", chat=number)
     served.said(number)
@@ -54,7 +54,7 @@ def photos(api: LoopbackBotApi, chat: int) -> list:
 
 
 def answered(api: LoopbackBotApi, chat: int) -> list[str]:
-    """What the bot has said to the picture that it has sent itself."""
+    """The bot's answer to the picture that it posted."""
     (photo,) = api.wait(lambda: photos(api, chat))
     return texts_of(api.wait(lambda: api.answers(chat, photo.result["message_id"])))
 
@@ -63,7 +63,7 @@ def answered(api: LoopbackBotApi, chat: int) -> list[str]:
     ("language", "answer"),
     [("en", "This is a 5 (99.9% sure)."), ("ru", "Это цифра 5 (уверенность 99,9\N{NO-BREAK SPACE}%).")],
 )
-def test_a_posted_picture_comes_into_the_chat_and_is_answered(served, chat, language, answer):
+def test_a_posted_picture_appears_in_the_chat_and_is_answered(served, chat, language, answer):
     response = post(served.page, "picture", init_data(chat, language), picture("5"))
 
     assert (response.status_code, response.json()) == (200, {})
@@ -75,7 +75,7 @@ def test_a_posted_picture_comes_into_the_chat_and_is_answered(served, chat, lang
     assert served.wait(lambda: photos(served, chat)[1:])[0].parameters["caption"].startswith("What Ten templates")
 
 
-def test_what_is_drawn_is_read_without_a_word_in_the_chat(served, chat):
+def test_reading_while_drawing_posts_nothing_in_the_chat(served, chat):
     data = init_data(chat)
 
     assert post(served.page, "read?images=1", data, picture("42")).json()["shown"] == "42"
@@ -89,7 +89,7 @@ def test_what_is_drawn_is_read_without_a_word_in_the_chat(served, chat):
     [None, "", init_data(age=25 * 3600), init_data(token="1:another"), init_data().replace("Anna", "Ben")],
     ids=["none", "empty", "old", "another bot's", "changed"],
 )
-def test_nobody_is_served_without_init_data_of_telegram(served, data):
+def test_requests_without_telegrams_init_data_are_refused(served, data):
     before = len(served.called("sendPhoto"))
     for what in ("picture", "read"):
         refused = post(served.page, what, data, picture("5"))
@@ -98,7 +98,7 @@ def test_nobody_is_served_without_init_data_of_telegram(served, data):
     assert len(served.called("sendPhoto")) == before
 
 
-def test_the_page_is_for_telegram_s_frames_and_asks_for_no_script_by_itself(served):
+def test_only_telegram_may_frame_the_page_and_it_loads_no_script_by_itself(served):
     page = requests.get(served.page, timeout=30)
 
     assert "https://telegram.org" in page.headers["Content-Security-Policy"]
@@ -113,11 +113,11 @@ def test_the_menu_button_and_the_keyboard_open_the_page(served, chat):
     keyboard = json.loads(hello.parameters["reply_markup"])["keyboard"]
     assert keyboard[0] == [{"text": "✏️ Draw digits", "web_app": {"url": served.page}}]
 
-    served.text("/start", chat=-chat, kind="group")  # Telegram refuses such a button there
+    served.text("/start", chat=-chat, kind="group")  # Telegram refuses such a button in groups
     served.said(-chat)
 
 
-def test_strokes_that_come_through_telegram_are_painted_and_answered(served, chat):
+def test_strokes_sent_through_telegram_are_drawn_and_answered(served, chat):
     strokes = [[280, 100, 280, 320]]
     served.message({"web_app_data": {"data": json.dumps(strokes), "button_text": "✏️ Draw digits"}}, chat=chat)
 
@@ -128,13 +128,13 @@ def test_strokes_that_come_through_telegram_are_painted_and_answered(served, cha
     assert (image[210, 280], image[210, 300], image[80, 280]) == (0x11, 0xFF, 0xFF)
 
 
-def test_other_words_through_telegram_are_no_drawing(served, chat):
+def test_other_data_through_telegram_is_refused(served, chat):
     served.message({"web_app_data": {"data": "[[1,", "button_text": "x"}}, chat=chat)
 
     assert served.said(chat, 2)[1].startswith("I cannot read this drawing")
 
 
-def test_what_telegram_does_not_take_is_a_sentence(served, chat):
+def test_a_picture_that_telegram_refuses_is_a_one_line_error(served, chat):
     refused = post(served.page, "picture", init_data(chat, "ru"), b"no picture")
     assert (refused.status_code, refused.json()["error"][:25]) == (422, "Telegram не принимает эту")
 
@@ -144,21 +144,21 @@ def test_what_telegram_does_not_take_is_a_sentence(served, chat):
     assert post(served.page, "picture", init_data(chat), bytes(2**22 + 1)).status_code == 413
 
 
-def test_bodies_that_never_arrive_or_are_too_large_keep_nobody_out(served, chat):
+def test_slow_and_too_large_bodies_do_not_block_other_users(served, chat):
     address = urlsplit(served.page)
     for length, body in ((1000, b"x"), (2**22, bytes(2**20)), (2**22 + 1, b"x")):
-        for _ in range(6):  # more than one user may have at a time
+        for _ in range(6):  # more than a user may send at a time
             with socket.create_connection((address.hostname, address.port)) as connection:
                 head = f"POST {address.path}read HTTP/1.1\r\nHost: x\r\nAuthorization: tma {init_data(chat)}\r\n"
                 connection.sendall(f"{head}Content-Length: {length}\r\n\r\n".encode() + body)
-    chunks = (bytes(2**20) for _ in range(6))  # without a length, and too many
+    chunks = (bytes(2**20) for _ in range(6))  # without a length, and too large
     headers = {"Authorization": f"tma {init_data(chat)}"}
-    time.sleep(1)  # the bot has to see that the others have gone
+    time.sleep(1)  # the bot must notice that the others have gone
     assert requests.post(f"{served.page}read", data=chunks, headers=headers, timeout=30).status_code == 413
     assert [post(served.page, "read", init_data(chat), picture("5")).status_code for _ in range(6)] == [200] * 6
 
 
-def test_a_chat_may_post_as_many_pictures_as_it_may_send_and_only_chats_on_the_list_may(tmp_path):
+def test_posted_pictures_obey_the_chats_limit_and_the_list_of_chats(tmp_path):
     push(tmp_path, 1)
     port = free_port()
     options = ["--allow-chat", "7", "--pictures-per-minute", "2"]
@@ -177,7 +177,7 @@ def test_a_chat_may_post_as_many_pictures_as_it_may_send_and_only_chats_on_the_l
         assert photos(api, 8) == []
 
 
-def test_a_kill_after_a_drawing_came_into_the_chat_loses_no_answer(tmp_path):
+def test_a_kill_after_a_drawing_was_posted_loses_no_answer(tmp_path):
     push(tmp_path / "models", 1)
     port = free_port()
     with LoopbackBotApi(chats={7}) as api:
@@ -198,7 +198,7 @@ def test_a_kill_after_a_drawing_came_into_the_chat_loses_no_answer(tmp_path):
         assert sqlite3.connect(journal).execute("SELECT count(*) FROM updates WHERE NOT answered").fetchone() == (0,)
 
 
-def test_without_a_webhook_or_a_mini_app_its_menu_button_is_taken_back(tmp_path):
+def test_without_a_webhook_or_mini_app_the_menu_button_is_removed(tmp_path):
     theirs = {"type": "web_app", "text": "Shop", "web_app": {"url": "https://shop.example/"}}
     ours = theirs | {"text": "✏️ 0–9"}
     port = free_port()

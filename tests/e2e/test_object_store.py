@@ -1,4 +1,4 @@
-"""Data, root and push folder in an object store: TensorFlow's, Beam's and the bot's own clients against an emulator."""
+"""Data, root and push folder in an object store: the clients of TensorFlow, Beam and the bot with an emulator."""
 
 import json
 import os
@@ -18,7 +18,7 @@ for path in __import__("pathlib").Path(sys.argv[1]).iterdir():
 """
 
 
-def test_a_run_leaves_nothing_here_but_its_state_and_a_picture_is_read_from_the_store(tmp_path, tiny_mnist):
+def test_a_run_leaves_only_its_state_here_and_a_picture_is_read_from_the_store(tmp_path, tiny_mnist):
     repository = str(Path(__file__).parents[2])
 
     def call(*arguments):

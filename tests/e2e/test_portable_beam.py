@@ -1,6 +1,6 @@
-"""`digits run --beam-runner portable`: a job server and a pool of workers in processes of their own, as Flink has them.
+"""`digits run --beam-runner portable`: a job server and a worker pool in separate processes, as with Flink.
 
-Beam's job server and worker pool are its own; only the engine behind them is smaller than Flink or Spark.
+Job server and worker pool are Beam's; only the engine is smaller than Flink or Spark.
 """
 
 import os
@@ -31,7 +31,7 @@ def free_port():
 
 @contextmanager
 def started(log, port, *command, path=PYTHONS):
-    """A server in a process of its own, from when it listens; its children end with it."""
+    """A server in a separate process, once it listens; its children end with it."""
     environment = {**os.environ, "PATH": f"{path}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
     with log.open("wb") as output:
         server = subprocess.Popen(
@@ -55,7 +55,7 @@ def started(log, port, *command, path=PYTHONS):
 
 @contextmanager
 def engine(folder, path=PYTHONS):
-    """A job server and a worker pool; gives their options and the pool's log."""
+    """A job server and a worker pool: their options, and the pool's log."""
     job_port, pool_port = free_port(), free_port()
     pool_log = folder / "pool.log"
     service = [str(ROOT / "tests" / "portable_job_service.py"), str(WORKERS), "-p", str(job_port)]
@@ -89,7 +89,7 @@ def run(folder, data, *options):
 
 
 def workers_by_job(log):
-    """How many workers the pool started for each job, that is for each of a job's control servers."""
+    """Number of workers the pool started for each job (for each control server of a job)."""
     text = log.read_text()
     addresses = re.findall(r"SdkHarness\(\"([^\"]+)\"", text)
     return [addresses.count(address) for address in dict.fromkeys(addresses)]
@@ -106,7 +106,7 @@ def test_the_whole_pipeline_runs_on_a_job_server_and_several_workers(tmp_path, t
         assert set(jobs) == {WORKERS}
 
 
-def test_a_worker_that_is_killed_fails_its_component_and_the_same_command_goes_on(tmp_path, tiny_mnist):
+def test_a_killed_worker_fails_its_component_and_the_same_command_resumes(tmp_path, tiny_mnist):
     with engine(tmp_path) as (options, pool_log, pool):
         running = subprocess.Popen(
             command(tmp_path, tiny_mnist, *options),
@@ -132,7 +132,7 @@ def test_a_worker_that_is_killed_fails_its_component_and_the_same_command_goes_o
         assert set(workers_by_job(pool_log)) == {WORKERS}
 
 
-def test_a_pool_with_another_python_is_said_in_a_sentence(tmp_path, tiny_mnist):
+def test_a_pool_with_another_python_is_a_one_line_error(tmp_path, tiny_mnist):
     other = tmp_path / "bin" / "python"
     other.parent.mkdir()
     other.write_text(f'#!/bin/sh\nexec {sys.executable} -I -S "$@"\n')  # without site-packages
@@ -146,7 +146,7 @@ def test_a_pool_with_another_python_is_said_in_a_sentence(tmp_path, tiny_mnist):
     assert "first on PATH" in done.stdout
 
 
-def test_a_server_that_is_not_there_is_said_at_once(tmp_path, tiny_mnist):
+def test_a_missing_server_is_reported_immediately(tmp_path, tiny_mnist):
     options = [
         "--beam-runner=portable",
         f"--beam-arg=--job_endpoint=127.0.0.1:{free_port()}",

@@ -1,4 +1,4 @@
-"""From a run of the pipeline to an answer in a chat, twice, with one bot."""
+"""From a run of the pipeline to an answer in a chat, twice, with the same bot."""
 
 import json
 import subprocess
@@ -17,7 +17,7 @@ def api():
         yield api
 
 
-def test_what_a_run_pushes_is_served_and_the_next_push_without_a_restart(api, tiny_run):
+def test_pushed_versions_are_served_without_a_restart(api, tiny_run):
     config = tiny_run.config
     with running(api, Path(config.push_dir), "--pictures-per-minute", "10000"):
 

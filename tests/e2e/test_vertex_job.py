@@ -1,4 +1,4 @@
-"""The compiled job, executed as Vertex AI would: each container's own command and arguments, as a process."""
+"""The compiled job, executed like Vertex AI: each container's command and arguments as a process."""
 
 import json
 from pathlib import Path
@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.job, pytest.mark.timeout(3600)]
 RESOLVERS = {"Baseline-model-blessing-resolver", "Baseline-model-resolver"}
 
 
-def test_the_compiled_job_goes_from_data_to_a_pushed_model(tmp_path, tiny_mnist):
+def test_the_compiled_job_produces_a_pushed_model(tmp_path, tiny_mnist):
     config = PipelineConfig(
         data="not given yet",
         root=str(tmp_path / "root"),
@@ -32,7 +32,7 @@ def test_the_compiled_job_goes_from_data_to_a_pushed_model(tmp_path, tiny_mnist)
     job = json.loads(file.read_text())
     push_dir = tmp_path / "serving_model"
     parameters = {"data": str(tiny_mnist), "push_dir": str(push_dir)}
-    if not Path(IMAGE_SCHEMA_FILE).exists():  # it does in the image
+    if not Path(IMAGE_SCHEMA_FILE).exists():  # as in the image
         parameters["schema_file"] = str(SCHEMA_FILE)
     containers = {
         name: "ran" for name, task in job["pipelineSpec"]["root"]["dag"]["tasks"].items() if name not in RESOLVERS
@@ -50,7 +50,7 @@ def test_the_compiled_job_goes_from_data_to_a_pushed_model(tmp_path, tiny_mnist)
     assert card["data"]["splits"] == {"train": 1000, "eval": 200, "test": 300}
     assert card["data"]["fingerprint"], "the example gen's hook was run"
 
-    # Again: what may be cached is; the latest blessed model is the cached candidate itself.
+    # Again: cacheable tasks are cached; the latest blessed model is the cached candidate itself.
     states = vertex.run(job, f"{PIPELINE_NAME}-second", parameters)
 
     assert {name for name, state in states.items() if state == "ran"} == {"Evaluator", "VersionedPusher"}

@@ -1,4 +1,4 @@
-"""The built wheel, installed into an environment of its own, works from an empty folder."""
+"""The built wheel, installed in a separate environment, works in an empty folder."""
 
 import re
 import subprocess
@@ -15,7 +15,7 @@ UV = Path(sys.executable).with_name("uv")
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory):
-    """A virtual environment with the wheel; the dependencies are those of the environment that runs the tests."""
+    """A virtual environment with the wheel and the dependencies of the tests' environment."""
     folder = tmp_path_factory.mktemp("wheel")
     (folder / "source").mkdir()
     tracked = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout.decode()
@@ -56,7 +56,7 @@ def run(environment, folder, *command):
     )
 
 
-def test_everything_that_is_imported_comes_from_the_wheel(environment, tmp_path):
+def test_all_imports_come_from_the_wheel(environment, tmp_path):
     names = ("components", "models", "pipeline", "serving_bot", "workers")
     code = f"import {', '.join(names)}; print(*[m.__path__[0] for m in ({', '.join(names)})], sep='\\n')"
     done = run(environment, tmp_path, "python", "-c", code)
@@ -72,14 +72,14 @@ def test_help_and_version(environment, tmp_path):
     assert done.stdout == f"digits {version}\n"
 
 
-def test_a_picture_is_read_with_what_the_wheel_holds(environment, tmp_path):
+def test_the_wheels_code_reads_a_picture(environment, tmp_path):
     tiny_model.push(tmp_path / "serving_model", 1763800000)
     (tmp_path / "photo.jpg").write_bytes(tiny_model.picture("2580"))
     done = run(environment, tmp_path, "digits", "predict", "photo.jpg")
     assert done.stdout.startswith("photo.jpg: 2580"), done.stderr
 
 
-def test_the_wheel_holds_every_tracked_file(environment):
+def test_the_wheel_has_every_tracked_file(environment):
     packages = ("compat", "components", "models", "pipeline", "serving_bot", "workers")
     tracked = subprocess.run(
         ["git", "ls-files", *packages], cwd=ROOT, capture_output=True, text=True, check=True

@@ -1,9 +1,8 @@
 """Errors and kills at every write of an operation, injected by strace into a forked child.
 
-An operation is first traced: which system calls change files below a folder, and which time of its kind each is. Then
-it is run anew for each of them, with that very call failing (ENOSPC, EIO) or the process killed as it makes it. What
-C++ writes (TensorFlow's file access, HDF5, SQLite) is seen like Python's own. Only the thread that runs the operation
-is traced.
+First an operation is traced: which system calls change files below a folder, and their numbers among calls of the same
+kind. Then it runs once for each of them, with that call failing (ENOSPC, EIO) or the process killed in it. Writes of
+C++ code (TensorFlow's file access, HDF5, SQLite) are included. Only the thread that runs the operation is traced.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ SENTENCE, SUCCESS, CRASHED = 3, 0, 4
 
 @dataclass(frozen=True)
 class Point:
-    """One call: its name, the how many-th of its kind it is, and what it touches."""
+    """A system call: its name, its number among calls of that name, and the file it changes."""
 
     call: str
     ordinal: int
@@ -43,14 +42,14 @@ class Point:
 
 @dataclass(frozen=True)
 class Ended:
-    """How a child ended: its exit status or minus the signal, and what it said."""
+    """A child's end: its exit status, or minus the signal, and its output."""
 
     status: int
     said: str
 
 
 def trace(operation: Callable[[], None], below: Path, expected: type[Exception]) -> list[Point]:
-    """The calls of an operation that change what is below a folder, in order; it has to succeed."""
+    """The calls of an operation that change files below a folder, in order; the operation must succeed."""
     log = below.parent / "trace.log"
     ended = _run(operation, expected, ["-y", "-e", f"trace={CALLS}", "-o", str(log)])
     assert ended.status == SUCCESS, ended.said
@@ -66,7 +65,7 @@ def trace(operation: Callable[[], None], below: Path, expected: type[Exception])
             continue
         paths = re.findall(re.escape(str(below)) + r'[^">]*', arguments)
         points.append(Point(call, seen[call], paths[-1].removeprefix(str(below))))
-    assert points, "nothing was written"
+    assert points, "the operation wrote nothing"
     return points
 
 
@@ -80,7 +79,7 @@ def inject(operation: Callable[[], None], point: Point, fault: str, log: Path, e
 def _run(operation: Callable[[], None], expected: type[Exception], options: list[str]) -> Ended:
     """Runs an operation in a forked child under strace.
 
-    It exits with SENTENCE where it raises the expected error, and with CRASHED where another one.
+    It exits with SENTENCE if it raises the expected error, and with CRASHED for any other.
     """
     reading, writing = os.pipe()
     child = os.fork()
@@ -88,13 +87,13 @@ def _run(operation: Callable[[], None], expected: type[Exception], options: list
         os.close(reading)
         status = CRASHED
         try:
-            os.kill(os.getpid(), signal.SIGSTOP)  # until strace is there
+            os.kill(os.getpid(), signal.SIGSTOP)  # until strace is attached
             operation()
             status = SUCCESS
         except expected as error:
             os.write(writing, str(error).encode())
             status = SENTENCE
-        except BaseException:  # the test shows it
+        except BaseException:  # for the test's message
             os.write(writing, traceback.format_exc().encode()[-4000:])
         finally:
             sys.stdout.flush()
@@ -116,7 +115,7 @@ def _run(operation: Callable[[], None], expected: type[Exception], options: list
 
 
 def trace_command(command: list[str], below: Path, log: Path) -> list[Point]:
-    """As `trace` for a program: the calls of the one of its threads that makes most changes below a folder."""
+    """As `trace`, for a program: the calls of the thread that makes the most changes below a folder."""
     options = ["-f", "--seccomp-bpf", "-qq", "-y", "-e", f"trace={CALLS}", "-o", str(log)]
     subprocess.run(["strace", *options, *command], check=True, capture_output=True, timeout=500)
     seen: Counter[tuple[str, str]] = Counter()
@@ -134,7 +133,7 @@ def trace_command(command: list[str], below: Path, log: Path) -> list[Point]:
 
 
 def inject_into_command(command: list[str], point: Point, fault: str, log: Path) -> subprocess.CompletedProcess[str]:
-    """Runs a program; the fault meets whichever of its threads makes that call for that time first."""
+    """Runs a program; the fault hits the first thread that reaches that call's number."""
     what = "signal=KILL" if fault == "KILL" else f"error={fault}"
     inject = f"inject={point.call}:{what}:when={point.ordinal}"
     options = ["-f", "--seccomp-bpf", "-qq", "-e", f"trace={point.call}", "-e", inject, "-o", str(log)]

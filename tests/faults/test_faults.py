@@ -1,7 +1,7 @@
-"""Every write of a push, a pin, a fetch, a note and a training state fails or is the last one before a kill, in turn.
+"""Each write of a push, a pin, a fetch, a journal entry and a training state in turn fails, or is cut by a kill.
 
-Whatever happens: a sentence and no traceback, nothing lost, nothing broken that would be served, and the same command
-once more succeeds.
+In each case: a one-line error without a traceback, no loss, no broken version that would be served, and the same
+command then succeeds.
 """
 
 import json
@@ -39,7 +39,7 @@ FAULTS = ("ENOSPC", "EIO", "KILL")
 
 
 def every_fault(operation, folder: Path, expected, check, most_of_a_file=100):
-    """Runs the operation with each fault at each point, in a fresh copy of the folder, and once more without."""
+    """Runs the operation with each fault at each point in a fresh copy of the folder, then again without a fault."""
     before = shutil.copytree(folder, folder.parent / "before")
     points = some_of(trace(operation, folder, expected), most_of_a_file)
     problems, hit = [], 0
@@ -56,17 +56,17 @@ def every_fault(operation, folder: Path, expected, check, most_of_a_file=100):
                 assert (ended.status == -9) == (fault == "KILL"), "a kill kills, an error does not"
                 assert "Traceback" not in ended.said
                 check(ended, False)
-                operation()  # the same once more
+                operation()  # the same again
                 check(ended, True)
             except (AssertionError, Exception) as error:
                 problems.append(f"{fault} at {point} ({ended.status}, {ended.said!r}): {error!r}")
     assert not problems, "\n".join([f"{len(problems)} of {len(points) * len(FAULTS)}:", *problems])
-    assert hit > len(points), "most faults were felt"
+    assert hit > len(points), "most faults took effect"
     print(f"{len(points)} points, {hit} of {len(points) * len(FAULTS)} faults felt")
 
 
 def some_of(points: list[Point], most: int) -> list[Point]:
-    """All points; of many calls of one kind on one file the first, the last and some between."""
+    """All points; of many calls of one kind on one file only the first, the last and some between."""
     kinds: dict[tuple[str, str], list[Point]] = {}
     for point in points:
         kinds.setdefault((point.call, point.path), []).append(point)
@@ -87,7 +87,7 @@ def push_dir(tmp_path):
 
 
 def loadable(folder: Path) -> set[int]:
-    """Every version that the bot would try, after the bot's own check: none of them may be broken."""
+    """Every version the bot would try, checked as the bot does: none may be broken."""
     return {version.number for version in choose(str(folder)).versions if ServedModel.load(version, 1)}
 
 
@@ -143,7 +143,7 @@ def test_a_push(tiny_run, push_dir, tmp_path):
         Executor(context).Do(inputs, {"pushed_model": [pushed]}, {"push_dir": str(push_dir)})
 
     def check(ended, again):
-        assert {1763800000, 1763800001} <= loadable(push_dir), "nothing that was there is lost"
+        assert {1763800000, 1763800001} <= loadable(push_dir), "existing versions are kept"
         complete = [version for version in version_folders(str(push_dir)) if is_complete(version)]
         for version in complete[:-2]:
             whole = [
@@ -151,7 +151,7 @@ def test_a_push(tiny_run, push_dir, tmp_path):
                 for path in export.rglob("*")
                 if path.is_file() and path.name != "card.json"
             ]
-            assert all(whole), "what counts as complete is whole, for TensorFlow Serving, too"
+            assert all(whole), "complete versions have all files, also for TensorFlow Serving"
         if again:
             assert json.loads((Path(complete[0].path) / "assets.extra/card.json").read_text())["run_id"] == "run-7"
 
@@ -189,7 +189,7 @@ def test_the_bots_journal(tmp_path):
     def check(ended, again):
         journal = Journal(folder / "journal.sqlite")
         waiting = {note["chat"] for note in journal.unanswered()}
-        assert 1 in waiting, "nothing that was noted is lost"
+        assert 1 in waiting, "recorded pictures are kept"
         assert waiting <= {1, 2, 3}
         assert not again or waiting == {1, 3}
 
@@ -222,7 +222,7 @@ def test_the_state_of_a_training(tmp_path):
 
 
 def test_a_run_of_the_pipeline(tiny_run, tmp_path):
-    """A sample of a run's writes, from its Trainer on: what comes before is in the cache."""
+    """A sample of a run's writes, from the Trainer on; earlier components are cached."""
     work, before = tmp_path / "work", tmp_path / "before"
     shutil.copytree(Path(tiny_run.config.root).parent, before)
     config = tiny_run.config
@@ -247,8 +247,8 @@ def test_a_run_of_the_pipeline(tiny_run, tmp_path):
             again = subprocess.run(command, capture_output=True, text=True, check=False, timeout=500)
             try:
                 assert "Traceback" not in done.stdout + done.stderr
-                assert done.returncode in {0, 1, -9, 137}, "done, failed with a sentence, or killed"
-                # (where its log cannot be written, all that is known is that it ended)
+                assert done.returncode in {0, 1, -9, 137}, "done, failed with a message, or killed"
+                # (if its log cannot be written, only its end is known)
                 said = "No space left|Input/output|I/O error|disk is full|process ended with status 1"
                 assert done.returncode == 0 or fault == "KILL" or re.search(said, done.stdout + done.stderr)
                 assert again.returncode == 0, again.stdout[-2000:]

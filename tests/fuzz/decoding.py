@@ -1,6 +1,6 @@
-"""Any bytes give a picture within the documented limits, or an error of the documented type.
+"""Any bytes give a picture within the documented limits, or the documented error.
 
-`make test-fuzz` runs this; `python tests/fuzz/decoding.py FILE` tries one file again.
+`make test-fuzz` runs this; `python tests/fuzz/decoding.py FILE` runs one file.
 """
 
 import io
@@ -17,7 +17,7 @@ with atheris.instrument_imports(include=["PIL", "serving_bot"]):
 
     Image.init()  # imports the formats' readers
 
-# Large pictures take long and are tried in tests/unit.
+# Large pictures are slow; tests/unit has them.
 decoding.MAX_PIXELS = decoding.MAX_PIXELS_REDUCED = 250_000
 KINDS = {"RGB": ("JPEG", "PNG", "WEBP", "BMP"), "RGBA": ("PNG", "WEBP"), "P": ("GIF", "PNG", "BMP"), "I;16": ("PNG",)}
 

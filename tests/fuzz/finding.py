@@ -1,4 +1,4 @@
-"""Any picture gives marks that lie in it, each of which can be normalised.
+"""Any picture gives marks inside it, each of which can be normalised.
 
 `make test-fuzz` runs this.
 """
@@ -23,7 +23,7 @@ LONGEST = 240
 
 
 def draw(data: bytes) -> np.ndarray:
-    """A picture that the bytes describe: its size, its light, strokes, blots, digits and raw pixels."""
+    """A picture described by the bytes: size, light, strokes, blots, digits and raw pixels."""
     given = atheris.FuzzedDataProvider(data)
 
     def colour() -> tuple[int, int, int]:

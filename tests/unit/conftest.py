@@ -1,4 +1,4 @@
-"""A real evaluation by TFMA, for tests of what is demanded and of how it is read."""
+"""A real evaluation by TFMA, for tests of thresholds and of reading results."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ _CONFIDENCE = 0.91
 
 
 def _predictions(labels, wrong):
-    """Float32 rows of probabilities: 0.91 on the label, but on the next digit for the first `wrong[digit]` of each."""
+    """Float32 rows of probabilities: 0.91 for the label, or for the next digit in the first `wrong[digit]` of each."""
     rows, left = [], dict(wrong)
     for label in labels:
         row = np.full(10, (1 - _CONFIDENCE) / 9, np.float32)
@@ -31,10 +31,10 @@ def _predictions(labels, wrong):
 
 @pytest.fixture
 def evaluate(tmp_path: Path):
-    """Evaluates predictions on 100 examples, ten of each digit, against thresholds as the Evaluator does.
+    """Evaluates predictions on 100 examples, ten per digit, with thresholds, like the Evaluator.
 
-    Takes the thresholds, how many of each digit are wrong, the same of a baseline if there is one, and digits of which
-    there are no examples; returns the folder of the evaluation, which read_evaluation reads.
+    Takes the thresholds, the number of wrong answers by digit, the same for a baseline (if any), and digits without
+    examples; returns the evaluation's folder, for read_evaluation.
     """
 
     def evaluate(thresholds, wrong, baseline_wrong=None, without=()):
@@ -54,7 +54,7 @@ def evaluate(tmp_path: Path):
                 pipeline
                 | beam.Create([batch])
                 | tfma.BatchedInputsToExtracts()
-                # (the default extractors want the models themselves where there is a baseline)
+                # (with a baseline the default extractors need the models)
                 | tfma.ExtractAndEvaluate(
                     extractors=[
                         tfma.extractors.FeaturesExtractor(config),

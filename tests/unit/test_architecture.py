@@ -1,4 +1,4 @@
-"""The dependency rules of CONTRIBUTING.md, held by reading the sources' syntax trees."""
+"""The dependency rules of CONTRIBUTING.md, checked on the sources' syntax trees."""
 
 import ast
 import re
@@ -14,7 +14,7 @@ import pytest
 if sys.version_info >= (3, 11):
     import tomllib
 else:
-    import tomli as tomllib  # pytest's own
+    import tomli as tomllib  # pytest's files
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("compat", "components", "models", "pipeline", "serving_bot", "workers")
@@ -28,7 +28,7 @@ def modules(*folders: str) -> list[Path]:
 
 
 def imports(path: Path) -> Iterator[str]:
-    """Dotted names of all modules and members a file imports, wherever in it; relative ones made absolute."""
+    """Dotted names of all modules and members that a file imports, in any scope; relative ones made absolute."""
     package = path.relative_to(ROOT).parent.parts
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
@@ -52,11 +52,11 @@ def violations(paths: list[Path], *forbidden: str) -> list[str]:
     ]
 
 
-def test_there_is_something_to_check():
+def test_there_are_modules_to_check():
     assert {path.relative_to(ROOT).parts[0] for path in modules(*PACKAGES)} == set(PACKAGES)
 
 
-def test_imports_are_found_wherever_they_stand(tmp_path, monkeypatch):
+def test_imports_are_found_in_every_scope(tmp_path, monkeypatch):
     monkeypatch.setattr(sys.modules[__name__], "ROOT", tmp_path)
     path = tmp_path / "models" / "deep" / "some.py"
     path.parent.mkdir(parents=True)
@@ -78,7 +78,7 @@ def test_training_does_not_import_the_bot():
     assert not violations(modules("models"), "serving_bot", "components", "pipeline")
 
 
-def test_only_its_command_imports_the_telegram_bot():
+def test_only_the_bots_command_imports_it():
     paths = modules("components", "models", "pipeline", "serving_bot/reading", "serving_bot/versions")
     command = ROOT / "pipeline" / "cli" / "bot.py"
 
@@ -86,7 +86,7 @@ def test_only_its_command_imports_the_telegram_bot():
     assert violations([command], "serving_bot.telegram")
 
 
-def test_imports_go_in_no_circle():
+def test_imports_have_no_cycles():
     names = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in modules(*PACKAGES)}
     graph = {
         name: {other for found in imports(path) for other in (found, found.rpartition(".")[0]) if other in names}
@@ -97,7 +97,7 @@ def test_imports_go_in_no_circle():
 
 
 @pytest.mark.parametrize("name", ["lenet", "my_model"])
-def test_a_models_file_imports_keras_only(name):
+def test_a_models_file_imports_only_keras(name):
     allowed = ("__future__", "keras", "models.features")
 
     others = [
@@ -109,11 +109,11 @@ def test_a_models_file_imports_keras_only(name):
     assert others == []
 
 
-def test_the_lowest_rooms_import_nothing_of_ours():
+def test_the_lowest_packages_import_no_others():
     assert not violations(modules("compat", "workers"), "components", "models", "pipeline", "serving_bot")
 
 
-# Modules of TFX whose names `tfx.v1` exports; loading `tfx.v1` itself takes half a minute.
+# Modules of TFX whose names `tfx.v1` exports; importing `tfx.v1` takes half a minute.
 PUBLIC_TFX = (
     "tfx.components.Evaluator",
     "tfx.components.ExampleValidator",
@@ -173,7 +173,7 @@ def test_only_compat_uses_private_names_of_libraries():
 
     assert not of_tfx | attributes | hidden
     assert not violations(paths, *PRIVATE_MODULES)
-    assert violations(modules("compat"), *PRIVATE_MODULES), "there is something to find"
+    assert violations(modules("compat"), *PRIVATE_MODULES), "the check finds private names"
 
 
 def test_features_import_nothing():
@@ -234,7 +234,7 @@ def test_no_file_names_a_package_registry():
 
 
 def locked(name: str) -> dict[str, str]:
-    """Package → its whole entry, hashes included, of a file in requirements/."""
+    """Package → its entry in a file in requirements/, with hashes."""
     text = (ROOT / "requirements" / name).read_text(encoding="utf-8")
     entries = re.findall(r"^([a-zA-Z0-9._-]+)==((?:.*\\\n)*.*\n)", text, flags=re.MULTILINE)
     assert entries
@@ -255,7 +255,7 @@ def test_the_bots_lock_has_no_tensorflow():
     assert {"ai_edge_litert", "python_telegram_bot"} <= packages
 
 
-def test_help_is_quick_and_without_tensorflow():
+def test_help_is_fast_and_without_tensorflow():
     command = [sys.executable, "-X", "importtime", "-c", "from pipeline.cli import main; main()", "--help"]
 
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -267,5 +267,5 @@ def test_help_is_quick_and_without_tensorflow():
     assert "Usage" in done.stdout
     assert "typer" in imported
     assert not imported & (TENSORFLOW | {"cv2", "httpx", "numpy", "telegram"})
-    # Processor time, which other work on the machine does not stretch.
+    # Processor time, which depends little on other work on the machine.
     assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 1.5

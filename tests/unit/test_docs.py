@@ -1,4 +1,4 @@
-"""What the documentation names exists: commands with their options, targets of make, files, and pages of the site."""
+"""Names in the documentation exist: commands with their options, targets of make, files, and pages of the site."""
 
 import re
 import shlex
@@ -19,7 +19,7 @@ SPANS = re.compile(r"```.*?\n(.*?)```|`([^`\n]+)`", re.DOTALL)
 
 
 def commands(page: Path) -> list[str]:
-    """Command lines of `digits` in code on a page, joined where a backslash continues them."""
+    """Command lines of `digits` in a page's code, with continuation lines joined."""
     found = []
     for match in SPANS.finditer(page.read_text(encoding="utf-8")):
         for line in (match[1] or match[2]).replace("\\\n", " ").splitlines():
@@ -32,7 +32,7 @@ def commands(page: Path) -> list[str]:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_commands_and_options_exist(page):
     for line in commands(page):
-        command: Any = typer.main.get_command(app)  # (of click, or of what typer brings in its place)
+        command: Any = typer.main.get_command(app)  # (of click, or of the copy that typer includes)
         words = shlex.split(re.sub(r"[\[\]|…]", " ", line.replace("'", "")), comments=True)
         while words and hasattr(command, "commands") and not words[0].startswith("-"):
             name = words.pop(0).rstrip(",.")
@@ -56,7 +56,7 @@ def test_links_lead_to_files(page):
     assert [link for link in links if not (page.parent / link).exists()] == []
 
 
-def test_there_are_commands_to_look_at():
+def test_the_pages_have_commands():
     assert sum(len(commands(page)) for page in PAGES) > 120
 
 

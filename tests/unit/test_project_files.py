@@ -1,4 +1,4 @@
-"""Files that other programs read: package index, forge, editor. They name what there is."""
+"""Files for other programs (package index, forge, editor) name things that exist."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Russian pages say what the English ones do: the README in whole, docs/ru/ in its commands, options and figures."""
+"""Russian pages match the English ones: the README completely, docs/ru/ in commands, options and figures."""
 
 import re
 from pathlib import Path
@@ -15,7 +15,7 @@ def sections(text: str) -> list[str]:
 
 
 def figures(text: str) -> list[str]:
-    """Numbers outside of code and addresses, without the separators of thousands that the languages have."""
+    """Numbers outside code and addresses, without thousands separators."""
     plain = re.sub(r"```.*?```|`[^`]*`|\]\([^)]*\)", " ", text, flags=re.DOTALL)
     return sorted(re.findall(r"\d+(?:\.\d+)?", re.sub(r"(?<=\d)[, ](?=\d{3})", "", plain)))
 
@@ -32,13 +32,13 @@ def figures(text: str) -> list[str]:
     ],
     ids=["sections", "blocks", "code", "figures", "rows", "links"],
 )
-def test_both_have_the_same(facts):
+def test_both_have_the_same_facts(facts):
     english, russian = map(facts, PAIR)
     assert russian == english
 
 
 @pytest.mark.parametrize("page", sorted((ROOT / "docs" / "ru").glob("*.md")), ids=lambda page: page.name)
-def test_a_russian_page_has_no_command_option_or_figure_of_its_own(page):
+def test_a_russian_page_has_no_other_commands_options_or_figures(page):
     russian = page.read_text(encoding="utf-8")
     pages = [path for path in (ROOT / "docs").rglob(page.name) if path != page]
     english = "\n".join(path.read_text(encoding="utf-8") for path in pages)

@@ -3,7 +3,7 @@ import tensorflow_model_analysis as tfma
 from compat.tfma import CONFUSION_MATRIX, MultiClassConfusionMatrixAtThresholds, Options, PerSliceMetricThreshold
 
 
-def test_the_plot_has_the_name_that_tfmas_own_metric_gives_it():
+def test_the_plot_has_the_name_of_tfmas_metric():
     config = tfma.EvalConfig(model_specs=[tfma.ModelSpec()])
     metric = tfma.metrics.MultiClassConfusionMatrixPlot()
 
@@ -12,7 +12,7 @@ def test_the_plot_has_the_name_that_tfmas_own_metric_gives_it():
     assert CONFUSION_MATRIX in names
 
 
-def test_the_message_holds_a_matrix_by_threshold():
+def test_the_message_has_a_matrix_by_threshold():
     message = MultiClassConfusionMatrixAtThresholds()
     entry = message.matrices.add(threshold=0.5).entries.add(actual_class_id=1, predicted_class_id=2)
     entry.num_weighted_examples = 3.0

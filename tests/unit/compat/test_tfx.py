@@ -1,4 +1,4 @@
-"""What we rely on of each name, so that a release of TFX that changes it fails here and not in a run."""
+"""What the project relies on in each name, so an incompatible release of TFX fails here and not in a run."""
 
 import os
 
@@ -12,7 +12,7 @@ from components.mnist_example_gen.executor import Executor
 
 
 @pytest.mark.parametrize("name", tfx.__all__)
-def test_each_name_is_there(name):
+def test_each_name_exists(name):
     assert getattr(tfx, name) is not None
 
 
@@ -52,7 +52,7 @@ def test_examples_have_a_format_and_splits(tmp_path):
     assert tfx.artifact_utils.get_single_uri([examples]) == str(tmp_path)
 
 
-def test_files_are_copied_and_found(tmp_path):
+def test_files_can_be_copied_and_found(tmp_path):
     tfx.io_utils.write_string_file(str(tmp_path / "a" / "kept"), "x")
     tfx.io_utils.write_string_file(str(tmp_path / "a" / "card.json"), "{}")
     tfx.io_utils.copy_dir(str(tmp_path / "a"), str(tmp_path / "b"), deny_regex_patterns=[r"card\.json"])
@@ -63,14 +63,14 @@ def test_files_are_copied_and_found(tmp_path):
     assert (tmp_path / "c").read_text() == "x"
 
 
-def test_a_model_lies_where_its_path_says(tmp_path):
+def test_a_model_is_at_its_path(tmp_path):
     export = tmp_path / "Format-Serving"
     export.mkdir()
 
     assert tfx.path_utils.serving_model_path(str(tmp_path)) == str(export)
 
 
-def test_messages_become_json_and_come_back():
+def test_messages_survive_json():
     text = tfx.proto_utils.proto_to_json(wrappers_pb2.StringValue(value="some"))
 
     assert tfx.proto_utils.json_to_proto(text, wrappers_pb2.StringValue()).value == "some"

@@ -5,7 +5,7 @@ from compat import tfx_vertex
 from models.recipe import PLATFORM_PREFIX
 
 
-def test_the_keys_are_tfxs():
+def test_the_keys_match_tfxs():
     names = {name: value for name, value in vars(tfx_vertex).items() if name.isupper()}
 
     assert names == {

@@ -36,7 +36,7 @@ def test_an_older_blessed_model():
 
 
 @pytest.mark.parametrize("turned", [False, True])
-def test_the_latest_of_several_whatever_their_order(turned):
+def test_the_latest_of_several_in_any_order(turned):
     models, blessings = [model(2), model(4), model(7)], [blessing(2), blessing(4)]
     if turned:
         models.reverse()
@@ -44,17 +44,17 @@ def test_the_latest_of_several_whatever_their_order(turned):
     assert resolve([model(7)], models, blessings) == [(4, 1004)]
 
 
-def test_the_candidate_itself_and_newer_models_are_passed_over():
+def test_the_candidate_and_newer_models_are_skipped():
     models = [model(2), model(5), model(9)]
     assert resolve([model(5)], models, [blessing(2), blessing(5), blessing(9)]) == [(2, 1002)]
 
 
-def test_an_unblessed_model_is_passed_over():
+def test_an_unblessed_model_is_skipped():
     assert resolve([model(7)], [model(2), model(4), model(7)], [blessing(2), blessing(4, 0)]) == [(2, 1002)]
     assert resolve([model(7)], [model(4), model(7)], [blessing(4, 0)]) == []
 
 
-def test_a_model_that_was_never_judged_is_passed_over():
+def test_an_unevaluated_model_is_skipped():
     assert resolve([model(7)], [model(4), model(7)], []) == []
 
 
@@ -66,6 +66,6 @@ def test_without_a_candidate_there_is_no_baseline():
     assert resolve([], [model(4)], [blessing(4)]) == []
 
 
-def test_a_model_whose_files_were_deleted_is_passed_over(tmp_path):
+def test_a_model_with_deleted_files_is_skipped(tmp_path):
     models = [model(2), model(4, str(tmp_path / "deleted")), model(7)]
     assert resolve([model(7)], models, [blessing(2), blessing(4)]) == [(2, 1002)]

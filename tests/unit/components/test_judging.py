@@ -1,4 +1,4 @@
-"""How made pictures are judged, with classifiers whose answers are known."""
+"""Judging on synthetic pictures, with classifiers whose answers are known."""
 
 from types import SimpleNamespace
 
@@ -25,14 +25,14 @@ JUDGEMENT = Judgement(
 )
 
 
-def test_doubtful_is_neither_right_nor_surely_wrong_and_doubt_is_right_where_there_is_no_digit():
+def test_doubt_is_neither_right_nor_wrong_on_digits_and_right_on_non_digits():
     assert JUDGEMENT.pages_accuracy == 0.5
     assert JUDGEMENT.pages_wrong == 0.25
     assert JUDGEMENT.refusal == 0.5
     assert JUDGEMENT.by_kind() == {"digit": 0.5, "two joined digits": 0.5, "letter": 0, "blank": 1}
 
 
-def test_a_missed_threshold_is_a_sentence_with_the_worst_kinds_and_one_that_is_met_is_none():
+def test_only_a_missed_threshold_has_a_message_with_the_worst_kinds():
     assert JUDGEMENT.misses({"min_pages_accuracy": 0.5, "min_refusal": 0.5}) == []
     assert JUDGEMENT.misses({}) == []
     assert JUDGEMENT.misses({"min_pages_accuracy": 0.6, "min_refusal": 0.8}) == [
@@ -45,11 +45,11 @@ def test_a_missed_threshold_is_a_sentence_with_the_worst_kinds_and_one_that_is_m
 
 @pytest.fixture
 def certain():
-    """Takes everything for a 3, surely."""
+    """Classifies everything as 3, with certainty."""
     return SimpleNamespace(card={}, predict=lambda images: np.eye(10, dtype=np.float32)[np.full(len(images), 3)])
 
 
-def test_who_takes_everything_for_a_digit_refuses_only_what_shows_nothing(certain, some_test_images):
+def test_a_model_that_sees_digits_everywhere_abstains_only_on_blank_pictures(certain, some_test_images):
     judgement = judge(certain, *some_test_images)
     shares = judgement.by_kind()
     assert set(shares) == {*PAGES, *NON_DIGITS}
@@ -60,7 +60,7 @@ def test_who_takes_everything_for_a_digit_refuses_only_what_shows_nothing(certai
     assert judgement.pages_accuracy < 0.3
 
 
-def test_every_model_is_shown_the_same_pictures(some_test_images):
+def test_every_model_gets_the_same_pictures(some_test_images):
     first, again = (list(_make_pictures(*some_test_images)) for _ in range(2))
     assert first == again
     assert len(first) == sum(PAGES.values()) + OTHERS * len(NON_DIGITS)

@@ -50,7 +50,7 @@ def test_a_hairline_does_not_vanish() -> None:
     assert normalise(ink, 3.0).astype(int).sum() > 2 * normalise(ink, 1.0).astype(int).sum()
 
 
-def test_a_wide_stroke_is_left_alone() -> None:
+def test_a_wide_stroke_is_unchanged() -> None:
     ink = bar(200, 120, 60)
     np.testing.assert_array_equal(normalise(ink, 3.0), normalise(ink, 0.0))
 
@@ -62,12 +62,12 @@ def test_stroke_width(thickness: int) -> None:
     assert stroke_width(ink) == pytest.approx(thickness, rel=0.2)
 
 
-def test_no_ink_gives_an_empty_image() -> None:
+def test_without_ink_the_image_is_empty() -> None:
     assert not normalise(np.zeros((50, 30), np.float32)).any()
 
 
-def test_mnist_itself_comes_back(some_test_images: tuple[Images, Images]) -> None:
-    """What was normalised already stays what it was, but for a pixel's shift."""
+def test_mnist_images_are_almost_unchanged(some_test_images: tuple[Images, Images]) -> None:
+    """Normalised images stay the same, except for a shift of one pixel."""
     for image in some_test_images[0][:50]:
         rows, columns = np.flatnonzero(image.max(axis=1)), np.flatnonzero(image.max(axis=0))
         ink = image[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].astype(np.float32) / 255
@@ -80,8 +80,8 @@ def test_variants() -> None:
     assert variants(bar(200, 80, 4)).shape == (2, 28, 28)
 
 
-def test_ink_along_an_enlarged_strip_takes_no_seconds() -> None:
-    """Of a picture of 8×189 pixels, as the fuzzer found it: it took ten."""
+def test_a_long_thin_strip_is_fast() -> None:
+    """A picture of 8×189 pixels, found by the fuzzer, took ten seconds."""
     before = time.process_time()
     seen = variants(bar(3780, 160, 10))
     assert time.process_time() - before < 2

@@ -41,11 +41,11 @@ def test_every_level_is_restored():
     np.testing.assert_array_equal(restore_images(preprocess_images(images)), images)
 
 
-def test_transform_does_the_same(images, png):
+def test_transform_agrees(images, png):
     outputs = preprocessing_fn({"image": png[:, tf.newaxis], "label": tf.constant([[3], [1], [4], [1], [5]])})
     np.testing.assert_array_equal(outputs["image"], preprocess_images(images))
     assert outputs["label"].numpy().tolist() == [3, 1, 4, 1, 5]
 
 
-def test_serving_has_no_label(png):
+def test_serving_needs_no_label(png):
     assert set(preprocessing_fn({"image": png})) == {"image"}

@@ -15,7 +15,7 @@ def test_a_training_survives_its_configuration_as_json(model):
     assert Training.from_config(json.loads(json.dumps(training.to_config()))) == training
 
 
-def test_the_network_decides_over_what_nobody_chose():
+def test_unset_settings_get_the_networks_defaults():
     chosen = Training.choose("lenet", {"batch_size": None, "augment": True}, "")
 
     assert chosen.recipe == Recipe(learning_rate=6e-3, drawn_digits=8, augment=True)
@@ -29,7 +29,7 @@ def test_the_configuration_is_flat_and_has_every_setting():
     assert not any(isinstance(value, dict) for value in config.values())
 
 
-def test_settings_that_a_release_lacks_get_defaults_and_unknown_ones_are_named():
+def test_missing_settings_get_defaults_and_unknown_ones_are_named():
     assert Training.from_config({"model": "lenet", "epochs": 2, "source": ""}) == Training.choose(
         "lenet", {"epochs": 2}, ""
     )
@@ -39,7 +39,7 @@ def test_settings_that_a_release_lacks_get_defaults_and_unknown_ones_are_named()
         Training.from_config({"source": ""})
 
 
-def test_what_vertex_ais_trainer_reads_is_no_setting():
+def test_keys_for_vertex_ais_trainer_are_not_settings():
     config = Training.choose("lenet", {}, "").to_config()
 
     assert Training.from_config({**config, "ai_platform_enable_vertex": True}).to_config() == config

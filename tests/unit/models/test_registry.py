@@ -1,4 +1,4 @@
-"""The contract that every network of the registry keeps."""
+"""The contract of every network in the registry."""
 
 import numpy as np
 import pytest

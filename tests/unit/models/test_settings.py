@@ -16,7 +16,7 @@ class Declaring:
 COUNT, SHARE, SWITCH = settings_of(Declaring).values()
 
 
-def test_a_declaration_says_all_there_is_to_know():
+def test_a_declaration_is_complete():
     assert list(settings_of(Declaring)) == ["count", "share", "switch"]
     assert [known.kind for known in (COUNT, SHARE, SWITCH)] == [int, float, bool]
     assert (COUNT.variable, SWITCH.variable, SWITCH.option) == ("DIGITS_COUNT", "DIGITS_A_SWITCH", "a-switch")
@@ -25,7 +25,7 @@ def test_a_declaration_says_all_there_is_to_know():
     assert Declaring() == Declaring(count=5, share=0.5, switch=None)
 
 
-def test_text_becomes_a_value_of_its_kind():
+def test_text_is_parsed_by_type():
     assert (COUNT.parse("7"), SHARE.parse("1"), SWITCH.parse("true")) == (7, 1.0, True)
     assert isinstance(COUNT.parse("7"), int)
     assert isinstance(SHARE.parse("1"), float)
@@ -43,7 +43,7 @@ def test_text_becomes_a_value_of_its_kind():
         (SWITCH, "1", "switch must be true or false, not 1."),
     ],
 )
-def test_other_text_is_a_sentence(known, text, sentence):
+def test_invalid_text_is_a_one_line_error(known, text, sentence):
     with pytest.raises(SettingError) as raised:
         known.parse(text)
 

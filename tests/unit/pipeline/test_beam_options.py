@@ -1,4 +1,4 @@
-"""What is produced, read back by Beam's own parsers and validators."""
+"""The produced options, read by Beam's own parsers and validators."""
 
 import socket
 from pathlib import Path
@@ -28,13 +28,13 @@ DATAFLOW = ("--project=some-project", "--region=europe-west4")
 
 
 def parsed(arguments):
-    """Beam's view of the arguments, after it has said that it knows every one of them."""
+    """The arguments as Beam parses them; all must be known to Beam."""
     options = PipelineOptions(list(arguments))
     assert options.get_all_options(retain_unknown_options=True).keys() == options.get_all_options().keys()
     return options
 
 
-def test_alone_the_direct_runner_stays_in_this_process_as_the_configuration_has_it():
+def test_the_direct_runner_stays_in_this_process_by_default():
     arguments = beam_args("direct", "/runs")
     options = parsed(arguments)
 
@@ -45,22 +45,22 @@ def test_alone_the_direct_runner_stays_in_this_process_as_the_configuration_has_
 
 
 @pytest.mark.parametrize("workers", [None, 3])
-def test_tfx_does_not_pack_itself_up_for_workers_on_this_machine(monkeypatch, workers):
+def test_tfx_builds_no_package_for_local_workers(monkeypatch, workers):
     monkeypatch.setattr(dependency_utils, "build_ephemeral_package", lambda: pytest.fail("TFX packs itself up"))
     arguments = list(beam_args("direct", "/runs", workers=workers))
 
     assert dependency_utils.make_beam_dependency_flags(arguments) == arguments
 
 
-def test_with_several_workers_it_takes_processes():
+def test_several_workers_are_processes():
     options = parsed(beam_args("direct", "/runs", workers=3)).view_as(DirectOptions)
 
     assert (options.direct_running_mode, options.direct_num_workers) == ("multi_processing", 3)
 
 
 @pytest.mark.parametrize("image", [None, "europe-docker.pkg.dev/some/digits:1"])
-def test_dataflow_finds_nothing_missing(image, monkeypatch):
-    monkeypatch.setattr(GoogleCloudOptions, "_warn_if_soft_delete_policy_enabled", lambda *_: None)  # asks the bucket
+def test_dataflow_has_all_required_options(image, monkeypatch):
+    monkeypatch.setattr(GoogleCloudOptions, "_warn_if_soft_delete_policy_enabled", lambda *_: None)  # (a request)
     options = parsed(beam_args("dataflow", ROOT, workers=40, image=image, extra=DATAFLOW))
 
     assert options.view_as(StandardOptions).runner == "DataflowRunner"
@@ -101,13 +101,13 @@ def test_spark_runs_python_in_the_image():
 JOB_SERVER = "--job_endpoint=jobs:8099"
 
 
-def test_a_portable_engine_uses_the_worker_pool_it_is_told():
+def test_a_portable_engine_uses_the_given_worker_pool():
     extra = [JOB_SERVER, "--environment_config=pool:50000"]
     options = parsed(beam_args("portable", "/shared/runs", workers=4, extra=extra))
 
     assert options.view_as(StandardOptions).runner == "PortableRunner"
     portable = options.view_as(PortableOptions)
-    assert (portable.job_endpoint, portable.sdk_worker_parallelism) == ("jobs:8099", "4")  # (Beam keeps it as text)
+    assert (portable.job_endpoint, portable.sdk_worker_parallelism) == ("jobs:8099", "4")  # (Beam stores it as text)
     assert (portable.environment_type, portable.environment_config) == ("EXTERNAL", "pool:50000")
 
 
@@ -126,12 +126,12 @@ def test_a_portable_engine_starts_containers_of_an_image():
         ([JOB_SERVER, "--environment_config=pool:x"], "--environment_config takes HOST:PORT, not 'pool:x'"),
     ],
 )
-def test_what_a_portable_engine_lacks_is_a_sentence(extra, named):
+def test_a_missing_option_of_a_portable_engine_is_a_one_line_error(extra, named):
     with pytest.raises(BeamOptionsError, match=named):
         beam_args("portable", "/runs", extra=extra)
 
 
-def test_servers_that_do_not_answer_are_named():
+def test_unreachable_servers_are_named():
     with socket.socket() as jobs, socket.socket() as pool:
         for server in (jobs, pool):
             server.bind(("127.0.0.1", 0))
@@ -150,7 +150,7 @@ def test_servers_that_do_not_answer_are_named():
     assert find_unreachable(beam_args("direct", "/runs")) is None
 
 
-def test_workers_that_never_start_are_explained():
+def test_workers_that_fail_to_start_are_explained():
     arguments = beam_args("portable", "/runs", extra=[JOB_SERVER, "--environment_config=pool:50000"])
 
     assert "first on PATH" in explain_failure("... StatusCode.DEADLINE_EXCEEDED ...", arguments)
@@ -158,7 +158,7 @@ def test_workers_that_never_start_are_explained():
     assert explain_failure("DEADLINE_EXCEEDED", beam_args("direct", "/runs")) == "DEADLINE_EXCEEDED"
 
 
-def test_what_the_user_gives_wins():
+def test_the_users_options_take_precedence():
     options = parsed(beam_args("dataflow", ROOT, extra=[*DATAFLOW, "--temp_location=gs://other/temp"]))
 
     assert options.view_as(GoogleCloudOptions).temp_location == "gs://other/temp"
@@ -173,7 +173,7 @@ def test_what_the_user_gives_wins():
         (("spark", ROOT), "--beam-arg=--spark_master_url=HOST:PORT"),
     ],
 )
-def test_what_an_engine_lacks_is_a_sentence(arguments, named):
+def test_a_missing_option_of_an_engine_is_a_one_line_error(arguments, named):
     with pytest.raises(BeamOptionsError, match=named.replace(".", r"\.")):
         beam_args(*arguments)
 
@@ -186,12 +186,12 @@ def test_what_an_engine_lacks_is_a_sentence(arguments, named):
         (["--direct_num_workers=many"], "invalid int value"),
     ],
 )
-def test_an_option_that_beam_would_leave_aside_is_refused(extra, named):
+def test_an_option_unknown_to_beam_is_refused(extra, named):
     with pytest.raises(BeamOptionsError, match=named):
         beam_args("direct", "/runs", extra=extra)
 
 
-def test_an_image_for_nobody_and_workers_that_cannot_be_set_are_refused():
+def test_unused_images_and_unsettable_workers_are_refused():
     with pytest.raises(BeamOptionsError, match="--beam-image"):
         beam_args("direct", "/runs", image="digits:1")
     with pytest.raises(BeamOptionsError, match="--beam-workers"):

@@ -41,7 +41,7 @@ def digests(tree):
         ("pipeline/cli/run.py", set()),
     ],
 )
-def test_an_edit_is_seen_by_the_components_that_run_it_and_no_others(tree, edited, seen_by):
+def test_an_edit_affects_only_the_components_that_run_it(tree, edited, seen_by):
     before = digests(tree)
     content = (tree / edited).read_bytes()
     (tree / edited).write_bytes(content + b"\n")
@@ -54,5 +54,5 @@ def test_an_edit_is_seen_by_the_components_that_run_it_and_no_others(tree, edite
     assert digests(tree) == before
 
 
-def test_a_module_of_the_standard_library_is_no_part_of_it():
+def test_the_standard_library_is_not_part_of_the_digest():
     assert digest_code("json") == digest_code()

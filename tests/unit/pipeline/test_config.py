@@ -27,7 +27,7 @@ def test_survives_json():
 
 
 @pytest.mark.parametrize("field", ["training", "thresholds"])
-def test_what_survives_json_is_not_the_defaults(field):
+def test_the_json_test_uses_other_values_than_the_defaults(field):
     changed = PipelineConfig.from_dict(json.loads(json.dumps(CONFIG.to_dict())))
 
     assert getattr(changed, field) == getattr(CONFIG, field)
@@ -35,7 +35,7 @@ def test_what_survives_json_is_not_the_defaults(field):
     assert changed.beam_args == ("--direct_num_workers=2",)
 
 
-def test_no_thresholds_survive_json_too():
+def test_missing_thresholds_survive_json():
     assert (
         PipelineConfig.from_dict(json.loads(json.dumps(replace(CONFIG, thresholds=None).to_dict()))).thresholds is None
     )
@@ -48,27 +48,27 @@ def test_an_unknown_key_is_an_error():
     assert "colour" in transform_error(raised.value)[0]
 
 
-def test_cannot_be_changed():
+def test_is_immutable():
     with pytest.raises(FrozenInstanceError):
         CONFIG.root = "/elsewhere"
 
 
-def test_the_metadata_lies_in_the_root():
+def test_the_metadata_is_in_the_root():
     assert replace(CONFIG, root="/a/b").metadata_path == "/a/b/metadata.sqlite"
 
 
 @pytest.mark.parametrize("root", ["gs://bucket/digits", "gs:/bucket/digits"], ids=["address", "as a Path has it"])
-def test_metadata_of_a_root_in_a_store_stay_local(root):
+def test_metadata_of_a_root_in_a_store_stays_local(root):
     config = replace(CONFIG, root=root)
     assert config.metadata_path == "runs/gs/bucket/digits/metadata.sqlite"
     assert state_folder("runs") == Path("runs")
 
 
-def test_the_schema_is_there():
+def test_the_schema_exists():
     assert "int_domain" in SCHEMA_FILE.read_text(encoding="utf-8")
 
 
-def test_the_childs_environment_is_this_one_with_tensorflow_turned_down_unless_told(monkeypatch):
+def test_the_childs_environment_quiets_tensorflow_by_default(monkeypatch):
     monkeypatch.setenv("DIGITS_SOMETHING", "1")
     monkeypatch.delenv("TF_CPP_MIN_LOG_LEVEL", raising=False)
     assert child_environment()["TF_CPP_MIN_LOG_LEVEL"] == "1"

@@ -1,4 +1,4 @@
-"""Thresholds as TFMA understands them: each case is a real evaluation."""
+"""Thresholds as TFMA applies them: each case is a real evaluation."""
 
 import apache_beam as beam
 import pandas as pd
@@ -31,7 +31,7 @@ def misses(result):
         ({6: 1, 7: 1, 8: 1}, {0: 1, 1: 1}, []),
         ({6: 1, 7: 1, 8: 1}, {0: 1}, [(None, True)]),
         ({6: 1}, {0: 1, 1: 1, 2: 1}, []),
-        # All of one digit lost: the overall baseline is the only one that is compared.
+        # All images of one digit wrong: only the overall baseline is compared.
         ({6: 2}, {0: 1, 1: 1}, [(6, False)]),
     ],
     ids=[
@@ -64,14 +64,14 @@ def test_a_digit_without_examples_does_not_meet_its_threshold(evaluate, baseline
     ]
 
 
-def test_without_a_baseline_a_drop_is_not_asked_for(evaluate):
+def test_without_a_baseline_no_drop_is_checked(evaluate):
     result = read_evaluation(evaluate(make_thresholds(0, 0, 0), dict.fromkeys(range(10), 5)))
 
     assert result.blessed
     assert result.accuracy == pytest.approx(0.5)
 
 
-def test_without_thresholds_there_are_figures_and_no_verdict(evaluate):
+def test_without_thresholds_there_are_figures_but_no_verdict(evaluate):
     result = read_evaluation(evaluate(None, {3: 4}))
 
     assert result.accuracy == pytest.approx(0.96)

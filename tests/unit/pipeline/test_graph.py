@@ -1,4 +1,4 @@
-"""The graph as the compiler writes it: nothing is run."""
+"""The compiled graph; nothing runs."""
 
 import json
 from dataclasses import replace
@@ -63,7 +63,7 @@ def test_nodes_and_edges(config, compile_nodes):
     assert {name: set(node.upstream_nodes) for name, node in nodes.items()} == NODES
 
 
-def test_every_node_comes_behind_what_it_needs(config, compile_nodes):
+def test_every_node_comes_after_its_inputs(config, compile_nodes):
     names = list(compile_nodes(config))
 
     assert all(names.index(before) < names.index(name) for name, needed in NODES.items() for before in needed)
@@ -76,7 +76,7 @@ def test_without_a_baseline_nothing_is_resolved(config, compile_nodes):
     assert set(nodes["Evaluator"].upstream_nodes) == {"MnistExampleGen", "Trainer"}
 
 
-def test_without_thresholds_nothing_is_judged_and_nothing_pushed(config, compile_nodes):
+def test_without_thresholds_there_is_no_verdict_and_no_push(config, compile_nodes):
     nodes = compile_nodes(replace(config, thresholds=None))
 
     assert set(nodes) == set(NODES) - {"VersionedPusher"}
@@ -95,7 +95,7 @@ def test_the_evaluator_reads_the_test_split(config, compile_nodes):
 def test_the_evaluator_finds_its_extractors(config, compile_nodes):
     module = parameter(compile_nodes(config)["Evaluator"], "module_path")
 
-    found = udf_utils.get_fn({"module_path": module}, "custom_extractors")  # of the module loaded anew: TFX reloads it
+    found = udf_utils.get_fn({"module_path": module}, "custom_extractors")  # of the reloaded module: TFX reloads it
 
     assert found.__code__ == custom_extractors.__code__
 
@@ -112,17 +112,17 @@ def test_the_configuration_reaches_its_components(config, compile_nodes):
 
 
 @pytest.mark.parametrize("enabled", [True, False])
-def test_the_cache_is_as_told(config, compile_nodes, enabled):
+def test_the_cache_follows_the_configuration(config, compile_nodes, enabled):
     nodes = compile_nodes(replace(config, enable_cache=enabled))
 
     assert {node.execution_options.caching_options.enable_cache for node in nodes.values()} == {enabled}
 
 
-def test_two_runs_of_the_same_training_compile_alike(config, compile_nodes):
+def test_two_runs_of_the_same_training_compile_equally(config, compile_nodes):
     assert compile_nodes(config) == compile_nodes(config)
 
 
-def test_users_digits_are_trained_on_and_judged_by_an_evaluator_of_their_own(config, compile_nodes):
+def test_users_digits_are_trained_on_and_have_a_separate_evaluator(config, compile_nodes):
     users = UsersDigits("feedback", trust=0, digest="abc", trained=30, evaluated=10, max_drop=0.01)
     nodes = compile_nodes(replace(config, users=users))
 
@@ -140,7 +140,7 @@ def test_users_digits_are_trained_on_and_judged_by_an_evaluator_of_their_own(con
 
 
 @pytest.mark.parametrize(("trained", "evaluated"), [(30, 0), (0, 10)])
-def test_a_side_without_users_digits_is_left_out(config, compile_nodes, trained, evaluated):
+def test_an_empty_users_split_is_left_out(config, compile_nodes, trained, evaluated):
     users = UsersDigits("feedback", trust=0, digest="abc", trained=trained, evaluated=evaluated)
     nodes = compile_nodes(replace(config, users=users))
 

@@ -29,7 +29,7 @@ def entry(number, answered=7, accepted=True) -> Entry:
 
 @pytest.fixture
 def run_on(tmp_path):
-    """A finished run that took some contributions, so many days ago."""
+    """A finished run with some contributions, the given number of days ago."""
 
     def run_on(entries, days=1, state="pushed"):
         examples = take_snapshot(entries).examples
@@ -66,21 +66,21 @@ def test_the_same_command_again_is_not_due(run_on):
     assert decided(entries, [run_on(entries, days=30)]) == (False, "nothing was accepted since the last run")
 
 
-def test_what_waits_for_a_review_is_no_reason():
+def test_unreviewed_contributions_are_not_a_reason():
     assert decided([entry(number, accepted=False) for number in range(100)]) == (
         False,
         "nothing was accepted since the last run",
     )
 
 
-def test_a_run_that_failed_has_seen_nothing(run_on):
+def test_a_failed_run_does_not_count(run_on):
     entries = [entry(number) for number in range(20)]
 
     assert decided(entries, [run_on(entries, state="failed")])[0]
     assert not decided(entries, [run_on(entries, state="not blessed")])[0]
 
 
-def test_time_is_a_reason_where_anything_is_new(run_on):
+def test_time_is_a_reason_if_anything_is_new(run_on):
     entries = [entry(number) for number in range(10)]
 
     assert decided(entries, [run_on(entries[:5], days=7)]) == (
@@ -98,7 +98,7 @@ def test_a_live_model_that_is_often_wrong_is_a_reason(run_on):
     assert not decided(entries, [run], max_wrong=0.5)[0]
 
 
-def test_somebody_who_was_forgotten_is_a_reason(run_on):
+def test_a_forgotten_contributor_is_a_reason(run_on):
     entries = [entry(number) for number in range(40)]
     run = run_on(entries)
 

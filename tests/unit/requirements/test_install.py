@@ -1,6 +1,6 @@
-"""Which Python requirements/install.sh takes, and what it says where there is none.
+"""Which Python requirements/install.sh chooses, and its message if there is none.
 
-The platform is played by stand-ins for uname and getconf, the Pythons by scripts that know their version.
+Stand-ins for uname and getconf set the platform; scripts that print a version stand in for the Pythons.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ TOOLS = ("cut", "dirname", "mkdir", "rm", "sh", "tail")
 
 
 class System:
-    """A machine with the tools the script needs, and no Python yet."""
+    """A machine with the tools that the script needs, but no Python."""
 
     def __init__(self, folder: Path) -> None:
         self.home = folder / "home"
@@ -49,7 +49,7 @@ class System:
         self.script(self.path / "getconf", f"echo glibc {glibc}" if glibc else "exit 1")
 
     def python(self, path: Path, version: str) -> Path:
-        """A Python that can say its version and then fails to make an environment."""
+        """A Python that prints its version but cannot create an environment."""
         return self.script(path, f'[ "$1" = -c ] || exit 1\necho {version}')
 
     def install(self, **environment: str) -> tuple[str, str]:
@@ -95,7 +95,7 @@ def under_uv(system: System, name: str) -> Path:
         (("Darwin arm64", ""), ["3.10", "3.11"], "3.11"),
     ],
 )
-def test_takes_the_python_of_the_platform(
+def test_chooses_the_python_of_the_platform(
     system: System,
     place: Callable[[System, str], Path],
     platform: tuple[str, str],
@@ -110,14 +110,14 @@ def test_takes_the_python_of_the_platform(
     assert said == f"Making {system.venv} with Python {taken} ({pythons[taken]}) ...\n"
 
 
-def test_a_plain_python3_will_do_if_it_is_the_right_one(system):
+def test_a_plain_python3_of_the_right_version_is_used(system):
     system.platform("Linux x86_64", "2.41")
     system.python(system.path / "python3", "3.13")
 
     assert system.install()[0].startswith(f"Making {system.venv} with Python 3.13")
 
 
-def test_a_shim_that_does_not_work_is_passed_over(system):
+def test_a_broken_shim_is_skipped(system):
     system.platform("Linux x86_64", "2.36")
     system.script(system.path / "python3.10", "echo 'pyenv: python3.10: command not found' >&2; exit 127")
     working = system.python(under_pyenv(system, "python3.10"), "3.10")
@@ -137,7 +137,7 @@ def test_a_shim_that_does_not_work_is_passed_over(system):
         ("MINGW64_NT-10.0 x86_64", "", "3.12", "TFX has no release for Windows: install WSL 2 (`wsl --install`)"),
     ],
 )
-def test_says_in_one_sentence_what_is_missing(system, uname, glibc, there, sentence):
+def test_missing_parts_are_a_one_line_error(system, uname, glibc, there, sentence):
     system.platform(uname, glibc)
     system.python(system.path / f"python{there}", there)
 
@@ -148,7 +148,7 @@ def test_says_in_one_sentence_what_is_missing(system, uname, glibc, there, sente
     assert complaint.count("\n") == (2 if sentence.startswith("No usable") else 1)
 
 
-def test_the_users_choice_must_fit_the_platform(system):
+def test_the_users_choice_must_suit_the_platform(system):
     system.platform("Linux x86_64", "2.36")
     python = system.python(system.path / "python3.12", "3.12")
 
@@ -159,7 +159,7 @@ def test_the_users_choice_must_fit_the_platform(system):
 
 
 def standalone_python(folder: Path) -> Path:
-    """uv's list of downloads with one entry: a tar archive of a CPython that can say its version, and no more."""
+    """uv's list of downloads with one entry: an archive of a CPython that only prints its version."""
     python = folder / "python"
     (python / "lib" / "python3.10").mkdir(parents=True)
     header = "# system configuration generated and used by the sysconfig module"  # uv looks for it
@@ -190,7 +190,7 @@ def standalone_python(folder: Path) -> Path:
     return listed
 
 
-def test_uv_downloads_a_python_where_none_is_found(system, tmp_path):
+def test_uv_downloads_a_python_if_none_is_found(system, tmp_path):
     system.platform("Linux x86_64", "2.36")
     (system.path / "uv").symlink_to(find_uv_bin())
 
@@ -201,7 +201,7 @@ def test_uv_downloads_a_python_where_none_is_found(system, tmp_path):
     assert complaint.startswith(TRYING)
 
 
-def test_uv_itself_comes_from_the_index_into_an_environment_of_its_own(system, tmp_path):
+def test_uv_is_installed_from_the_index_into_a_separate_environment(system, tmp_path):
     system.platform("Linux x86_64", "2.36")
     uv = system.project / "build" / "uv" / "bin" / "uv"
     pip = system.home / "python"
@@ -220,7 +220,7 @@ def test_uv_itself_comes_from_the_index_into_an_environment_of_its_own(system, t
     assert {"--require-hashes", "requirements/uv.txt"} <= set(asked)
 
 
-def test_a_mirror_that_refuses_is_said_in_one_sentence(system):
+def test_a_refusing_mirror_is_a_one_line_error(system):
     class Refusing(BaseHTTPRequestHandler):
         def do_GET(self):
             asked.append(self.path)

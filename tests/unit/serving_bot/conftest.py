@@ -1,4 +1,4 @@
-"""A small honest classifier, made in a moment from training images: likeness to the nearest ones of each class."""
+"""A small real classifier, made quickly from training images: similarity to each class's nearest ones."""
 
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ Images = npt.NDArray[np.uint8]
 
 
 class NearestImages:
-    """Probabilities by likeness to the nearest training images."""
+    """Probabilities by similarity to the nearest training images."""
 
     def __init__(self, images: Images, labels: Images) -> None:
         self.card: dict[str, Any] = {"display_name": "Nearest", "temperature": 1.0}
@@ -22,7 +22,7 @@ class NearestImages:
         self._labels = labels
 
     def predict(self, images: Images) -> npt.NDArray[np.float32]:
-        """As serving_bot.reading.classifier.Classifier.predict."""
+        """Like serving_bot.reading.classifier.Classifier.predict."""
         likeness = self._features(images) @ self._images.T
         scores = np.stack([np.sort(likeness[:, self._labels == digit], axis=1)[:, -3:].mean(1) for digit in range(10)])
         exponents = np.exp(60 * (scores.T - 0.8))

@@ -17,7 +17,7 @@ def push_dir(tmp_path):
     return str(tiny_model.push(tmp_path / "serving_model", 1763800000).parent)
 
 
-def test_a_picture_is_read_from_whatever_holds_it(push_dir, tmp_path):
+def test_read_accepts_paths_bytes_arrays_and_images(push_dir, tmp_path):
     data = tiny_model.picture("42", suffix=".png")
     path = tmp_path / "photo.png"
     path.write_bytes(data)
@@ -28,12 +28,12 @@ def test_a_picture_is_read_from_whatever_holds_it(push_dir, tmp_path):
     assert [read(picture, push_dir).text for picture in pictures] == ["42"] * len(pictures)
 
 
-def test_without_a_model_it_is_said(tmp_path):
+def test_without_a_model_the_error_says_so(tmp_path):
     with pytest.raises(NoPushedModelError, match="No model has been pushed"):
         read(b"", str(tmp_path))
 
 
-def test_importing_it_takes_no_time():
+def test_the_import_is_fast():
     subprocess.run([sys.executable, "-c", "import serving_bot"], check=True)
     start = time.perf_counter()
     program = "import sys, serving_bot; assert 'cv2' not in sys.modules and 'numpy' not in sys.modules"

@@ -18,7 +18,7 @@ HERE = "tests.unit.workers.functions"
 
 @pytest.fixture
 def start(tmp_path, monkeypatch):
-    """Starts a worker on a function with this body, which has `connection`."""
+    """Starts a worker with a function of this body, which can use `connection`."""
 
     def start(body, **options):
         program = (
@@ -39,7 +39,7 @@ def test_messages_go_both_ways(start):
         assert len(worker.receive()) == 10_000_000
 
 
-def test_messages_come_whole_where_a_library_gave_sockets_a_timeout(start):
+def test_messages_arrive_complete_if_a_library_set_a_socket_timeout(start):
     socket.setdefaulttimeout(5.0)
     try:
         with start("time.sleep(0.5); connection.send(connection.recv())") as worker:
@@ -49,7 +49,7 @@ def test_messages_come_whole_where_a_library_gave_sockets_a_timeout(start):
         socket.setdefaulttimeout(None)
 
 
-def test_stopping_twice_at_once_is_stopping(start):
+def test_two_concurrent_stops_are_safe(start):
     worker = start("time.sleep(60)")
     with ThreadPoolExecutor() as pool:
         list(pool.map(lambda _: worker.stop(patience=0), range(8)))
@@ -57,7 +57,7 @@ def test_stopping_twice_at_once_is_stopping(start):
     assert worker.process.returncode == -signal.SIGKILL
 
 
-def test_temporary_files_go_with_the_worker_however_it_ends(start):
+def test_temporary_files_are_removed_with_the_worker(start):
     body = "import tempfile; connection.send(tempfile.mkstemp()[1]); time.sleep(60)"
     with start(body) as worker:
         left = Path(worker.receive())
@@ -83,32 +83,32 @@ def test_messages_end_with_the_worker(start):
         ("connection._send((99).to_bytes(4, 'big') + b'cut'); os._exit(3)", 3, "its process ended with exit status 3"),
     ],
 )
-def test_how_a_worker_ended_is_said(start, body, status, message):
+def test_a_workers_end_is_described(start, body, status, message):
     with start(body) as worker, pytest.raises(WorkerEndedError) as raised:
         worker.receive()
 
     assert (raised.value.status, str(raised.value)) == (status, message)
 
 
-def test_a_worker_that_fails_after_its_messages_is_told_from_one_that_is_done(start):
+def test_a_worker_that_fails_after_its_messages_is_not_successful(start):
     with start("connection.send(1); sys.exit(2)") as worker, pytest.raises(WorkerEndedError):
         list(worker)
 
 
-def test_sending_to_one_that_has_ended_says_how(start):
+def test_sending_to_an_ended_worker_says_how_it_ended(start):
     with start("sys.exit(7)") as worker:
         worker.wait()
         with pytest.raises(WorkerEndedError, match="exit status 7"):
             worker.send(b"x" * 10_000_000)
 
 
-def test_patience_ends(start):
+def test_the_timeout_ends(start):
     with start("time.sleep(60)") as worker, pytest.raises(WorkerTimeoutError, match=r"no answer within 0.1 s"):
         worker.receive(timeout=0.1)
     assert worker.process.returncode == -signal.SIGKILL
 
 
-def test_with_patience_it_may_close_its_files(start, tmp_path):
+def test_within_the_timeout_it_may_close_its_files(start, tmp_path):
     body = f"""
         try:
             connection.send("ready")
@@ -124,8 +124,8 @@ def test_with_patience_it_may_close_its_files(start, tmp_path):
     assert (tmp_path / "closed").exists()
 
 
-def test_it_ends_with_a_parent_that_was_killed(tmp_path):
-    """Else a killed `digits run` would leave it at work in a root that the next run takes for free."""
+def test_it_ends_with_a_killed_parent(tmp_path):
+    """Otherwise it would keep working in the root of a killed `digits run` while the next run starts there."""
     (tmp_path / "functions.py").write_text(
         "import os, time\ndef work(connection): connection.send(os.getpid()); time.sleep(60)\n"
     )
@@ -144,7 +144,7 @@ def test_it_ends_with_a_parent_that_was_killed(tmp_path):
     assert list((tmp_path / "temporary").iterdir()) == []
 
 
-def test_its_output_goes_where_it_is_told(start, tmp_path):
+def test_its_output_goes_to_the_given_file(start, tmp_path):
     with (
         (tmp_path / "log").open("wb") as log,
         start("print('out'); print('err', file=sys.stderr)", output=log) as worker,
@@ -154,7 +154,7 @@ def test_its_output_goes_where_it_is_told(start, tmp_path):
     assert sorted((tmp_path / "log").read_text().split()) == ["err", "out"]
 
 
-def test_asking_returns_the_answer_or_raises_what_was_sent(tmp_path, monkeypatch):
+def test_asking_returns_the_answer_or_raises_the_sent_error(tmp_path, monkeypatch):
     body = "def half(connection):\n    n = connection.recv()\n    connection.send(n / 2 if n else ValueError('none'))\n"
     (tmp_path / "functions.py").write_text(body)
     paths = os.pathsep.join(filter(None, [str(tmp_path), os.environ.get("PYTHONPATH")]))

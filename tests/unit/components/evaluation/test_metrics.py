@@ -10,9 +10,9 @@ from pipeline.eval_config import create_eval_config
 
 
 def totals_of(*examples, first=0):
-    """Totals after examples of (confidence, whether right) of the digit 3; the rest is spread over the others.
+    """Totals after examples of the digit 3, given as (confidence, right); the rest is spread over the other classes.
 
-    Their pictures are numbered from `first` on.
+    Their pictures are numbered from `first`.
     """
     totals = Totals()
     for number, (confidence, right) in enumerate(examples, first):
@@ -35,7 +35,7 @@ def test_calibration_by_hand():
     assert totals.calibration_error() == pytest.approx(1.32 / 3)
 
 
-def test_gaps_of_one_bin_make_up_for_each_other_but_those_of_two_do_not():
+def test_gaps_cancel_within_a_bin_but_not_between_bins():
     one_bin = totals_of((0.75, True), (0.75, True), (0.75, True), (0.75, False))
     two_bins = totals_of((0.6, True), (0.95, False))
 
@@ -47,7 +47,7 @@ def test_perfect_calibration_is_0():
     assert totals_of(*[(1.0, True)] * 5).calibration_error() == pytest.approx(0)
 
 
-def test_sure_and_wrong_is_1():
+def test_confident_and_wrong_is_1():
     assert totals_of((1.0, False)).calibration_error() == pytest.approx(1)
 
 
@@ -60,12 +60,12 @@ def test_without_examples_there_is_no_error():
     assert np.isnan(Totals().calibration_error())
 
 
-def test_loss_is_the_cross_entropy_and_finite_for_the_hopeless():
+def test_loss_is_cross_entropy_and_finite_at_probability_0():
     assert totals_of((0.8, True), (0.1, False)).loss == pytest.approx(-math.log(0.8) - math.log(0.1))
     assert totals_of((1.0, False)).loss == pytest.approx(-math.log(1e-7))
 
 
-def test_confusion_and_misread():
+def test_confusion_and_misclassified():
     totals = totals_of((0.9, True), (0.8, False))
 
     assert totals.confusion[3, 3] == 1
@@ -76,7 +76,7 @@ def test_confusion_and_misread():
     assert probability == pytest.approx(0.8)
 
 
-def test_merged_parts_are_the_whole():
+def test_merged_parts_equal_the_whole():
     examples = [(confidence, index % 3 > 0) for index, confidence in enumerate(np.linspace(0.2, 1, 40))]
     parts = [totals_of(*examples[:7]), totals_of(*examples[7:30]), totals_of(*examples[30:])]
     whole = totals_of(*examples)
@@ -92,7 +92,7 @@ def test_merged_parts_are_the_whole():
         np.testing.assert_array_equal(part.bins, copy)
 
 
-def test_of_very_many_misread_the_lowest_digests_are_kept_however_they_come_together(monkeypatch):
+def test_of_many_misclassified_the_lowest_digests_are_kept_in_any_order_of_merging(monkeypatch):
     monkeypatch.setattr(metrics, "MOST_MISREAD", 5)
     wrong = [(0.9, False)] * 40
     lowest = sorted(image_digest(f"picture {number}".encode()) for number in range(40))[:5]
@@ -106,7 +106,7 @@ def test_of_very_many_misread_the_lowest_digests_are_kept_however_they_come_toge
         assert totals.confusion[4, 3] == 40
 
 
-def test_nothing_merged_is_empty():
+def test_merging_nothing_is_empty():
     merged = combiner().merge_accumulators([])
 
     assert merged.examples == 0

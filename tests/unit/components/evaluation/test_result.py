@@ -23,7 +23,7 @@ def test_figures_of_a_blessed_model(evaluate):
     assert result.calibration_error == pytest.approx(0.96 - 0.91, abs=1e-5)
 
 
-def test_what_was_taken_for_what(evaluate):
+def test_the_confusion_matrix_and_the_mistakes(evaluate):
     result = read_evaluation(evaluate(make_thresholds(0, 0, 0), {3: 4, 0: 1}, {9: 10}))
 
     for digit, row in enumerate(result.confusion):
@@ -39,7 +39,7 @@ def test_what_was_taken_for_what(evaluate):
     assert [misread.probability for misread in result.misread] == pytest.approx([0.91] * 5)
 
 
-def test_figures_beside_a_baseline_and_what_was_missed(evaluate):
+def test_figures_beside_a_baseline_and_missed_thresholds(evaluate):
     result = read_evaluation(evaluate(make_thresholds(0.97, 0.9, 0.01), {3: 4}, {0: 1}))
 
     assert result.accuracy == pytest.approx(0.96)

@@ -40,7 +40,7 @@ def test_reads_labels():
     ],
     ids=["empty", "short magic", "header", "truncated", "too long", "damaged gzip"],
 )
-def test_names_file_offset_and_problem(data, offset, problem):
+def test_errors_name_file_offset_and_problem(data, offset, problem):
     with pytest.raises(IdxFormatError, match=problem) as caught:
         read(data)
     assert str(caught.value).startswith("some/file, offset ")

@@ -5,7 +5,7 @@ from models.export.calibration import NON_DIGITS, RISK, choose_threshold, fit_te
 
 
 def rows(best: list[float]) -> np.ndarray:
-    """Probabilities [N, 10] whose greatest stands at class 3."""
+    """Probabilities [N, 10] with the highest for class 3."""
     rest = (1 - np.array(best))[:, np.newaxis] / 9
     table = np.repeat(rest, 10, axis=1)
     table[:, 3] = best
@@ -20,7 +20,7 @@ def test_the_temperature_undoes_a_scaling_of_calibrated_logits():
     assert fit_temperature(logits * 2.5, labels) == pytest.approx(2.5, rel=0.1)
 
 
-def test_the_threshold_keeps_the_risk_and_no_more():
+def test_the_threshold_just_meets_the_risk():
     rng = np.random.default_rng(1)
     best = rng.uniform(0.3, 1, 5000)
     digits, outliers = rows(list(best)), rows(list(rng.uniform(0.1, 0.9, 2000)))
@@ -34,7 +34,7 @@ def test_the_threshold_keeps_the_risk_and_no_more():
     assert risk(threshold) <= RISK < risk(threshold - 0.01)
 
 
-def test_who_is_always_right_is_believed_and_who_never_is_is_not():
+def test_thresholds_of_perfect_and_of_useless_models():
     labels = np.full(100, 3)
     assert choose_threshold(rows([0.4] * 100), labels, rows([0.12] * 100)) < 0.4
     assert choose_threshold(rows([1.0] * 100), labels - 1, rows([1.0] * 100)) == 0.999

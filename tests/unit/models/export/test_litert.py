@@ -1,4 +1,4 @@
-"""LiteRT's converter on a network that it cannot convert."""
+"""LiteRT's converter with a network that it cannot convert."""
 
 import pytest
 import tensorflow as tf
@@ -6,7 +6,7 @@ import tensorflow as tf
 from models.export.litert import ConversionError, LitertConverter
 
 
-def test_an_operation_that_litert_lacks_is_named(tmp_path):
+def test_an_operation_missing_in_litert_is_named(tmp_path):
     class Network(tf.Module):
         @tf.function(input_signature=[tf.TensorSpec([None, 28, 28, 1], tf.uint8, name="images")])
         def answer(self, images):

@@ -17,7 +17,7 @@ from serving_bot.reading.classifier import BrokenModelError, Classifier
 
 
 class TransformGraph:
-    """Stands in for tft.TFTransformOutput: the same function without the graph on disk (tests/e2e has the real one)."""
+    """A stand-in for tft.TFTransformOutput: the same function without a graph on disk (tests/e2e uses the real one)."""
 
     def raw_feature_spec(self):
         return {"image": tf.io.FixedLenFeature([1], tf.string), "label": tf.io.FixedLenFeature([1], tf.int64)}
@@ -28,7 +28,7 @@ class TransformGraph:
 
 @pytest.fixture(scope="module", params=sorted(ARCHITECTURES))
 def exported(request, tmp_path_factory):
-    """A model with its weights as they were drawn, and its export."""
+    """An untrained model and its export."""
     folder = tmp_path_factory.mktemp(request.param) / "1"
     model = ARCHITECTURES[request.param].build()
     with LitertConverter() as converter:
@@ -36,7 +36,7 @@ def exported(request, tmp_path_factory):
     return model, folder
 
 
-def test_the_card_says_which_flatbuffer_it_belongs_to(exported, tmp_path):
+def test_the_card_identifies_its_flatbuffer(exported, tmp_path):
     folder = shutil.copytree(exported[1], tmp_path / "copy")
     card = json.loads((folder / "assets.extra" / "card.json").read_text())
     flatbuffer = folder / "assets.extra" / "model.tflite"
@@ -49,7 +49,7 @@ def test_the_card_says_which_flatbuffer_it_belongs_to(exported, tmp_path):
         Classifier.load(str(folder))
 
 
-def test_all_ways_to_ask_give_the_network_s_answer(exported, some_test_images):
+def test_every_endpoint_gives_the_networks_answer(exported, some_test_images):
     model, folder = exported
     images = some_test_images[0][:20]
     expected = tf.nn.softmax(model(preprocess_images(images[..., None]))).numpy()
@@ -73,7 +73,7 @@ def test_all_ways_to_ask_give_the_network_s_answer(exported, some_test_images):
     assert expected.std() > 1e-3, "the answers differ from image to image, so that agreement means something"
 
 
-def test_a_failing_converter_is_an_error_with_its_last_words(tmp_path):
+def test_a_failing_converter_is_an_error_with_its_last_output(tmp_path):
     with (
         LitertConverter() as converter,
         pytest.raises(ConversionError, match=r"its process ended with exit status 1: .*SavedModel"),
@@ -82,8 +82,8 @@ def test_a_failing_converter_is_an_error_with_its_last_words(tmp_path):
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
-def test_the_temperature_undoes_what_scaled_the_logits(temperature):
-    """Labels drawn from softmax(logits): the best temperature for logits * t is t."""
+def test_the_temperature_undoes_a_scaling_of_the_logits(temperature):
+    """With labels drawn from softmax(logits), the best temperature for logits * t is t."""
     rng = np.random.default_rng(0)
     logits = rng.normal(0, 2, (20_000, 10)).astype(np.float32)
     cumulative = np.cumsum(tf.nn.softmax(logits).numpy(), axis=1)
@@ -91,6 +91,6 @@ def test_the_temperature_undoes_what_scaled_the_logits(temperature):
     assert fit_temperature(logits * temperature, labels) == pytest.approx(temperature, rel=0.06)
 
 
-def test_the_revision_is_that_of_the_checkout():
+def test_the_revision_is_the_checkouts():
     head = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
     assert git_revision() in {head, f"{head}-dirty"}

@@ -14,14 +14,14 @@ def test_in_mnists_format_and_repeatable():
     assert (images.max(axis=(1, 2)) > 200).all()
 
 
-def test_every_class_is_there_and_those_in_other_forms_more_often():
+def test_every_class_occurs_and_those_with_more_forms_more_often():
     counts = np.bincount(make_drawn_digits(2000, seed=3)[1], minlength=10)
     assert counts.min() > 30
     assert set(np.argsort(counts)[:2]) == {3, 8}
 
 
 def test_most_are_nearest_to_training_images_of_their_class(some_training_images):
-    """Whoever labels them wrongly would get a tenth right."""
+    """With random labels, a tenth would be."""
     known, classes = (array[:1200] for array in some_training_images)
     images, labels = make_drawn_digits(300, seed=4)
     vectors = [array.reshape(-1, 784).astype(np.float32) / 255 for array in (images, known)]

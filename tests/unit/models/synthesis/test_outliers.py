@@ -22,7 +22,7 @@ def test_outliers_lie_farther_from_training_images_than_other_digits_do(
     known = some_training_images[0].reshape(-1, 784).astype(np.float32)
 
     def distances(images: Images) -> npt.NDArray[np.float32]:
-        """To the nearest training image, in grey levels."""
+        """Distance to the nearest training image, in grey levels."""
         return np.stack([np.linalg.norm(known - image.reshape(784), axis=1).min() for image in images])
 
     outliers, digits = distances(make_outliers(200, seed=3)), distances(some_test_images[0])

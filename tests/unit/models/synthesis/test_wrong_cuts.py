@@ -25,10 +25,10 @@ def test_in_mnists_format_and_repeatable(some_training_images):
 def test_none_resembles_a_digit(some_training_images):
     digits = some_training_images[0]
     cuts = make_wrong_cuts(digits, 200, seed=3)
-    assert (unit(cuts) @ unit(digits).T).max() < LIKE_A_DIGIT + 0.01  # (that much is lost to rounding)
+    assert (unit(cuts) @ unit(digits).T).max() < LIKE_A_DIGIT + 0.01  # (tolerance for rounding)
     assert np.median((unit(digits[:200]) @ unit(digits[200:]).T).max(axis=1)) > LIKE_A_DIGIT
 
 
-def test_digits_without_ink_give_nothing():
+def test_digits_without_ink_give_no_cuts():
     assert make_wrong_cuts(np.zeros((5, 28, 28), np.uint8), 0, seed=1).shape == (0, 28, 28)
     assert len(make_wrong_cuts(np.zeros((5, 28, 28), np.uint8), 10, seed=1)) == 0

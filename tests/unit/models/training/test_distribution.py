@@ -1,4 +1,4 @@
-"""A cluster for real: two processes on loopback that train one network."""
+"""A real cluster: two processes on loopback that train one network."""
 
 import json
 import socket
@@ -57,7 +57,7 @@ def free_ports(number):
 
 
 def train_in_processes(folder, monkeypatch, number, dies_in_epoch=-1):
-    """Runs PROGRAM as a cluster of so many processes; returns their exit codes."""
+    """Runs PROGRAM as a cluster of the given number of processes; returns their exit codes."""
     folder.mkdir(exist_ok=True)
     workers = [f"127.0.0.1:{port}" for port in free_ports(number)]
     processes = []
@@ -79,7 +79,7 @@ def result(folder, name="chief"):
         return found["weights"], float(found["accuracy"])
 
 
-def test_two_machines_train_as_one_does_and_go_on_when_one_was_lost(tmp_path, monkeypatch):
+def test_two_machines_train_like_one_and_resume_after_a_loss(tmp_path, monkeypatch):
     lost = train_in_processes(tmp_path / "cluster", monkeypatch, 2, dies_in_epoch=2)
     assert lost[1] == 9
     assert lost[0] != 0, "the chief cannot go on alone"
@@ -103,7 +103,7 @@ def test_a_cluster_of_one_is_this_machine(monkeypatch):
     assert distribution.devices == ["CPU:0"]
 
 
-def test_a_process_that_used_tensorflow_already_is_told_what_to_do(monkeypatch):
+def test_a_process_that_already_used_tensorflow_gets_the_next_step(monkeypatch):
     tf.constant(1) + 1
     workers = [f"127.0.0.1:{port}" for port in free_ports(2)]
     task = {"cluster": {"worker": workers}, "task": {"type": "worker", "index": 0}}
@@ -115,7 +115,7 @@ def test_a_process_that_used_tensorflow_already_is_told_what_to_do(monkeypatch):
 @pytest.mark.parametrize(
     ("flags", "fast"), [("fpu avx512f avx512_bf16", True), ("fpu amx_bf16 amx_tile", True), ("fpu avx2", False)]
 )
-def test_a_cpu_says_whether_it_computes_bfloat16(tmp_path, flags, fast):
+def test_bfloat16_support_is_detected(tmp_path, flags, fast):
     (tmp_path / "cpuinfo").write_text(f"model name\t: Some CPU\nflags\t\t: {flags}\n")
 
     assert computes_bfloat16(tmp_path / "cpuinfo") == fast

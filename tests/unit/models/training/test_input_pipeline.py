@@ -10,7 +10,7 @@ from models.training.input_pipeline import OUTLIER, Split, training_batches
 
 @pytest.fixture
 def split():
-    """Images that carry their own number."""
+    """Images whose pixels encode their number."""
     numbers = np.arange(50)
     images = np.broadcast_to((numbers / 50)[:, None, None, None], (50, 32, 32, 1)).astype(np.float32)
     return Split(tf.constant(images), tf.constant(numbers))
@@ -20,7 +20,7 @@ def labels_of(dataset):
     return [labels.numpy().tolist() for _, labels in dataset]
 
 
-def test_each_epoch_is_another_permutation_without_its_rest(split):
+def test_each_epoch_is_a_new_permutation_of_whole_batches(split):
     batches = labels_of(training_batches(split, 8, epochs=2, seed=1, varied=False))
     assert [len(batch) for batch in batches] == [8] * 12
     first, second = np.concatenate(batches[:6]).tolist(), np.concatenate(batches[6:]).tolist()
@@ -29,13 +29,13 @@ def test_each_epoch_is_another_permutation_without_its_rest(split):
     assert first != sorted(first)
 
 
-def test_images_stay_with_their_labels(split):
+def test_images_keep_their_labels(split):
     for images, labels in training_batches(split, 8, epochs=1, seed=1, varied=False):
         np.testing.assert_allclose(images[:, 0, 0, 0], labels.numpy() / 50, rtol=1e-6)
 
 
 @pytest.mark.parametrize("varied", [False, True])
-def test_a_resumed_training_sees_what_an_uninterrupted_one_would_have_seen(split, varied):
+def test_a_resumed_training_gets_the_same_examples(split, varied):
     options = {"varied": varied, "outliers": 2, "drawn_digits": 3}
     whole = list(training_batches(split, 8, epochs=3, seed=5, **options))
     rest = list(training_batches(split, 8, epochs=3, seed=5, first_epoch=2, **options))
@@ -50,7 +50,7 @@ def test_another_seed_is_another_order(split):
     assert first != second
 
 
-def test_outliers_and_drawn_digits_stand_beside_the_digits(split):
+def test_outliers_and_drawn_digits_are_added_to_the_batch(split):
     for images, labels in training_batches(split, 8, epochs=2, seed=1, varied=False, outliers=3, drawn_digits=4):
         assert (labels[:8].numpy() >= 0).all()
         assert labels[8:11].numpy().tolist() == [OUTLIER] * 3
@@ -61,7 +61,7 @@ def test_outliers_and_drawn_digits_stand_beside_the_digits(split):
 
 
 def test_images_are_in_memory_once(tmp_path):
-    """While they are read and while batches are drawn, in a process of its own because its peak is measured."""
+    """While they are read and while batches are drawn; in a separate process, because peak memory is measured."""
     program = """
 import resource, sys
 import numpy as np

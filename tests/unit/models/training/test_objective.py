@@ -17,7 +17,7 @@ def test_on_digits_it_is_cross_entropy_from_logits(logits):
     assert float(OutlierExposureLoss()(labels, logits)) == pytest.approx(float(expected), rel=1e-6)
 
 
-def test_on_outliers_it_is_least_where_the_answer_is_uniform(logits):
+def test_on_outliers_the_loss_is_lowest_for_a_uniform_answer(logits):
     labels = np.full(6, OUTLIER)
     least = float(OutlierExposureLoss()(labels, np.zeros((6, 10), np.float32)))
     assert least == pytest.approx(np.log(10), rel=1e-6)

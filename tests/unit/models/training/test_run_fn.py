@@ -46,7 +46,7 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(splits, tm
         assert not np.array_equal(one, three) or not one.any()
 
 
-def test_an_interrupted_training_ends_as_an_uninterrupted_one(splits, tmp_path, monkeypatch):
+def test_an_interrupted_training_ends_like_an_uninterrupted_one(splits, tmp_path, monkeypatch):
     whole, _ = train(splits, tmp_path / "whole", epochs=3)
 
     class InterruptionError(Exception):
@@ -66,7 +66,7 @@ def test_an_interrupted_training_ends_as_an_uninterrupted_one(splits, tmp_path, 
 
 
 @pytest.mark.parametrize("call", ["compat.tfx.io_utils.copy_file", "tfx.dsl.io.fileio.rename"])
-def test_a_kill_while_the_state_is_written_loses_the_last_epoch_only(splits, tmp_path, monkeypatch, call):
+def test_a_kill_during_a_state_write_loses_only_the_last_epoch(splits, tmp_path, monkeypatch, call):
     whole, _ = train(splits, tmp_path / "whole", epochs=3)
     function, calls = pkgutil.resolve_name(call), []
 
@@ -88,12 +88,12 @@ def test_a_kill_while_the_state_is_written_loses_the_last_epoch_only(splits, tmp
         np.testing.assert_array_equal(one, two)
 
 
-def test_weights_that_nothing_is_learnt_from_decay(splits, tmp_path):
+def test_weights_without_gradients_decay(splits, tmp_path):
     train_split, evaluation = splits
     black = Split(tf.zeros_like(train_split.images), train_split.labels), evaluation
     keras.utils.set_random_seed(make_training().seed)
     before = ARCHITECTURES["lenet"].build().get_weights()[0]
-    after, _ = train(black, tmp_path, augment=False, outliers=0, drawn_digits=0)  # the first kernels see black only
+    after, _ = train(black, tmp_path, augment=False, outliers=0, drawn_digits=0)  # the first kernels see only black
     kept = after[0] / before
     np.testing.assert_allclose(kept, kept.mean(), rtol=1e-4)
     assert 0.98 < kept.mean() < 0.9999
@@ -117,7 +117,7 @@ def test_a_resumed_training_reports_the_seconds_of_all_processes(splits, tmp_pat
     assert 1000 < facts["training_seconds"] < 1100
 
 
-def test_a_loss_that_is_no_number_ends_the_training_with_what_to_try(splits, tmp_path):
+def test_a_nan_loss_ends_the_training_with_advice(splits, tmp_path):
     with pytest.raises(DivergedError) as raised:
         train(splits, tmp_path, learning_rate=1e9)
 
@@ -136,8 +136,8 @@ def test_learns_and_reports(splits, tmp_path):
     assert list((tmp_path / "logs").rglob("events.out.tfevents.*"))
 
 
-def test_two_devices_train_as_one_does():
-    """Over two logical devices in a process of its own: devices can only be split before TensorFlow starts."""
+def test_two_devices_train_like_one():
+    """Two logical devices in a separate process: devices can be split only before TensorFlow starts."""
     program = """
         import tempfile
         import numpy as np, tensorflow as tf
@@ -168,7 +168,7 @@ def test_two_devices_train_as_one_does():
     assert float(done.stdout.split("difference")[1]) < 0.05
 
 
-def test_in_16_bits_and_compiled_it_learns_as_well(splits, tmp_path):
+def test_mixed_precision_with_xla_learns_as_well(splits, tmp_path):
     plain, facts = train(splits, tmp_path / "plain", epochs=4, augment=False, mixed_precision=False)
     weights, quick = train(splits, tmp_path / "quick", epochs=4, augment=False, xla=True, mixed_precision=True)
 
@@ -178,7 +178,7 @@ def test_in_16_bits_and_compiled_it_learns_as_well(splits, tmp_path):
 
 
 def test_users_digits_are_learned_beside_mnist(splits, some_training_images, tmp_path):
-    """Ones that lie on their side are taken for ones where users said so."""
+    """Horizontal strokes are classified as 1 if users' labels say so."""
     images, labels = some_training_images
     ones = np.rot90(images[labels == 1], axes=(1, 2)).copy()
     network = preprocess_images(ones[..., None])

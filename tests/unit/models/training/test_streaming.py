@@ -10,7 +10,7 @@ SIZE = 200
 
 
 def numbered(records):
-    """Records that are numbers, as images that carry them."""
+    """Images that encode the numbers of their records."""
     numbers = tf.strings.to_number(records, tf.int64)
     images = tf.ones([1, 32, 32, 1]) * tf.cast(numbers, tf.float32)[:, None, None, None] / SIZE
     return images, numbers
@@ -37,14 +37,14 @@ def labels_of(stream, **options):
     return [labels.numpy().tolist() for _, labels in batches]
 
 
-def test_counts_and_takes_a_window_that_memory_holds(files):
+def test_the_window_fits_the_memory(files):
     assert open_stream(files, numbered, memory=2**20).size == SIZE
     assert open_stream(files, numbered, memory=2**20).window == SIZE, "no more than there is"
     assert open_stream(files, numbered, memory=50 * 130).window == 50
     assert open_stream(files, numbered, memory=1).window == 1
 
 
-def test_each_epoch_has_every_example_once_in_an_order_of_its_own(stream):
+def test_each_epoch_has_every_example_once_in_a_new_order(stream):
     batches = labels_of(stream, epochs=2)
     assert [len(batch) for batch in batches] == [8] * 50
     first, second = np.concatenate(batches[:25]).tolist(), np.concatenate(batches[25:]).tolist()
@@ -54,12 +54,12 @@ def test_each_epoch_has_every_example_once_in_an_order_of_its_own(stream):
     assert labels_of(stream, seed=2)[0] != batches[0]
 
 
-def test_even_a_window_of_one_mixes_the_files(files):
+def test_a_window_of_one_still_mixes_the_files(files):
     first = np.concatenate(labels_of(open_stream(files, numbered, memory=1))[:10])
     assert len({label // 20 for label in first}) == 10
 
 
-def test_a_resumed_training_sees_what_an_uninterrupted_one_would_have_seen(stream):
+def test_a_resumed_training_gets_the_same_examples(stream):
     options = {"varied": True, "outliers": 2, "seed": 5, "epochs": 3}
     whole = list(training_batches(stream, 8, **options))
     rest = list(training_batches(stream, 8, first_epoch=2, **options))
@@ -69,7 +69,7 @@ def test_a_resumed_training_sees_what_an_uninterrupted_one_would_have_seen(strea
         np.testing.assert_array_equal(labels, other_labels)
 
 
-def test_images_stay_with_their_labels_and_outliers_stand_beside_them(stream):
+def test_images_keep_their_labels_and_outliers_are_added(stream):
     for images, labels in training_batches(stream, 8, epochs=1, seed=1, varied=False, outliers=3):
         np.testing.assert_allclose(images[:8, 0, 0, 0], labels[:8].numpy() / SIZE, rtol=1e-6)
         assert labels[8:].numpy().tolist() == [OUTLIER] * 3
@@ -85,7 +85,7 @@ def test_two_workers_see_every_example_between_them(files, number):
     assert not set(seen[0]) & set(seen[1])
 
 
-def test_several_programs_draw_from_memory_what_one_would_draw():
+def test_several_programs_draw_the_same_examples_as_one():
     split = Split(tf.zeros([SIZE, 32, 32, 1]), tf.range(SIZE, dtype=tf.int64))
     whole = [labels.numpy() for _, labels in training_batches(split, 16, epochs=2, seed=3, varied=False)]
     parts = [
@@ -96,9 +96,9 @@ def test_several_programs_draw_from_memory_what_one_would_draw():
     np.testing.assert_array_equal(whole, together)
 
 
-def test_what_fits_is_kept_in_memory_and_the_rest_is_streamed(files, monkeypatch):
+def test_small_sets_are_kept_in_memory_and_large_ones_streamed(files, monkeypatch):
     class Transform:
-        """What load_split wants of a transform graph, for records that are numbers."""
+        """The part of a transform graph that load_split uses, for records that are numbers."""
 
         def raw_feature_spec(self):
             return {"label": tf.io.FixedLenFeature([], tf.int64)}

@@ -35,7 +35,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (["--dest", "from_option"], {"DIGITS_DATA": "from_environment"}, "from_option"),
     ],
 )
-def test_data_fills_the_folder_of_option_environment_or_default(here, options, environment, folder):
+def test_data_goes_to_the_folder_of_option_variable_or_default(here, options, environment, folder):
     done = CliRunner().invoke(app, ["data", "--source", "bundled", *options], env=environment)
 
     assert done.exit_code == 0, done.output
@@ -44,7 +44,7 @@ def test_data_fills_the_folder_of_option_environment_or_default(here, options, e
     assert sorted(path.name for path in here.iterdir()) == [folder.split("/", maxsplit=1)[0]]
 
 
-def test_data_says_a_failure_in_one_sentence(here):
+def test_data_reports_a_failure_in_one_line(here):
     (here / MNIST[0]).write_bytes(b"my own")
 
     done = CliRunner().invoke(app, ["data", "--dest", "."])
@@ -55,7 +55,7 @@ def test_data_says_a_failure_in_one_sentence(here):
     assert done.stdout == ""
 
 
-def test_data_refuses_an_unknown_source(here):
+def test_data_rejects_an_unknown_source(here):
     done = CliRunner().invoke(app, ["data", "--source", "nowhere"])
 
     assert done.exit_code == 2
@@ -70,14 +70,14 @@ def test_a_report_is_written_right_after_the_data(here):
     assert "train: 53,000 examples" in (here / "page.html").read_text(encoding="utf-8")
 
 
-def test_a_report_can_be_about_a_users_own_files(here, tiny_mnist):
+def test_a_report_on_the_users_own_files(here, tiny_mnist):
     done = CliRunner().invoke(app, ["data", "--dest", str(tiny_mnist), "--report", "page.html"])
 
     assert done.exit_code == 0, done.output
     assert "train: 1,000 examples" in (here / "page.html").read_text(encoding="utf-8")
 
 
-def test_a_report_on_damaged_files_is_one_sentence(here, write_mnist, some_training_images, some_test_images):
+def test_a_report_on_damaged_files_is_a_one_line_error(here, write_mnist, some_training_images, some_test_images):
     path = write_mnist(here / "own", some_training_images, some_test_images) / MNIST[0]
     path.write_bytes(path.read_bytes()[:-1000])
 
@@ -95,7 +95,7 @@ def test_a_report_cannot_be_a_folder(here):
 
 @pytest.fixture
 def configured(here, monkeypatch):
-    """Calls `digits run` without running anything; returns the PipelineConfig it made."""
+    """Calls `digits run` without running anything; returns its PipelineConfig."""
     for name in os.environ:
         if name.startswith("DIGITS_"):
             monkeypatch.delenv(name)
@@ -131,7 +131,7 @@ def test_run_has_defaults(configured, here):
     )
 
 
-def test_a_models_own_recipe_is_the_default(configured):
+def test_the_models_recipe_is_the_default(configured):
     training = configured("--model", "lenet").training
 
     assert (training.recipe.learning_rate, training.recipe.drawn_digits, training.recipe.weight_decay) == (6e-3, 8, 0)
@@ -147,7 +147,7 @@ def test_a_models_own_recipe_is_the_default(configured):
         ("push-dir", "/a", "/b", None, lambda config: config.push_dir),
     ],
 )
-def test_an_option_outdoes_the_environment_and_that_the_default(
+def test_options_override_variables_and_variables_override_defaults(
     configured, name, by_option, by_environment, default, find
 ):
     environment = {"DIGITS_" + name.upper().replace("-", "_"): str(by_environment)}
@@ -183,7 +183,7 @@ def test_every_declared_setting_has_an_option_and_a_variable(configured, known):
         (["--no-augment"], {"DIGITS_AUGMENT": "1"}, False),
     ],
 )
-def test_augmentation_can_be_switched(configured, options, environment, augment):
+def test_augmentation_can_be_switched_off(configured, options, environment, augment):
     assert configured(*options, **environment).training.recipe.augment == augment
 
 
@@ -193,7 +193,7 @@ def test_switches(configured):
     configured("-v", verbose=True)
 
 
-def test_the_data_lie_in_the_root_unless_told(configured):
+def test_data_is_in_the_root_by_default(configured):
     assert configured("--root", "/elsewhere").data == "/elsewhere/data"
 
 
@@ -207,7 +207,7 @@ def test_root_data_and_push_folder_may_be_addresses(configured):
     )
 
 
-def test_how_to_train_and_beams_options_reach_the_configuration(configured):
+def test_execution_and_beam_options_reach_the_configuration(configured):
     config = configured("--train-memory", "64", "--no-mixed-precision", "--xla", "--beam-workers", "2")
 
     execution = config.training.execution
@@ -224,7 +224,7 @@ def test_how_to_train_and_beams_options_reach_the_configuration(configured):
         (["--beam-arg=--projekt=x"], "no option --projekt"),
     ],
 )
-def test_beam_options_that_do_not_fit_are_one_sentence(here, options, named):
+def test_unsuitable_beam_options_are_a_one_line_error(here, options, named):
     done = CliRunner().invoke(app, ["run", *options])
 
     assert done.exit_code == 1
@@ -233,7 +233,7 @@ def test_beam_options_that_do_not_fit_are_one_sentence(here, options, named):
     assert list(here.iterdir()) == []
 
 
-def test_data_that_cannot_be_had_are_one_sentence(here, monkeypatch):
+def test_unavailable_data_is_a_one_line_error(here, monkeypatch):
     def fail(folder, console):
         raise DataError("No mirror answered.")
 
@@ -261,7 +261,7 @@ def test_data_that_cannot_be_had_are_one_sentence(here, monkeypatch):
         (["--colour", "red"], {}, "--colour"),
     ],
 )
-def test_wrong_usage_is_2_and_names_what_is_wrong(here, options, environment, named):
+def test_wrong_usage_is_2_and_names_the_cause(here, options, environment, named):
     done = CliRunner().invoke(app, ["run", *options], env={**environment, "COLUMNS": "200"})
 
     assert done.exit_code == 2

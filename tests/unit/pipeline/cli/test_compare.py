@@ -61,7 +61,7 @@ def test_all_networks_are_compared_at_10_and_40_epochs(compared, here):
     assert photos == []
 
 
-def test_a_comparison_neither_judges_nor_pushes(compared):
+def test_a_comparison_has_no_thresholds_and_no_push(compared):
     for config in compared()[0]:
         assert config.thresholds is None
         assert config.baseline == "none"
@@ -93,7 +93,7 @@ def test_networks_epochs_and_seeds_can_be_chosen(compared, here):
         (["--photos", "gone.json"], "gone.json"),
     ],
 )
-def test_wrong_usage_is_2_and_names_what_is_wrong(options, named, here):
+def test_wrong_usage_is_2_and_names_the_cause(options, named, here):
     done = digits("compare", *options)
 
     assert done.exit_code == 2
@@ -101,7 +101,7 @@ def test_wrong_usage_is_2_and_names_what_is_wrong(options, named, here):
     assert list(here.iterdir()) == []
 
 
-def test_data_that_cannot_be_had_are_one_sentence(monkeypatch, compared):
+def test_unavailable_data_is_a_one_line_error(monkeypatch, compared):
     def fail(folder, console):
         raise DataError("No mirror answered.")
 
@@ -119,7 +119,7 @@ class Run:
 
 @pytest.fixture
 def written(monkeypatch):
-    """Lets `digits report` find these runs and write nothing; returns what it wanted to write."""
+    """Makes `digits report` find these runs and write nothing; returns what it would have written."""
     calls = []
 
     def write(root, run_ids, output, *, photos, command):
@@ -146,7 +146,7 @@ def test_a_report_on_several_runs_has_another(written):
     assert written == [(Path("r"), ["a", "b"], Path("r/reports/comparison"))]
 
 
-def test_no_run_is_one_sentence():
+def test_a_missing_run_is_a_one_line_error():
     done = digits("report")
 
     assert done.exit_code == 1
@@ -156,7 +156,7 @@ def test_no_run_is_one_sentence():
 
 
 @pytest.mark.parametrize("error", [HistoryError("No run x."), ReportError("Run x has no evaluation.")])
-def test_what_keeps_a_report_from_being_written_is_one_sentence(monkeypatch, written, error):
+def test_a_failing_report_is_a_one_line_error(monkeypatch, written, error):
     def fail(root, names):
         raise error
 

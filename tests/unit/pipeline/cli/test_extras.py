@@ -1,4 +1,4 @@
-"""Every command where a package of an extra is missing: one sentence that names the extra."""
+"""Every command without the packages of an extra: a one-line error that names the extra."""
 
 import ast
 import os
@@ -45,7 +45,7 @@ COMMANDS = {
 
 
 def third_party() -> set[str]:
-    """What our packages import beside the standard library and what is always installed."""
+    """Third-party modules that the project's packages import, except those always installed."""
     found = set()
     for path in (path for package in PACKAGES for path in (ROOT / package).rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -58,7 +58,7 @@ def third_party() -> set[str]:
 
 @pytest.fixture
 def digits_without(tmp_path):
-    """Calls `digits` with modules missing, there and in the processes it starts."""
+    """Calls `digits` without some modules, also in the processes it starts."""
     (tmp_path / "sitecustomize.py").write_text(BLOCKER)
 
     def digits_without(modules, *arguments):
@@ -89,7 +89,7 @@ def test_every_command_is_tried():
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_without_any_extra(digits_without, tmp_path, command):
+def test_without_extras(digits_without, tmp_path, command):
     extra, arguments = COMMANDS[command]
     (tmp_path / "photos" / "7").mkdir(parents=True)
     (tmp_path / "photos" / "7" / "a.png").touch()
@@ -98,8 +98,8 @@ def test_without_any_extra(digits_without, tmp_path, command):
 
 
 @pytest.mark.parametrize("command", ["run", "compare", "report", "data", "vertex"])
-def test_with_the_extra_of_the_bot_alone(digits_without, command):
-    """What only a later process would import is missed at the start."""
+def test_with_only_the_bots_extra(digits_without, command):
+    """Modules that only a later process would import are reported at the start."""
     arguments = ["--report", "page.html"] if command == "data" else COMMANDS[command][1]
     missing = {"tfx", "tensorflow", "keras", "apache_beam", "tensorflow_data_validation"}
 
@@ -111,7 +111,7 @@ def test_vertex_names_its_own_extra(digits_without):
         assert_sentence(digits_without({module}, "vertex", "status", "job"), "vertex", re.escape(module))
 
 
-def test_a_module_of_our_own_that_is_missing_is_a_fault(digits_without):
+def test_a_missing_module_of_the_project_is_a_bug(digits_without):
     done = digits_without({"serving_bot"}, "models", "list")
 
     assert "ModuleNotFoundError: No module named 'serving_bot" in done.stderr

@@ -1,4 +1,4 @@
-"""`digits runs`, `digits lineage` and `digits models` as a person calls them."""
+"""`digits runs`, `digits lineage` and `digits models` as users call them."""
 
 import json
 import subprocess
@@ -28,7 +28,7 @@ def call(*arguments):
 
 @pytest.fixture
 def root(tmp_path):
-    """A pushed run, and one that took over its data and was not blessed."""
+    """A pushed run, and one with its data from the cache that was not blessed."""
     writer = HistoryWriter(tmp_path)
     writer.write(FIRST, version=17, push_dir=str(tmp_path / "pushed"))
     figures = {**FIGURES, "blessed": False, "baseline_accuracy": 0.9831, "failures": MISSED}
@@ -48,7 +48,7 @@ def test_runs_list(root):
     ]
 
 
-def test_runs_show_says_why_a_model_was_not_blessed_and_who_made_what_was_cached(root):
+def test_runs_show_explains_a_refusal_and_names_the_origin_of_cached_artifacts(root):
     text = call("runs", "show", "--root", root).stdout
 
     assert "• digit 8: accuracy 85.12% is below --min-digit-accuracy 90.00%" in text
@@ -64,7 +64,7 @@ def test_runs_show_says_why_a_model_was_not_blessed_and_who_made_what_was_cached
     assert shown["thresholds"]["min_accuracy"] == 0.97
 
 
-def test_runs_show_says_why_a_run_failed(tmp_path):
+def test_runs_show_explains_a_failure(tmp_path):
     writer = HistoryWriter(tmp_path)
     writer.write(FIRST, last="MnistExampleGen", last_state=proto.Execution.FAILED, error="it is [cut] short")
 
@@ -108,7 +108,7 @@ def test_lineage_goes_from_the_version_to_the_data(root):
         (("tensorboard",), "No run in "),
     ],
 )
-def test_no_runs_are_one_sentence(tmp_path, arguments, sentence):
+def test_no_runs_is_a_one_line_error(tmp_path, arguments, sentence):
     done = call(*arguments, "--root", tmp_path)
 
     assert done.exit_code == 1
@@ -138,7 +138,7 @@ def test_models_from_push_to_rollback_and_back(tmp_path):
 
 
 @pytest.mark.parametrize("command", [("show", "9"), ("promote", "9")])
-def test_a_version_that_is_not_there_is_one_sentence(tmp_path, command):
+def test_a_missing_version_is_a_one_line_error(tmp_path, command):
     push(tmp_path, 1)
     done = call("models", *command, "--push-dir", tmp_path)
 
@@ -146,7 +146,7 @@ def test_a_version_that_is_not_there_is_one_sentence(tmp_path, command):
     assert done.stderr.startswith(f"Error: No version 9 in {tmp_path}.")
 
 
-def test_an_odd_card_is_no_traceback(tmp_path):
+def test_an_invalid_card_causes_no_traceback(tmp_path):
     card = {"metrics": {"test_accuracy": "high"}, "epochs": None, "data": "x", "versions": 3, "run_id": []}
     (push(tmp_path, 1) / "assets.extra" / "card.json").write_text(json.dumps(card))
 
@@ -154,7 +154,7 @@ def test_an_odd_card_is_no_traceback(tmp_path):
     assert call("models", "show", "1", "--push-dir", tmp_path).stdout
 
 
-def test_no_pushed_models_are_one_sentence(tmp_path):
+def test_no_pushed_models_is_a_one_line_error(tmp_path):
     for command in ("list", "show", "rollback", "unpin", "history"):
         done = call("models", command, "--push-dir", tmp_path)
         assert done.exit_code == 1
@@ -162,7 +162,7 @@ def test_no_pushed_models_are_one_sentence(tmp_path):
 
 
 @pytest.mark.parametrize("command", [("runs", "list", "--root"), ("models", "list", "--push-dir")])
-def test_lists_load_no_tensorflow(root, command):
+def test_lists_do_not_load_tensorflow(root, command):
     push(root, 1)
     line = [sys.executable, "-X", "importtime", "-m", "pipeline.cli", *command, str(root)]
     done = subprocess.run(line, cwd=Path(__file__).parents[4], capture_output=True, text=True, check=True)

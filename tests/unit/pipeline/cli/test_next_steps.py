@@ -1,4 +1,4 @@
-"""`digits` on its own, in folders of several states."""
+"""`digits` without arguments, in folders with different contents."""
 
 import json
 
@@ -31,7 +31,7 @@ def test_an_empty_folder_needs_a_run(ask):
     assert "digits bot" not in text
 
 
-def test_runs_without_a_push_are_looked_at(ask, tmp_path):
+def test_runs_without_a_push_lead_to_runs_show(ask, tmp_path):
     (tmp_path / "runs").mkdir()
     (tmp_path / "runs" / METADATA_FILE).touch()
     text = ask()
@@ -40,7 +40,7 @@ def test_runs_without_a_push_are_looked_at(ask, tmp_path):
 
 
 @pytest.mark.parametrize("elsewhere", [False, True])
-def test_a_live_model_is_used(ask, tmp_path, monkeypatch, elsewhere):
+def test_a_live_model_leads_to_the_page_and_the_bot(ask, tmp_path, monkeypatch, elsewhere):
     folder = tmp_path / ("models" if elsewhere else "serving_model")
     tiny_model.push(folder, 1763800000)
     if elsewhere:
@@ -50,19 +50,19 @@ def test_a_live_model_is_used(ask, tmp_path, monkeypatch, elsewhere):
     assert "digits predict photo.jpg" in text
 
 
-def test_a_pin_that_cannot_be_read_is_no_traceback(ask, tmp_path):
+def test_an_unreadable_pin_causes_no_traceback(ask, tmp_path):
     (tmp_path / "serving_model").write_text("a file")
     assert "digits run" in ask()
 
 
-def test_every_command_has_an_example_and_stands_in_a_group(ask):
+def test_every_command_has_an_example_and_a_group(ask):
     text = ask("--help")
     assert {"Train and compare", "Read digits", "Runs and models"} <= {line.strip("╭╮─ ") for line in text.splitlines()}
     for command in ("run", "compare", "report", "data", "predict", "serve", "bot", "evaluate-photos", "tensorboard"):
         assert f"digits {command}" in ask(command, "--help").split("Example:")[1]
 
 
-def test_a_card_without_figures_is_no_traceback(ask, tmp_path):
+def test_a_card_without_figures_causes_no_traceback(ask, tmp_path):
     """(a model that was pushed by hand)"""
     folder = tiny_model.push(tmp_path / "serving_model", 1763800000)
     card = folder / "assets.extra" / "card.json"

@@ -1,4 +1,4 @@
-"""What several commands share, on the command line."""
+"""Options and errors that several commands share."""
 
 import sys
 import threading
@@ -16,14 +16,14 @@ READING = [[], ["predict", "x.png"], ["bot"], ["models", "list"]]
 
 
 def said(*arguments: str) -> tuple[int, str]:
-    """Exit code and standard error of a command."""
+    """A command's exit code and standard error."""
     result = CliRunner().invoke(app, arguments, env={"TELEGRAM_BOT_TOKEN": "1:x"})
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
     return result.exit_code, result.stderr
 
 
 @pytest.mark.parametrize("command", READING)
-def test_a_bucket_without_gcsfs_is_one_sentence(monkeypatch, command):
+def test_a_bucket_without_gcsfs_is_a_one_line_error(monkeypatch, command):
     monkeypatch.setitem(sys.modules, "gcsfs", None)
     monkeypatch.delitem(_registry, "gs", raising=False)
     assert said(*command, "--push-dir", "gs://bucket/models") == (
@@ -33,7 +33,7 @@ def test_a_bucket_without_gcsfs_is_one_sentence(monkeypatch, command):
 
 
 @pytest.mark.parametrize("command", READING)
-def test_an_unknown_kind_of_address_is_one_sentence(command):
+def test_an_unknown_kind_of_address_is_a_one_line_error(command):
     assert said(*command, "--push-dir", "gopher://models") == (
         1,
         "Error: gopher://models cannot be opened: Protocol not known: gopher.\n",
@@ -41,7 +41,7 @@ def test_an_unknown_kind_of_address_is_one_sentence(command):
 
 
 class Refusal(BaseHTTPRequestHandler):
-    """What Google Cloud Storage answers to strangers."""
+    """Google Cloud Storage's response without a login."""
 
     def do_GET(self) -> None:
         self.send_response(401)
@@ -64,7 +64,7 @@ def closed_store(monkeypatch):
         server.shutdown()
 
 
-def test_a_bucket_that_may_not_be_read_is_one_sentence(closed_store, capfd):
+def test_an_unreadable_bucket_is_a_one_line_error(closed_store, capfd):
     code, stderr = said("predict", "x.png", "--push-dir", closed_store)
     assert (code, stderr) == (
         1,

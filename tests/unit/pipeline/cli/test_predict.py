@@ -1,4 +1,4 @@
-"""`digits predict`, and what it has in common with `digits evaluate-photos`."""
+"""`digits predict`, and what it shares with `digits evaluate-photos`."""
 
 import io
 import json
@@ -72,7 +72,7 @@ def test_predict(runner: CliRunner, pushed: Path, tmp_path: Path, some_test_imag
 
 
 @pytest.mark.parametrize("command", ["predict", "evaluate-photos"])
-def test_a_flatbuffer_of_unknown_origin_is_tried_in_a_process_of_its_own(
+def test_a_flatbuffer_of_unknown_origin_is_tried_in_a_separate_process(
     runner: CliRunner, pushed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:
     (tmp_path / "photos" / "7").mkdir(parents=True)
@@ -91,7 +91,7 @@ def test_a_flatbuffer_of_unknown_origin_is_tried_in_a_process_of_its_own(
     assert len(result.stderr.splitlines()) == 1
 
 
-def test_a_pin_that_cannot_be_followed_is_said(
+def test_an_unusable_pin_is_reported(
     runner: CliRunner, pushed: Path, tmp_path: Path, some_test_images: tuple[Images, Images]
 ) -> None:
     (tmp_path / "models").mkdir()

@@ -1,4 +1,4 @@
-"""`digits vertex`: what a user can do wrong is said in one sentence, before anything else happens."""
+"""`digits vertex`: users' mistakes are one-line errors, reported first."""
 
 import json
 
@@ -31,7 +31,7 @@ def here(tmp_path, monkeypatch):
 
 @pytest.fixture
 def compiled(monkeypatch):
-    """What the compiler is given; it answers with JOB."""
+    """The arguments of the compiler, which returns JOB."""
     given = []
 
     def compile_in_child(config, job):
@@ -67,7 +67,7 @@ def test_compile_writes_a_job_from_its_options(here, compiled):
     assert (job.trainer_image, job.labels) == ("place/cuda:1", {"team": "digits"})
 
 
-def test_beams_workers_elsewhere_have_an_image_of_their_own(compiled):
+def test_remote_beam_workers_have_a_separate_image(compiled):
     dataflow = ["--beam-runner", "dataflow", "--beam-arg", "--project=proj", "--beam-arg", "--region=europe-west4"]
 
     assert "give its address in --beam-image" in call("compile", *IMAGE, *dataflow).stderr
@@ -80,7 +80,7 @@ def test_beams_workers_elsewhere_have_an_image_of_their_own(compiled):
     assert (config.training.execution.xla, config.training.execution.memory_mib) == (True, 64)
 
 
-def test_several_machines_train_in_one_place(compiled):
+def test_several_machines_train_in_one_region(compiled):
     done = call("compile", *IMAGE, *PLACE, "--train-machines", "4", "--accelerator", "NVIDIA_TESLA_T4:2")
 
     assert done.exit_code == 0, done.output
@@ -93,12 +93,12 @@ def test_several_machines_train_in_one_place(compiled):
     assert one.cluster is None
 
 
-def test_yaml_is_the_pipeline_alone_as_kubeflow_pipelines_reads_it(here, compiled):
+def test_yaml_has_only_the_pipeline_as_kubeflow_pipelines_reads_it(here, compiled):
     assert call("compile", *IMAGE, "--baseline", "none", "--output", "deep/job.yaml").exit_code == 0
     assert yaml.safe_load((here / "deep/job.yaml").read_text()) == JOB["pipelineSpec"]
 
 
-def test_the_compilers_refusal_is_the_commands(monkeypatch):
+def test_the_command_reports_the_compilers_refusal(monkeypatch):
     def refuse(config, job):
         raise VertexError("Unknown component Foo.")
 
@@ -141,7 +141,7 @@ def test_the_compilers_refusal_is_the_commands(monkeypatch):
         (["logs", "--project", "p"], 1, "Error: No region. "),
     ],
 )
-def test_a_mistake_is_a_sentence(arguments, code, sentence):
+def test_mistakes_are_one_line_errors(arguments, code, sentence):
     done = call(*arguments)
 
     assert done.exit_code == code
@@ -149,7 +149,7 @@ def test_a_mistake_is_a_sentence(arguments, code, sentence):
     assert "Traceback" not in done.output
 
 
-def test_submit_passes_on_what_it_is_told(here, monkeypatch):
+def test_submit_passes_on_its_options(here, monkeypatch):
     (here / "job.json").write_text(json.dumps(JOB))
     monkeypatch.setattr(job, "parameter_values", lambda job, settings: settings)
     calls = []

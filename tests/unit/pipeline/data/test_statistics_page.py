@@ -25,7 +25,7 @@ def console(tmp_path):
         yield Console(file=file, width=200)
 
 
-def test_the_splits_are_the_pipelines(description, some_test_images):
+def test_the_splits_match_the_pipelines(description, some_test_images):
     assert {split.name: split.examples for split in description.splits} == {"train": 1000, "eval": 200, "test": 300}
     labels = some_test_images[1].tolist()
     assert description.splits[2].counts == [labels.count(digit) for digit in range(10)]
@@ -46,12 +46,12 @@ def test_the_figures_are_right(description, some_test_images):
     assert 60 < smallest < mean < largest < 28 * 28
 
 
-def test_there_are_pictures_of_each_digit(description):
+def test_each_digit_has_pictures(description):
     assert [len(pictures) for pictures in description.samples] == [12] * 10
     assert len({png for pictures in description.samples for png in pictures}) == 120
 
 
-def test_the_page_shows_it_all(tiny_mnist, html):
+def test_the_page_shows_everything(tiny_mnist, html):
     assert "No anomalies:" in html
     assert str(tiny_mnist) in html
     assert "files that <code>digits data</code> did not make" in html
@@ -62,12 +62,12 @@ def test_the_page_shows_it_all(tiny_mnist, html):
     assert "int_domain" in html
 
 
-def test_the_page_needs_nothing_but_itself(html):
+def test_the_page_is_self_contained(html):
     assert not re.search(r"https?:|<script|<link|@import|url\(|//[a-z]", re.sub(r"base64,[A-Za-z0-9+/=]+", "", html))
     assert all(address.startswith("data:") for address in re.findall(r'(?:src|href)="([^"]*)', html))
 
 
-def test_where_a_folder_came_from_is_said(mnist_folder, description):
+def test_the_source_of_a_folder_is_shown(mnist_folder, description):
     text = render(mnist_folder, description)
 
     assert "bundled images" in text
@@ -76,7 +76,7 @@ def test_where_a_folder_came_from_is_said(mnist_folder, description):
 
 
 def test_anomalies_are_listed(tiny_mnist, tmp_path):
-    """Data that does not fit: the schema knows digits up to 8 only, and a feature that is not there."""
+    """Data that violates the schema, which has digits only up to 8 and a feature that is missing."""
     schema = tmp_path / "schema.pbtxt"
     colour = 'feature { name: "colour" type: INT presence { min_fraction: 1.0 min_count: 1 } }'
     schema.write_text(SCHEMA_FILE.read_text().replace("max: 9", "max: 8") + colour)
@@ -93,13 +93,13 @@ def test_anomalies_are_listed(tiny_mnist, tmp_path):
     assert "split train, feature colour:" in text
 
 
-def test_what_is_shown_is_escaped(tmp_path, description, tiny_mnist, write_mnist, some_training_images):
+def test_text_is_escaped(tmp_path, description, tiny_mnist, write_mnist, some_training_images):
     folder = write_mnist(tmp_path / "<b>bold", some_training_images, some_training_images)
 
     assert "&lt;b&gt;bold" in render(folder, description)
 
 
-def test_is_written_without_noise(tiny_mnist, tmp_path, console, capfd):
+def test_writing_prints_nothing_else(tiny_mnist, tmp_path, console, capfd):
     page = tmp_path / "new" / "page.html"
     write_report(tiny_mnist, page, console)
 
@@ -112,7 +112,7 @@ def test_is_written_without_noise(tiny_mnist, tmp_path, console, capfd):
     assert capfd.readouterr() == ("", "")
 
 
-def test_damaged_data_is_one_sentence_and_no_page(
+def test_damaged_data_is_a_one_line_error_without_a_page(
     tmp_path, console, write_mnist, some_training_images, some_test_images
 ):
     images, labels = some_test_images

@@ -48,7 +48,7 @@ def test_the_four_files_are_uploaded_once_and_repaired_when_damaged(address, con
     )
 
 
-def test_a_users_own_files_are_left_alone(address, console):
+def test_the_users_own_files_are_unchanged(address, console):
     memory = fsspec.filesystem("memory")
     own = {name.removesuffix(".gz"): name.encode() for name in files_of_mnist.MNIST.files}
     for name, content in own.items():
@@ -64,7 +64,7 @@ def test_a_users_own_files_are_left_alone(address, console):
         store.fetch(address, "bundled", console)
 
 
-def test_a_local_folder_is_used_as_it_is(tmp_path, console, mnist_folder):
+def test_a_local_folder_is_used_directly(tmp_path, console, mnist_folder):
     store.fetch(str(tmp_path), "bundled", console)
 
     assert json.loads((tmp_path / "source.json").read_text()) == json.loads((mnist_folder / "source.json").read_text())
@@ -72,7 +72,7 @@ def test_a_local_folder_is_used_as_it_is(tmp_path, console, mnist_folder):
         assert folder == tmp_path
 
 
-def test_an_address_that_nothing_opens_is_a_sentence(console):
+def test_an_unsupported_address_is_a_one_line_error(console):
     with pytest.raises(
         files_of_mnist.DataError, match="nowhere://bucket cannot be opened: Protocol not known: nowhere"
     ):

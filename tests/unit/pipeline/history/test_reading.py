@@ -22,7 +22,7 @@ def writer(tmp_path: Path) -> HistoryWriter:
     return HistoryWriter(tmp_path)
 
 
-def test_runs_come_newest_first_with_what_went_into_them_and_what_came_out(tmp_path, writer):
+def test_runs_come_newest_first_with_parameters_and_results(tmp_path, writer):
     writer.write(FIRST, version=17, push_dir="/pushed")
     writer.write(SECOND, parameters={"model": "my_model", "epochs": 3, "seed": 7})
 
@@ -51,7 +51,7 @@ def test_runs_come_newest_first_with_what_went_into_them_and_what_came_out(tmp_p
     ],
     ids=["pushed", "not blessed", "not servable", "failed", "killed in a component", "killed between components"],
 )
-def test_how_a_run_ended(tmp_path, writer, written, state):
+def test_states_of_a_run(tmp_path, writer, written, state):
     writer.write(FIRST, **written)
     (run,) = read_runs(tmp_path)
 
@@ -60,7 +60,7 @@ def test_how_a_run_ended(tmp_path, writer, written, state):
         assert run.version is run.figures is run.blessed is run.servable is None
 
 
-def test_a_run_that_holds_the_root_s_lock_is_running(tmp_path, writer):
+def test_a_run_that_holds_the_roots_lock_is_running(tmp_path, writer):
     writer.write(FIRST, last="Trainer", last_state=proto.Execution.RUNNING)
     writer.write(SECOND, last="Trainer", last_state=proto.Execution.RUNNING)
     with FileLock(tmp_path / LOCK_FILE):
@@ -69,7 +69,7 @@ def test_a_run_that_holds_the_root_s_lock_is_running(tmp_path, writer):
     assert [run.state for run in read_runs(tmp_path)] == ["interrupted", "interrupted"]
 
 
-def test_a_cached_component_has_the_artifacts_of_who_made_them(tmp_path, writer):
+def test_a_cached_component_has_the_original_runs_artifacts(tmp_path, writer):
     writer.write(FIRST)
     writer.write(SECOND, cached=DATA_COMPONENTS)
     newest, oldest = read_runs(tmp_path)
@@ -79,7 +79,7 @@ def test_a_cached_component_has_the_artifacts_of_who_made_them(tmp_path, writer)
     assert newest.model != oldest.model
 
 
-def test_why_a_component_failed_is_kept(tmp_path, writer):
+def test_the_reason_of_a_failure_is_recorded(tmp_path, writer):
     writer.write(FIRST, last="MnistExampleGen", last_state=proto.Execution.FAILED, error="the gzip stream is cut short")
     step = read_run(tmp_path, FIRST)["MnistExampleGen"]
 
@@ -87,7 +87,7 @@ def test_why_a_component_failed_is_kept(tmp_path, writer):
     assert "error_message" not in step.parameters
 
 
-def test_another_pipeline_s_runs_are_not_ours(tmp_path, writer):
+def test_other_pipelines_runs_are_ignored(tmp_path, writer):
     writer.write(FIRST, pipeline="taxi")
     with pytest.raises(HistoryError, match=r"has no run of this pipeline\. Make one"):
         read_runs(tmp_path)
@@ -141,7 +141,7 @@ def cut_short(path):
     ],
     ids=["missing", "empty", "text", "another program's", "another release's", "cut short"],
 )
-def test_a_database_that_is_none_of_ours_is_one_sentence_and_stays_as_it_is(tmp_path, damage, sentence):
+def test_a_foreign_database_is_a_one_line_error_and_unchanged(tmp_path, damage, sentence):
     path = tmp_path / METADATA_FILE
     damage(path)
     before = path.read_bytes() if path.exists() else None
@@ -164,7 +164,7 @@ def test_a_serving_problem_is_read_from_its_report(tmp_path, writer):
     assert run.picture_misses == []
 
 
-def test_what_made_pictures_say_is_read_from_the_same_report(tmp_path, writer):
+def test_results_on_synthetic_pictures_are_read_from_the_same_report(tmp_path, writer):
     writer.write(FIRST, servable=False)
     (run,) = read_runs(tmp_path)
     folder = Path(run.artifact("ServingCheck", "blessing").uri)
@@ -174,7 +174,7 @@ def test_what_made_pictures_say_is_read_from_the_same_report(tmp_path, writer):
     assert (run.serving_problem, run.picture_misses) == (None, ["too sure of letters"])
 
 
-def test_a_version_is_traced_to_its_data_through_what_was_cached(tmp_path, writer):
+def test_a_version_is_traced_to_its_data_through_cached_components(tmp_path, writer):
     writer.write(FIRST, last="Transform")
     writer.write(SECOND, cached=DATA_COMPONENTS, version=17)
     writer.write(THIRD, cached=(*DATA_COMPONENTS, "Trainer", "Evaluator", "ServingCheck"), version=17)
@@ -190,7 +190,7 @@ def test_a_version_is_traced_to_its_data_through_what_was_cached(tmp_path, write
     assert lineage.examples.artifact.properties["input_fingerprint"].startswith("split:train")
 
 
-def test_equal_numbers_in_two_push_folders_are_told_apart(tmp_path, writer):
+def test_equal_numbers_in_two_push_folders_are_distinguished(tmp_path, writer):
     writer.write(FIRST, version=17, push_dir="/one")
     writer.write(SECOND, version=17, push_dir="/other")
     runs = read_runs(tmp_path)
@@ -199,21 +199,21 @@ def test_equal_numbers_in_two_push_folders_are_told_apart(tmp_path, writer):
     assert trace(runs, 17, "/other").pushed.run.run_id == SECOND
 
 
-def test_a_version_that_no_run_pushed_is_one_sentence(tmp_path, writer):
+def test_a_version_that_no_run_pushed_is_a_one_line_error(tmp_path, writer):
     writer.write(FIRST, version=17)
     with pytest.raises(HistoryError, match=r"No run here pushed version 18\. `digits models show 18` names"):
         trace(read_runs(tmp_path), 18, "/serving_model")
 
 
-def test_runs_stand_in_the_order_they_were_made_whatever_the_clock_said(tmp_path, writer):
-    for run_id in (THIRD, FIRST, SECOND):  # the clock was set back, then forth
+def test_runs_are_ordered_by_creation_and_not_by_clock(tmp_path, writer):
+    for run_id in (THIRD, FIRST, SECOND):  # the clock was set back, then forward
         writer.write(run_id)
 
     assert [run.run_id for run in read_runs(tmp_path)] == [SECOND, FIRST, THIRD]
 
 
 def test_a_real_run(tiny_run):
-    """What TFX writes is what the rest of this file believes it writes."""
+    """Confirms what this file assumes about TFX's records."""
     run = read_run(tiny_run.config.root, tiny_run.summary.run_id)
 
     assert run.state == "pushed"

@@ -60,7 +60,7 @@ def test_tensorboard_shows_the_trainings_and_ends_on_an_interrupt(tiny_run):
     assert running.returncode == 0
 
 
-def test_a_port_in_use_is_one_sentence(tmp_path):
+def test_a_port_in_use_is_a_one_line_error(tmp_path):
     HistoryWriter(tmp_path).write(FIRST)
     (tmp_path / "Trainer" / "model_run" / str(read_run(tmp_path, FIRST)["Trainer"].execution)).mkdir(parents=True)
     with socket.create_server(("127.0.0.1", 0)) as taken:

@@ -23,7 +23,7 @@ components.mnist_example_gen.idx.IdxFormatError: /d/t10k-images, offset 12: the 
 
 
 def chain(*errors):
-    """The errors as if each was raised from the next."""
+    """The errors, each raised from the next one."""
     for error, cause in itertools.pairwise(errors):
         error.__cause__ = cause
     return errors[0]
@@ -48,7 +48,7 @@ def test_the_reason_is_the_innermost_message(error, reason):
     assert execution._reason(error) == reason
 
 
-def test_a_message_that_only_looks_like_a_type_keeps_its_words():
+def test_a_message_that_resembles_a_type_is_kept():
     assert execution._reason(ValueError("train-images: not an IDX file")) == "train-images: not an IDX file"
 
 

@@ -1,4 +1,4 @@
-"""The parent of a run, with small programs in the place of the pipeline's process."""
+"""The parent process of a run, with small programs instead of the pipeline's process."""
 
 import json
 import re
@@ -52,9 +52,9 @@ def config(tmp_path):
 
 @pytest.fixture
 def run(tmp_path, config, monkeypatch):
-    """Runs with a worker that does what the program says; returns the exit code and what the screen shows.
+    """Runs with a worker that executes the program; returns the exit code and the terminal's text.
 
-    The program has `config`, which it was sent, and `tell`, which sends an event.
+    The program has `config`, which it received, and `tell`, which sends an event.
     """
 
     def run(program, *, reads=True, config=config, verbose=False):
@@ -63,7 +63,7 @@ def run(tmp_path, config, monkeypatch):
         with (tmp_path / "screen").open("w") as screen:
             try:
                 status = run_locally(config, Console(file=screen, width=40), verbose=verbose)
-            except UserError as error:  # as the command does
+            except UserError as error:  # like the command
                 print(error, file=screen)
                 status = 1
         return status, (tmp_path / "screen").read_text()
@@ -76,7 +76,7 @@ def log_of(config):
     return log
 
 
-def test_a_push_is_0(run, config):
+def test_the_exit_code_of_a_push_is_0(run, config):
     status, screen = run(f"tell({SUMMARY!r})")
 
     assert status == 0
@@ -84,7 +84,7 @@ def test_a_push_is_0(run, config):
     assert "version 17, /pushed/17" in " ".join(screen.split())
 
 
-def test_the_child_gets_the_configuration_and_its_noise_goes_to_the_log(run, config, capfd):
+def test_the_child_gets_the_configuration_and_its_output_goes_to_the_log(run, config, capfd):
     status, screen = run(
         f"print(json.dumps(config.to_dict())); print('noise', file=sys.stderr, flush=True); tell({SUMMARY!r})"
     )
@@ -97,7 +97,7 @@ def test_the_child_gets_the_configuration_and_its_noise_goes_to_the_log(run, con
     assert noise == "noise"
 
 
-def test_verbose_shows_the_noise_and_keeps_it_too_to_the_last_line(run, config, capfd):
+def test_verbose_shows_and_logs_all_output(run, config, capfd):
     status, _ = run(f"tell({SUMMARY!r}); print('much noise\\n' * 50_000, end='', flush=True)", verbose=True)
 
     assert status == 0
@@ -106,7 +106,7 @@ def test_verbose_shows_the_noise_and_keeps_it_too_to_the_last_line(run, config, 
     assert err == log_of(config).read_text() == "much noise\n" * 50_000
 
 
-def test_not_blessed_is_3_and_says_why(run):
+def test_not_blessed_is_3_with_the_reason(run):
     missed = {**SUMMARY, "version": None, "path": None}
     missed["evaluation"] = {**SUMMARY["evaluation"], "blessed": False, "failures": [MISSED]}
     status, screen = run(f"tell({missed!r})")
@@ -116,7 +116,7 @@ def test_not_blessed_is_3_and_says_why(run):
 
 
 @pytest.mark.parametrize(("component", "start"), [("Transform", "Transform failed: "), (None, "The pipeline failed: ")])
-def test_an_error_is_1_and_one_sentence(run, config, component, start):
+def test_an_error_is_1_with_one_line(run, config, component, start):
     error = {"event": "error", "component": component, "message": "images[0] is [bold]wrong[/bold]"}
     status, screen = run(f"tell({error!r}); sys.exit(1)")
 
@@ -125,7 +125,7 @@ def test_an_error_is_1_and_one_sentence(run, config, component, start):
     assert screen.endswith(f"The same command resumes after the last completed component. Details: {log_of(config)}\n")
 
 
-def test_a_child_that_ends_without_a_last_word_is_1(run):
+def test_a_child_that_fails_without_a_result_is_1(run):
     status, screen = run("tell({'event': 'plan', 'components': ['Transform']}); sys.exit(7)")
 
     assert status == 1
@@ -133,7 +133,7 @@ def test_a_child_that_ends_without_a_last_word_is_1(run):
     assert "The same command resumes after" in screen
 
 
-def test_a_child_that_ends_well_without_a_last_word_is_1_too(run):
+def test_a_child_that_ends_with_0_but_without_a_result_is_1(run):
     status, _ = run("")
 
     assert status == 1
@@ -163,7 +163,7 @@ def test_a_killed_child_is_1_and_the_signal_is_named(run, number, memory):
     assert ("memory may have run out" in text) == memory
 
 
-def test_an_event_that_a_kill_cut_short_is_no_event(run):
+def test_a_truncated_event_is_ignored(run):
     status, screen = run(
         """
         tell({"event": "plan", "components": ["Transform"]})
@@ -176,7 +176,7 @@ def test_an_event_that_a_kill_cut_short_is_no_event(run):
     assert "was ended by signal 9 (SIGKILL)." in " ".join(screen.split())
 
 
-def test_who_only_looks_at_the_lock_does_not_refuse_a_run(run, config):
+def test_looking_at_the_lock_does_not_block_a_run(run, config):
     Path(config.root).mkdir()
     lock = FileLock(Path(config.root) / ".lock", thread_local=False)
     lock.acquire()
@@ -212,7 +212,7 @@ def test_an_interrupt_is_130_and_ends_the_child(run, tmp_path, monkeypatch):
     assert not Path(f"/proc/{(tmp_path / 'pid').read_text()}").exists()
 
 
-def test_a_second_run_in_the_same_root_is_refused_in_one_sentence(run, config):
+def test_a_second_run_in_the_same_root_is_a_one_line_error(run, config):
     Path(config.root).mkdir()
     with FileLock(Path(config.root) / ".lock"):
         status, screen = run(f"tell({SUMMARY!r})")
@@ -222,7 +222,7 @@ def test_a_second_run_in_the_same_root_is_refused_in_one_sentence(run, config):
     assert list((Path(config.root) / "logs").iterdir()) == []
 
 
-def test_brackets_in_paths_are_no_markup(run, config, tmp_path):
+def test_brackets_in_paths_are_not_markup(run, config, tmp_path):
     root = str(tmp_path / "[red]runs")
     status, screen = run("sys.exit(7)", config=replace(config, root=root))
 
@@ -230,7 +230,7 @@ def test_brackets_in_paths_are_no_markup(run, config, tmp_path):
     assert screen.count(f"{root}/logs/") == 2
 
 
-def test_a_push_folder_that_cannot_be_used_is_said_before_the_work(run, config):
+def test_an_unusable_push_folder_is_reported_first(run, config):
     Path(config.push_dir).write_text("a file")
     status, screen = run(f"tell({SUMMARY!r})")
 
@@ -239,7 +239,7 @@ def test_a_push_folder_that_cannot_be_used_is_said_before_the_work(run, config):
 
 
 @pytest.mark.parametrize("option", ["root", "push_dir"])
-def test_a_read_only_folder_is_said_before_anything_is_done(run, config, option):
+def test_a_read_only_folder_is_reported_first(run, config, option):
     """/dev/fd is a folder in which not even root can make a file."""
     status, screen = run("raise SystemExit('started')", config=replace(config, **{option: "/dev/fd"}))
     assert status == 1
@@ -247,7 +247,7 @@ def test_a_read_only_folder_is_said_before_anything_is_done(run, config, option)
     assert re.fullmatch(rf"/dev/fd cannot be used \([\w -]+\)\. Fix that, or choose another {flag}\.\n", screen)
 
 
-def test_another_programs_database_is_left_alone_and_said_before_the_work(run, config):
+def test_another_programs_database_is_reported_first_and_unchanged(run, config):
     Path(config.root).mkdir()
     database = Path(config.root) / "metadata.sqlite"
     with closing(sqlite3.connect(database)) as connection:
@@ -260,14 +260,14 @@ def test_another_programs_database_is_left_alone_and_said_before_the_work(run, c
     assert database.read_bytes() == before
 
 
-def test_an_empty_database_is_a_new_one(run, config):
+def test_an_empty_database_is_new(run, config):
     Path(config.root).mkdir()
     (Path(config.root) / "metadata.sqlite").touch()
 
     assert run(f"tell({SUMMARY!r})")[0] == 0
 
 
-def test_a_root_that_cannot_be_used_is_one_sentence(run, config):
+def test_an_unusable_root_is_a_one_line_error(run, config):
     Path(config.root).write_text("a file")
     status, screen = run(f"tell({SUMMARY!r})")
 
@@ -287,9 +287,7 @@ CLUSTER = {"chief": ["10.0.0.1:2222"], "worker": ["10.0.0.2:2222", "10.0.0.3:222
         ('{"cluster": {"worker": 2}}', "TF_CONFIG is not a JSON object with a cluster: unset it."),
     ],
 )
-def test_a_cluster_that_cannot_be_joined_is_said_before_anything_is_done(
-    run, config, tmp_path, monkeypatch, tf_config, sentence
-):
+def test_an_unusable_cluster_is_reported_first(run, config, tmp_path, monkeypatch, tf_config, sentence):
     monkeypatch.setenv("TF_CONFIG", tf_config)
     status, screen = run(f"tell({SUMMARY!r})")
 

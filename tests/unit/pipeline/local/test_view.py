@@ -42,7 +42,7 @@ SUMMARY = {
 
 @pytest.fixture
 def clock(monkeypatch):
-    """Each look at the clock is a second later."""
+    """A clock that advances by a second per call."""
     ticks = itertools.count(100)
     monkeypatch.setattr(view.time, "monotonic", lambda: float(next(ticks)))
 
@@ -79,7 +79,7 @@ def test_plain_lines_without_a_terminal(clock):
     ) == [
         "Loading TensorFlow and TFX ...",
         "Transform: cached",
-        # 1 s for the 9 steps since the first report, 10 to go; the line is longer than the window and stays one line.
+        # 1 s for the 9 steps since the first report, 10 to go; the line is longer than the window but is not wrapped.
         "Trainer: epoch 1/2  loss 0.5000  accuracy 87.50%  validation 96.00%  0:01 left",
         "Trainer: 3.0 s",
     ]
@@ -102,7 +102,7 @@ def test_a_live_table_on_a_terminal(clock):
     assert evaluator.split() == ["·", "Evaluator"]
 
 
-def test_the_latest_validation_stays_and_a_narrow_window_has_it_with_the_time_left_in_a_line_of_their_own(clock):
+def test_a_narrow_window_shows_the_latest_validation_and_the_time_left_on_a_separate_line(clock):
     for width, lines in ((80, ["accuracy 87.50%", "validation 96.00%  0:01 left"]), (110, ["96.00%  0:01 left"])):
         view = RunView(Console(file=io.StringIO(), force_terminal=True, width=width))
         view.show({"event": "plan", "components": ["Trainer"], "run_id": "r"})
@@ -125,14 +125,14 @@ def test_the_live_view_writes_to_the_terminal_and_leaves_the_last_state():
     assert "Transform" in last
 
 
-def test_what_is_left_counts_from_where_a_resumed_training_began(clock):
+def test_the_time_left_counts_from_the_start_of_a_resumed_training(clock):
     lines = plain(progress(1, epoch=2), progress(5, epoch=2, val_loss=0.1))
 
     # 4 steps in a second, 5 to go.
     assert lines[-1].endswith("0:01 left")
 
 
-def test_what_is_left_has_no_60th_second(monkeypatch):
+def test_the_time_left_never_shows_60_seconds(monkeypatch):
     times = iter([0.0, 53.7])
     monkeypatch.setattr(view.time, "monotonic", lambda: next(times))
     lines = plain(progress(1), progress(10, val_loss=0.1))
@@ -141,7 +141,7 @@ def test_what_is_left_has_no_60th_second(monkeypatch):
     assert lines[-1].endswith("  1:00 left")
 
 
-def test_the_end_of_a_training_has_nothing_left(clock):
+def test_the_end_of_a_training_shows_no_time_left(clock):
     assert "left" not in plain(progress(1), progress(10, epoch=2, val_loss=0.1))[-1]
 
 
@@ -163,7 +163,7 @@ def test_the_summary_of_a_push():
 @pytest.mark.parametrize(
     ("baseline", "text"), [("latest", "none (no earlier blessed model)"), ("none", "none, as requested")]
 )
-def test_no_baseline_is_explained(baseline, text):
+def test_a_missing_baseline_is_explained(baseline, text):
     summary = {**SUMMARY, "evaluation": {**SUMMARY["evaluation"], "baseline_accuracy": None}, "seconds": {}}
     shown_text = shown(describe_summary(summary, replace(CONFIG, baseline=baseline)))
 
@@ -205,7 +205,7 @@ def refused(serving_problem=None, *failures):
     ],
     ids=["overall", "digit", "digit zero", "drop"],
 )
-def test_a_refusal_says_which_threshold_was_missed_and_what_to_do(failure, sentence):
+def test_a_refusal_names_the_missed_threshold_and_the_next_step(failure, sentence):
     text = refused(None, failure)
 
     assert sentence in text
@@ -226,7 +226,7 @@ def test_failures_come_in_the_order_of_digits():
     assert text.index("--min-accuracy") < text.index("digit 0") < text.index("digit 9")
 
 
-def test_an_export_that_cannot_be_served_is_named():
+def test_an_unservable_export_is_reported():
     text = refused("LiteRT and serving_images disagree")
 
     assert "• the bot could not serve it: LiteRT and serving_images disagree" in text
@@ -234,13 +234,13 @@ def test_an_export_that_cannot_be_served_is_named():
     assert "--epochs" not in text
 
 
-def test_brackets_in_a_path_are_no_markup():
+def test_brackets_in_a_path_are_not_markup():
     assert "/[red]x/1" in shown(describe_summary({**SUMMARY, "path": "/[red]x/1"}, CONFIG))
 
 
 @pytest.fixture
 def repeated(tmp_path):
-    """What the end of a run says of its version 1763800000, which an earlier run had pushed, beside a newer one."""
+    """A run's last lines about its version 1763800000, pushed by an earlier run, beside a newer version."""
     pushed = [push(tmp_path, version) for version in (1763800000, 1763800100)]
 
     def repeated(**changes):
@@ -277,12 +277,12 @@ def test_a_run_says_that_a_pinned_version_is_live(repeated, tmp_path):
     assert repeated()["Live"].startswith("version 1763800100 (Ten templates). ")
 
 
-def test_a_run_says_that_it_pushed_anew_what_was_damaged(repeated, tmp_path):
+def test_a_run_says_that_it_pushed_a_damaged_version_again(repeated, tmp_path):
     card = tmp_path / "1763800100" / "assets.extra/card.json"
     card.write_text(json.dumps({**json.loads(card.read_text()), "replaces": 1763800000}))
     newer = repeated(version="1763800100", path=str(tmp_path / "1763800100"), run_id="run-1763800100")
     assert newer["Pushed"].endswith("1763800100 (pushed again: version 1763800000 of the same model is damaged)")
 
 
-def test_a_refused_run_says_what_stays_live(repeated):
+def test_a_refused_run_names_the_live_version(repeated):
     assert repeated(version=None, path=None)["Live"] == "version 1763800100 (Ten templates), which is the newest"

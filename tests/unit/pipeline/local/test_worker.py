@@ -3,7 +3,7 @@ import logging
 from pipeline.local import worker
 
 
-def test_progress_is_passed_on_and_other_records_are_not():
+def test_only_progress_records_are_passed_on():
     events = []
     logger = logging.getLogger("test_child")
     logger.propagate = False

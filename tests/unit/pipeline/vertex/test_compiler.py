@@ -1,4 +1,4 @@
-"""The compiled job, against the types of the libraries that read it. No network."""
+"""The compiled job, against the types of the libraries that read it, without a network."""
 
 import json
 from dataclasses import replace
@@ -57,7 +57,7 @@ def containers(job, spec):
     return {name: executor.container for name, executor in executors.items() if executor.HasField("container")}
 
 
-def test_the_job_is_kubeflows_type(job):
+def test_the_job_parses_as_kubeflows_type(job):
     parsed = json_format.ParseDict(job, pipeline_spec_pb2.PipelineJob())
 
     assert parsed.runtime_config.gcs_output_directory == CONFIG.root
@@ -75,7 +75,7 @@ def test_every_component_is_a_task(spec, containers):
         "ImportSchemaGen",
         "MnistExampleGen",
     ]
-    assert not spec.root.dag.tasks["Baseline-model-blessing-resolver"].dependent_tasks, "it answers before the Trainer"
+    assert not spec.root.dag.tasks["Baseline-model-blessing-resolver"].dependent_tasks, "resolved before the Trainer"
     source = spec.root.dag.tasks["Evaluator"].inputs.artifacts["baseline_model"].task_output_artifact
     assert source.producer_task == "Baseline-model-resolver"
 
@@ -87,7 +87,7 @@ def test_without_a_baseline_nothing_is_resolved():
     assert "baseline_model" not in tasks["Evaluator"]["inputs"]["artifacts"]
 
 
-def test_what_changes_from_run_to_run_is_a_runtime_parameter(job, spec):
+def test_settings_that_change_between_runs_are_runtime_parameters(job, spec):
     values = job["runtimeConfig"]["parameterValues"]
     declared = spec.root.input_definitions.parameters
     used = {
@@ -121,7 +121,7 @@ def test_the_pusher_gets_the_jobs_name_and_is_never_cached(spec):
     assert spec.root.dag.tasks["Trainer"].caching_options.enable_cache
 
 
-def test_without_the_cache_nothing_is_cached():
+def test_without_the_cache_no_task_is_cached():
     tasks = compile_job(replace(CONFIG, enable_cache=False), JOB)["pipelineSpec"]["root"]["dag"]["tasks"]
 
     assert not any(task.get("cachingOptions") for task in tasks.values())
@@ -138,7 +138,7 @@ def test_only_the_trainer_has_accelerators_and_their_image(containers):
     assert {c.image for name, c in containers.items() if name != "Trainer"} == {"place/digits:1"}
 
 
-def test_machines_are_those_asked_for(containers):
+def test_machines_are_as_requested(containers):
     machines = {name: (c.resources.cpu_limit, c.resources.memory_limit) for name, c in containers.items()}
 
     assert machines.pop("Trainer") == (8, 30)
@@ -146,12 +146,12 @@ def test_machines_are_those_asked_for(containers):
     assert set(machines.values()) == {(0, 0)}
 
 
-def test_a_machine_for_no_component_is_refused():
+def test_a_machine_for_an_unknown_component_is_refused():
     with pytest.raises(UnknownComponentError, match=r"Unknown component Pusher; choose AnomalyGate, .*VersionedPusher"):
         compile_job(CONFIG, replace(JOB, machines={"Pusher": Machine(1, 1)}))
 
 
-def test_containers_run_our_executors(containers):
+def test_containers_run_this_projects_executors(containers):
     executors = {name: list(c.args)[list(c.args).index("--executor_class_path") + 1] for name, c in containers.items()}
 
     assert executors["MnistExampleGen"] == "components.mnist_example_gen.executor.Executor"
@@ -160,7 +160,7 @@ def test_containers_run_our_executors(containers):
     assert containers["MnistExampleGen"].lifecycle.pre_cache_check.command
 
 
-def test_several_machines_train_what_the_job_is_told_when_it_is_submitted(tmp_path, monkeypatch):
+def test_several_machines_train_with_the_settings_given_at_submission(tmp_path, monkeypatch):
     cluster = Cluster(3, "n1-standard-8", "proj", "europe-west4")
     job = compile_job(CONFIG, replace(JOB, machines={}, cluster=cluster))
     container = job["pipelineSpec"]["deploymentSpec"]["executors"]["Trainer_executor"]["container"]
@@ -180,12 +180,12 @@ def test_several_machines_train_what_the_job_is_told_when_it_is_submitted(tmp_pa
     ended = CustomJob(state=JobState.JOB_STATE_SUCCEEDED)
     monkeypatch.setattr(JobServiceClient, "get_custom_job", lambda client, **options: ended)
     monkeypatch.setattr(absl.logging, "set_verbosity", lambda level: None)
-    # (TFX loads the module of a run_fn anew for each call)
+    # (TFX reloads the module of a run_fn for each call)
     monkeypatch.setattr(
         udf_utils, "get_fn", lambda properties, name: {"models.training.run_fn.run_fn": train}[properties[name]]
     )
 
-    # In the Trainer's container: its own arguments, with what Vertex AI fills in.
+    # In the Trainer's container: its arguments, with the values that Vertex AI fills in.
     executor_input = _executor_input(job["pipelineSpec"], values, tmp_path)
     arguments = [json.dumps(executor_input) if argument == "{{$}}" else argument for argument in container["args"]]
     assert container["command"] == ["python", "-m", kubeflow_v2_run_executor.__name__]
@@ -199,7 +199,7 @@ def test_several_machines_train_what_the_job_is_told_when_it_is_submitted(tmp_pa
     assert (chief.machine_spec.accelerator_type.name, chief.machine_spec.accelerator_count) == JOB.accelerator
     assert chief.container_spec.image_uri == others.container_spec.image_uri == JOB.trainer_image
     assert custom_job.labels["team"] == "digits"
-    assert container["image"] == JOB.image, "who waits needs no GPU"
+    assert container["image"] == JOB.image, "the waiting container needs no GPU"
     assert "accelerator" not in container.get("resources", {})
     assert not trained
 
@@ -216,7 +216,7 @@ def test_several_machines_train_what_the_job_is_told_when_it_is_submitted(tmp_pa
 
 
 def _executor_input(spec, values, folder):
-    """What Vertex AI fills in for the Trainer's container: ExecutorInput of pipeline_spec.proto."""
+    """The ExecutorInput of pipeline_spec.proto that Vertex AI fills in for the Trainer's container."""
     task, component = spec["root"]["dag"]["tasks"]["Trainer"], spec["components"]["Trainer"]
     parameters = {
         name: values[source["componentInputParameter"]]
@@ -250,7 +250,7 @@ def _executor_input(spec, values, folder):
     }
 
 
-def test_changed_thresholds_are_those_compiled_in(job):
+def test_changed_thresholds_equal_compiled_ones(job):
     demands = {"min_accuracy": "0.9", "min_digit_accuracy": "0.5", "max_drop": "0.01", "min_refusal": "0.7"}
     changed = parameter_values(job, demands)
     compiled = compile_job(replace(CONFIG, thresholds=make_thresholds(0.9, 0.5, 0.01)), JOB)

@@ -1,4 +1,4 @@
-"""What is built, as aiplatform's own types and TFX's own client read it."""
+"""The built job, as read by aiplatform's types and TFX's client."""
 
 import json
 
@@ -16,7 +16,7 @@ def sent(monkeypatch):
     def sent(custom_config):
         monkeypatch.setattr(VertexJobClient, "create_client", lambda self: None)  # logs in
         name = "tfx.components.trainer.executor.GenericExecutor"
-        told = json.loads(json.dumps(custom_config))  # (as it comes to the client, which changes it)
+        told = json.loads(json.dumps(custom_config))  # (a copy, because the client changes it)
         client = VertexJobClient(told[VERTEX_REGION_KEY])
         return CustomJob(client.create_training_job({}, {}, {}, name, told[TRAINING_ARGS_KEY], None, None))
 
@@ -57,17 +57,17 @@ def test_machines_without_gpus(sent):
     assert chief.machine_spec.accelerator_count == 0
 
 
-def test_one_machine_is_no_cluster():
+def test_one_machine_is_not_a_cluster():
     with pytest.raises(ValueError, match="needs at least 2, not 1"):
         training_job("some-project", "europe-west4", "digits:1", machines=1)
 
 
-def test_an_accelerator_that_vertex_does_not_know_is_an_error(sent):
+def test_an_unknown_accelerator_is_an_error(sent):
     with pytest.raises(KeyError, match="NVIDIA_VOODOO"):
         sent(training_job("p", "europe-west4", "digits:1", machines=2, accelerator=("NVIDIA_VOODOO", 1)))
 
 
-def test_a_training_goes_where_its_job_goes(sent):
+def test_a_training_uses_its_jobs_project_and_region(sent):
     compiled = {"epochs": 9, **training_job("some-project", "europe-west4", "digits:1", machines=2)}
     before = json.dumps(compiled)
 
@@ -82,5 +82,5 @@ def test_a_training_goes_where_its_job_goes(sent):
     assert json.dumps(compiled) == before, "it is a copy"
 
 
-def test_a_training_on_one_machine_has_nothing_to_place():
+def test_a_training_on_one_machine_needs_no_location():
     assert place({"epochs": 9}, "other", "us-central1", service_account="me@other") == {"epochs": 9}

@@ -1,4 +1,4 @@
-"""A submitted job as Google's own types have it; the calls that would leave this machine are answered here."""
+"""A submitted job in Google's types; calls to Google are answered locally."""
 
 import json
 import threading
@@ -29,7 +29,7 @@ def login(monkeypatch):
 
 @pytest.fixture
 def found(monkeypatch, login):
-    """Answers for the newest job."""
+    """The responses for the newest job."""
     detail = PipelineTaskDetail
     tasks = [
         detail(
@@ -78,7 +78,7 @@ def test_the_newest_job_is_described(found):
     assert 'display_name="digits"' in str(found[0]["filter"])
 
 
-def test_a_job_that_is_not_there_is_said(found, monkeypatch):
+def test_a_missing_job_is_reported(found, monkeypatch):
     def missing(client, name, **rest):
         raise NotFound("The PipelineJob does not exist.")
 
@@ -95,7 +95,7 @@ def entry(job_id, **content):
 
 @pytest.fixture
 def logging_api():
-    """Cloud Logging on 127.0.0.1: the requests it got, and the answers it gives, one after the other."""
+    """Cloud Logging on 127.0.0.1: the requests it received, and its responses in order."""
     got, answers = [], []
 
     class Handler(BaseHTTPRequestHandler):
@@ -118,7 +118,7 @@ def logging_api():
 
 @pytest.fixture
 def custom_jobs(monkeypatch, login):
-    """What is asked about the project's CustomJobs, and the answer: none, unless a test adds some."""
+    """The queries for the project's CustomJobs, and the response: none, unless a test adds some."""
     asked, jobs = [], []
     monkeypatch.setattr(JobServiceClient, "list_custom_jobs", lambda client, request: asked.append(request) or jobs)
     return asked, jobs
@@ -169,7 +169,7 @@ def test_logs_are_read_page_by_page(custom_jobs, logging_api):
     assert second["pageToken"] == "more"
 
 
-def test_what_several_machines_wrote_is_the_trainers(custom_jobs, logging_api):
+def test_logs_of_several_machines_belong_to_the_trainer(custom_jobs, logging_api):
     address, got, answers = logging_api
     asked, jobs = custom_jobs
     folder = "gs://bucket/root/1/{}/Trainer_-5/model"
@@ -191,7 +191,7 @@ def test_what_several_machines_wrote_is_the_trainers(custom_jobs, logging_api):
         ("Trainr", r"has no component Trainr yet; it has Evaluator, MnistExampleGen, Trainer\."),
     ],
 )
-def test_logs_of_what_did_not_run(login, component, sentence):
+def test_logs_of_a_component_that_did_not_run(login, component, sentence):
     waiting = replace(STATUS, tasks=(*STATUS.tasks, Task("Evaluator", "pending", None, "", "")))
 
     with pytest.raises(VertexError, match=sentence):

@@ -38,7 +38,7 @@ def training(job, **settings):
     return json.loads(parameter_values(job, settings)["training"])
 
 
-def test_a_job_keeps_its_containers_through_json():
+def test_a_jobs_containers_survive_json():
     job = JobConfig("image", "cuda", ("NVIDIA_L4", 1), {"Trainer": Machine(8, 30)}, {"team": "digits"})
 
     for one in (JobConfig("image"), job, replace(job, cluster=Cluster(4, "n1-standard-8", "proj", "europe-west4"))):
@@ -64,7 +64,7 @@ def test_settings_change_what_they_name_and_nothing_else(job):
     assert parameter_values(job, {"push_dir": "gs://c/d"})["push_dir"] == "gs://c/d"
 
 
-def test_settings_leave_alone_who_trains(job):
+def test_settings_do_not_change_the_training_machines(job):
     machines = {"ai_platform_enable_vertex": True, "ai_platform_training_args": {"project": "proj"}}
     job["runtimeConfig"]["parameterValues"]["training"] = json.dumps(TRAINING | machines)
 
@@ -77,14 +77,14 @@ def test_another_model_brings_its_recipe(job):
     assert training(job, model="lenet", batch_size="32") == make_training(seed=9, batch_size=32).to_config()
 
 
-def test_a_job_of_an_earlier_release_gets_the_settings_it_lacks(job):
+def test_a_job_of_an_earlier_release_gets_missing_settings(job):
     old = {name: value for name, value in TRAINING.items() if name not in ("drawn_digits", "xla", "memory_mib")}
     job["runtimeConfig"]["parameterValues"]["training"] = json.dumps(old)
 
     assert training(job, epochs="10") == TRAINING | {"epochs": 10}
 
 
-def test_a_job_with_a_setting_of_another_release_is_a_sentence(job):
+def test_a_job_with_a_setting_of_another_release_is_a_one_line_error(job):
     job["runtimeConfig"]["parameterValues"]["training"] = json.dumps(TRAINING | {"momentum": 0.9})
 
     with pytest.raises(VertexError, match="This release has no setting 'momentum'"):
@@ -105,7 +105,7 @@ def test_a_job_with_a_setting_of_another_release_is_a_sentence(job):
         ("min_accuracy", "97", "min_accuracy must be a number, from 0 to 1, not 97."),
     ],
 )
-def test_a_wrong_setting_is_a_sentence(job, name, value, sentence):
+def test_a_wrong_setting_is_a_one_line_error(job, name, value, sentence):
     with pytest.raises(VertexError) as raised:
         parameter_values(job, {name: value})
 
@@ -126,7 +126,7 @@ def test_a_wrong_setting_is_a_sentence(job, name, value, sentence):
         ),
     ],
 )
-def test_a_file_that_is_no_job_is_refused(tmp_path, text, sentence):
+def test_a_file_other_than_a_job_is_refused(tmp_path, text, sentence):
     file = tmp_path / "job.json"
     file.write_text(text)
 
@@ -134,12 +134,12 @@ def test_a_file_that_is_no_job_is_refused(tmp_path, text, sentence):
         load_job(file)
 
 
-def test_a_missing_file_names_the_command_that_makes_it(tmp_path):
+def test_a_missing_file_is_reported_with_the_command_that_makes_it(tmp_path):
     with pytest.raises(VertexError, match=r"`digits vertex compile` makes it"):
         load_job(tmp_path / "job.json")
 
 
-def test_the_image_of_beams_workers_has_the_launcher_of_its_beam():
+def test_the_beam_images_launcher_has_the_locked_version():
     root = SCHEMA_FILE.parents[1]
     lock = (root / "requirements/py311plus.txt").read_text(encoding="utf-8")
     dockerfile = (root / "Dockerfile").read_text(encoding="utf-8")
@@ -150,7 +150,7 @@ def test_the_image_of_beams_workers_has_the_launcher_of_its_beam():
     assert f'ENTRYPOINT ["{SDK_CONTAINER_ENTRYPOINT}"]\n' in dockerfile
 
 
-def test_the_image_holds_the_schema_where_jobs_expect_it():
+def test_the_image_has_the_schema_where_jobs_expect_it():
     dockerfile = SCHEMA_FILE.parents[1] / "Dockerfile"
 
     assert f"COPY pipeline/schema.pbtxt {IMAGE_SCHEMA_FILE}\n" in dockerfile.read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Logins and refusals: what Google's libraries raise becomes a sentence."""
+"""Logins and refusals: errors of Google's libraries become one-line errors."""
 
 import re
 
@@ -12,7 +12,7 @@ from pipeline.vertex.service import check_region, find_credentials, refusals
 
 def test_without_credentials_the_next_step_is_named(tmp_path, monkeypatch):
     monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path))
-    monkeypatch.setenv("NO_GCE_CHECK", "true")  # else it asks for a metadata server
+    monkeypatch.setenv("NO_GCE_CHECK", "true")  # otherwise it looks for a metadata server
     monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS", raising=False)
 
     with pytest.raises(VertexError, match=r"No Google Cloud credentials .*gcloud auth application-default login"):
@@ -23,7 +23,7 @@ def test_without_credentials_the_next_step_is_named(tmp_path, monkeypatch):
     ("text", "reason"),
     [(None, r"\(File .*key.json was not found\)"), ("not json", r"\(File .*key.json is not a valid json file\)")],
 )
-def test_a_key_file_that_does_not_serve_is_named(tmp_path, monkeypatch, text, reason):
+def test_an_unusable_key_file_is_named(tmp_path, monkeypatch, text, reason):
     key = tmp_path / "key.json"
     if text:
         key.write_text(text)
@@ -56,6 +56,6 @@ def test_an_unknown_region_is_refused():
         (NotFound("Project 'proj' not found."), "Google Cloud refuses: Project 'proj' not found."),
     ],
 )
-def test_what_goes_wrong_on_the_way_says_what_to_do(error, sentence):
+def test_errors_of_the_service_include_the_next_step(error, sentence):
     with pytest.raises(VertexError, match=re.escape(sentence)), refusals():
         raise error

@@ -1,4 +1,4 @@
-"""What is submitted, in Google's own client and types; the calls that would leave this machine are answered here."""
+"""The submitted request, with Google's client and types; calls to Google are answered locally."""
 
 import json
 
@@ -47,7 +47,7 @@ def login(monkeypatch):
 
 
 def unasked(*args, **kwargs):
-    """Whose bucket it is: the client asks, and goes on without an answer."""
+    """The client looks up the bucket's owner, and continues without an answer."""
     raise Forbidden("storage.buckets.get")
 
 
@@ -67,7 +67,7 @@ def sent(monkeypatch, login):
     return requests
 
 
-def test_a_job_is_submitted_as_its_target_says(job_file, sent):
+def test_a_job_is_submitted_to_its_target(job_file, sent):
     changed = VALUES | {"training": '{"epochs": 9}'}
 
     answer = submit(job_file, TARGET, changed, enable_caching=False)
@@ -85,7 +85,7 @@ def test_a_job_is_submitted_as_its_target_says(job_file, sent):
     assert not job.pipeline_spec["root"]["dag"]["tasks"]["Trainer"]["cachingOptions"]["enableCache"]
 
 
-def test_several_machines_train_where_and_as_whom_the_job_runs(job_file, sent):
+def test_several_machines_use_the_jobs_region_and_account(job_file, sent):
     machines = training_job("elsewhere", "us-central1", "digits:1", machines=3)
 
     submit(job_file, TARGET, VALUES | {"training": json.dumps({"epochs": 9, **machines})})
@@ -114,7 +114,7 @@ def test_a_dry_run_needs_no_login_and_sends_nothing(job_file, monkeypatch):
     assert request["runtimeConfig"]["parameterValues"] == VALUES
 
 
-def test_a_missing_bucket_is_said_before_anything_is_sent(job_file, sent, monkeypatch):
+def test_a_missing_bucket_is_reported_before_the_request(job_file, sent, monkeypatch):
     monkeypatch.setattr(storage.Bucket, "exists", lambda bucket: bucket.name != "pushes")
 
     with pytest.raises(
@@ -125,7 +125,7 @@ def test_a_missing_bucket_is_said_before_anything_is_sent(job_file, sent, monkey
 
 
 @pytest.mark.parametrize("folder", ["gs://", "runs/data"])
-def test_what_is_not_in_a_bucket_is_refused(job_file, sent, folder):
+def test_addresses_outside_buckets_are_refused(job_file, sent, folder):
     with pytest.raises(VertexError, match=rf"Vertex AI cannot see {folder}: .* with --set data="):
         submit(job_file, TARGET, VALUES | {"data": folder})
     assert not sent

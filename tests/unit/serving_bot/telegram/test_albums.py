@@ -15,7 +15,7 @@ def message(number: int, album: str = "a", chat: int = 1) -> Message:
 
 
 def collect(albums: Albums, messages: list[Message], pause: float = 0.0) -> list[list[int]]:
-    """The numbers of the messages of each album, in the order the albums were answered."""
+    """The message numbers of each album, in the order of the answers."""
     answered = []
 
     async def answer(album, updates):
@@ -45,7 +45,7 @@ def test_albums_and_chats_are_kept_apart():
     assert sorted(answered) == [[1], [1], [2, 4]]
 
 
-def test_finishing_does_not_wait_for_more():
+def test_finishing_does_not_wait_for_more_parts():
     albums = Albums(wait=60)
     answered = []
 
@@ -79,7 +79,7 @@ def test_only_the_last_albums_are_remembered(monkeypatch):
     assert [len(albums.recall(message(100 + number))) for number in range(3)] == [0, 1, 1]
 
 
-def test_what_arrives_late_goes_to_the_same_album():
+def test_late_parts_go_to_the_same_album():
     albums, seen = Albums(wait=0.01), []
 
     async def answer(album, updates):

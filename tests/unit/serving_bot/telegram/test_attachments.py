@@ -28,7 +28,7 @@ def test_the_largest_size_of_a_photo_is_taken():
         ("a.zip", "application/zip", False),
     ],
 )
-def test_documents_that_may_be_pictures(name, kind, picture):
+def test_documents_that_can_be_pictures(name, kind, picture):
     document = Document("id", "unique", file_name=name, mime_type=kind, file_size=5)
     assert (attachment(message(document=document)) == Attachment("id", 5)) is picture
 

@@ -17,7 +17,7 @@ def test_a_chat_is_told_once_per_burst():
     assert [limit.first_refusal(chat) for chat in (1, 1, 2, 1)] == [True, False, True, False]
 
 
-def test_chats_seen_long_ago_are_forgotten(monkeypatch):
+def test_old_chats_are_forgotten(monkeypatch):
     monkeypatch.setattr(context, "REMEMBERED_CHATS", 100)
 
     async def admit():

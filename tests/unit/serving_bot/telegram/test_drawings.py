@@ -17,12 +17,12 @@ def test_strokes_are_pairs_of_numbers():
         *("[" * 4096, "[[" + "9" * 4000 + ",1]]", "[[1,2],[null,4]]"),
     ],
 )
-def test_anything_else_is_no_drawing(text):
+def test_anything_else_is_rejected(text):
     with pytest.raises(DrawingError):
         parse_strokes(text)
 
 
-def test_a_stroke_is_round_at_its_ends_and_a_tap_is_a_dot():
+def test_a_stroke_has_round_ends_and_a_tap_is_a_dot():
     image = cv2.imdecode(np.frombuffer(paint([[(100, 100), (200, 100)], [(300, 300)]]), np.uint8), 0)
 
     assert image.shape == (420, 560)

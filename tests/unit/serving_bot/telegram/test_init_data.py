@@ -1,4 +1,4 @@
-"""The vectors were signed by others: Telegram itself, and OpenSSL following Telegram's description.
+"""Test vectors signed by others: by Telegram, and by OpenSSL as Telegram's documentation describes.
 
 For the second, with the lines of the data-check-string in `fields`:
 key=$(printf %s "$TOKEN" | openssl dgst -sha256 -hmac WebAppData -hex | awk '{print $NF}')
@@ -12,7 +12,7 @@ from loopback_bot_api import TOKEN
 
 from serving_bot.telegram.init_data import MOST_AGE_S, InitDataError, user_of
 
-# Of the documentation of @tma.js/init-data, docs.telegram-mini-apps.com; its bot's token is public.
+# From the documentation of @tma.js/init-data, docs.telegram-mini-apps.com; its bot's token is public.
 PUBLISHED_TOKEN = "5768337691:AAH5YkoiEuPk8-FZa32hStHTqXiLPtAEhx8"
 PUBLISHED_USER = (
     '{"id":279058397,"first_name":"Vladislav","last_name":"Kibenko","username":"vdkfrost","language_code":"ru",'
@@ -33,7 +33,7 @@ RECORDED = (
 ALONE = "auth_date=1763800000&hash=c0dd67459ce28685a2052197a982c454978043498b1615993c3d03ba535d62f3"
 
 
-def test_what_telegram_signed_names_its_user():
+def test_signed_init_data_identifies_the_user():
     user = user_of(PUBLISHED, PUBLISHED_TOKEN, 1662771650)
     assert (user.id, user.first_name, user.language_code, user.is_bot) == (279058397, "Vladislav", "ru", False)
 
@@ -59,12 +59,12 @@ def test_all_fields_but_the_hash_are_signed_in_the_order_of_their_names():
         "hash=",
     ],
 )
-def test_what_is_changed_or_another_bots_is_refused(changed):
+def test_changed_data_and_other_bots_data_are_refused(changed):
     with pytest.raises(InitDataError):
         user_of(changed, TOKEN, OPENED)
 
 
-def test_what_is_too_old_is_refused():
+def test_expired_data_is_refused():
     assert user_of(RECORDED, TOKEN, OPENED + MOST_AGE_S)
     with pytest.raises(InitDataError, match="too old"):
         user_of(RECORDED, TOKEN, OPENED + MOST_AGE_S + 1)

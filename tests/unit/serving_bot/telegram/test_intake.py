@@ -16,7 +16,7 @@ def update(number: int, kind: str = "private", **content) -> dict:
     return {"update_id": number, "message": {"message_id": number, "date": 1, "chat": chat, "from": USER, **content}}
 
 
-def test_a_note_answers_the_picture_and_holds_nobody_s_words():
+def test_a_note_is_enough_to_answer_and_has_no_text_of_the_user():
     journal, unreadable = Journal(None), []
     meant = lambda message: "bot" in (message.caption or "bot")  # noqa: E731
     intake = Intake(journal, lambda chat: True, meant, lambda: "digits_bot", lambda: unreadable.append(1))

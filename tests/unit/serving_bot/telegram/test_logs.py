@@ -15,7 +15,7 @@ SECRET = TOKEN.partition(":")[2]
 
 @pytest.fixture
 def stream():
-    """What was logged, at DEBUG; the root logger is put back afterwards."""
+    """The log at DEBUG; the root logger is restored afterwards."""
     root = logging.getLogger()
     handlers, level, hook = root.handlers[:], root.level, sys.excepthook
     stream = io.StringIO()
@@ -43,17 +43,17 @@ def lines(stream):
         TOKEN.lower(),
     ],
 )
-def test_redactor_takes_the_token_out(text):
+def test_redactor_removes_the_token(text):
     assert SECRET.lower() not in Redactor(TOKEN)(text).lower()
 
 
-def test_redactor_leaves_other_text_alone():
+def test_redactor_leaves_other_text_unchanged():
     text = "123456789: the quick brown fox, 100 %"
     assert Redactor(TOKEN)(text) == text
     assert Redactor("")(text) == text
 
 
-def test_no_part_of_a_log_line_holds_the_token(stream):
+def test_no_part_of_a_log_line_has_the_token(stream):
     log = logging.getLogger("test")
     url = f"https://api.telegram.org/bot{quote(TOKEN, safe='')}/getMe"
     log.debug("message %s", TOKEN)
@@ -68,7 +68,7 @@ def test_no_part_of_a_log_line_holds_the_token(stream):
     assert stream.getvalue().count("[token]") == 4
 
 
-def test_the_http_client_s_own_lines_hold_no_token(stream):
+def test_the_http_clients_lines_have_no_token(stream):
     def answer(request):
         return httpx.Response(404)
 

@@ -24,7 +24,7 @@ def test_the_page_is_below_the_webhook(webhook, page):
     assert BotSettings("1:x", "models", webhook_url=webhook, mini_app=False).mini_app_url is None
 
 
-def test_pictures_in_memory_are_few_of_each_user_and_of_all(monkeypatch):
+def test_pictures_in_memory_are_limited_per_user_and_in_total(monkeypatch):
     monkeypatch.setattr(mini_app, "AT_ONCE", 2)
     monkeypatch.setattr(mini_app, "AT_ONCE_OF_ALL", 3)
     services = MiniAppServices(SimpleNamespace(models=None, metrics=Metrics()), "1:x")
@@ -47,7 +47,7 @@ def test_pictures_in_memory_are_few_of_each_user_and_of_all(monkeypatch):
     assert asyncio.run(enter("c")) == [200]
 
 
-def test_the_page_differs_by_its_style_and_its_script_alone():
+def test_the_page_differs_only_by_its_style_and_its_script():
     page = render()
 
     assert page.index("themed") < page.index("</head>") < page.index("WORDS") < page.index("const TEXTS")

@@ -9,7 +9,7 @@ from telegram.error import NetworkError
 from serving_bot.telegram.network import Contact, PatientRequest, PollingRequest, RefusedTokenError, delays
 
 
-def test_pauses_grow_and_stay_within_the_patience():
+def test_pauses_grow_within_the_timeout():
     pauses = list(delays(60))
     assert pauses[:6] == [0.5, 1, 2, 4, 8, 15]
     assert sum(pauses) <= 60
@@ -17,7 +17,7 @@ def test_pauses_grow_and_stay_within_the_patience():
 
 
 def call(request: type, url: str, contact: Contact, **settings):
-    """The payload of one getMe made with this kind of request."""
+    """The payload of a getMe sent with this kind of request."""
 
     async def post():
         async with request(contact, **settings) as ready:
@@ -27,7 +27,7 @@ def call(request: type, url: str, contact: Contact, **settings):
 
 
 @pytest.mark.parametrize("fault", [Fault(status=500), Fault()], ids=["500", "dropped"])
-def test_a_request_outlasts_an_outage_that_is_logged_once(caplog, fault):
+def test_a_request_survives_an_outage_which_is_logged_once(caplog, fault):
     caplog.set_level(logging.INFO, "serving_bot")
     failures = []
     with LoopbackBotApi() as api:
@@ -41,7 +41,7 @@ def test_a_request_outlasts_an_outage_that_is_logged_once(caplog, fault):
     ]
 
 
-def test_patience_ends():
+def test_the_timeout_ends():
     with LoopbackBotApi() as api:
         api.fault = lambda method: Fault(status=502)
         with pytest.raises(NetworkError):
@@ -49,7 +49,7 @@ def test_patience_ends():
         assert api.attempts["getMe"] == 2
 
 
-def test_what_telegram_refuses_is_not_repeated():
+def test_refused_requests_are_not_repeated():
     with LoopbackBotApi() as api:
         with pytest.raises(RefusedTokenError):
             call(partial(PollingRequest, take=lambda updates: updates), f"{api.url}/bot1:wrong", Contact())

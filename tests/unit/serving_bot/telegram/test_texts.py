@@ -58,7 +58,7 @@ def test_the_compiled_catalogue_is_current(language):
 def test_every_key_the_handlers_use_exists():
     source = "".join(path.read_text() for path in LOCALES.parent.glob("*.py"))
     used = set(re.findall(r'texts\(\s*"([a-z-]+)"', source)) | set(re.findall(r'"([a-z]+-word)"', source))
-    assert len(used) > 25  # the pattern finds them
+    assert len(used) > 25  # the pattern matches them
     assert used - set(texts_by_key("en")) == set()
 
 
@@ -75,7 +75,7 @@ def test_russian_plurals(count, noun):
     assert text.startswith(f"Я вижу {count} {noun}: 12")
 
 
-def test_numbers_and_times_are_written_the_language_s_way():
+def test_numbers_and_times_follow_the_languages_format():
     noon = datetime(2026, 11, 22, 12, 0, tzinfo=timezone.utc)
     assert (Texts("en").percentage(0.9873), Texts("en").time(noon)) == ("98.7%", "2026-11-22 12:00 UTC")
     assert (Texts("ru").percentage(0.9873), Texts("ru").time(noon)) == (

@@ -11,7 +11,7 @@ from serving_bot.telegram.typing_action import typing_action
 
 
 def actions_while(api: LoopbackBotApi, seconds: float) -> list[str]:
-    """What the chat was shown while something took so long."""
+    """The actions that the chat shows while a task takes this long."""
 
     async def work() -> None:
         bot: Bot = ExtBot(TOKEN, base_url=f"{api.url}/bot")
@@ -31,11 +31,11 @@ def api():
         yield api
 
 
-def test_a_quick_answer_is_not_announced(api):
+def test_a_quick_answer_shows_no_action(api):
     assert actions_while(api, 0.2) == []
 
 
-def test_a_slow_one_is_for_as_long_as_it_takes(api, monkeypatch):
+def test_a_slow_answer_shows_the_action_until_it_comes(api, monkeypatch):
     monkeypatch.setattr(module, "PATIENCE_S", 0.1)
     monkeypatch.setattr(module, "SHOWN_S", 0.2)
     assert set(actions_while(api, 1.0)) == {"typing"}
@@ -44,7 +44,7 @@ def test_a_slow_one_is_for_as_long_as_it_takes(api, monkeypatch):
 
 
 @pytest.mark.parametrize("fault", [Fault(status=500), Fault(hang_s=3)], ids=["refused", "hanging"])
-def test_an_action_that_telegram_does_not_take_delays_nothing(api, monkeypatch, fault):
+def test_a_refused_action_does_not_delay_the_answer(api, monkeypatch, fault):
     monkeypatch.setattr(module, "PATIENCE_S", 0.1)
     api.fault = lambda method: fault if method == "sendChatAction" else None
     began = time.monotonic()

@@ -8,7 +8,7 @@ from serving_bot.telegram.wording import caption, tell
 
 
 def reading(*digits: tuple[int, float, bool]) -> Reading:
-    """A reading of these classes, probabilities and certainties."""
+    """A reading with these classes, probabilities and certainties."""
     image = np.zeros((28, 28), np.uint8)
     found = tuple(
         Digit(Box(0, 0, 9, 9), digit, probability, ((digit, probability), (7, 0.02), (1, 0.01)), image, sure)
@@ -29,26 +29,26 @@ def reading(*digits: tuple[int, float, bool]) -> Reading:
         ([(2, 0.3, False), (0, 0.4, False)], "I see marks here, but no number.", "nothing"),
     ],
 )
-def test_what_is_said_of_a_reading(digits, text, outcome):
+def test_the_wording_of_a_reading(digits, text, outcome):
     said, said_outcome = tell(reading(*digits), Texts("en"))
     assert said.startswith(text)
     assert said_outcome == outcome
 
 
-def test_too_many_digits_are_said():
+def test_too_many_digits_are_reported():
     said, outcome = tell(Reading((), picture=None, too_many=True), Texts("en"))
     assert said == "There are more than 200 digits or other marks in this picture. Send a part of it, please."
     assert outcome == "nothing"
 
 
-def test_lines_are_told_as_lines():
+def test_lines_are_kept_as_lines():
     line = reading((2, 0.9, True), (0, 0.8, True)).lines[0]
     said, outcome = tell(Reading((line, line), picture=None), Texts("en"))
     assert said == "I see 4 digits: \n20\n20 (the least sure of them 80.0%)."
     assert outcome == "read"
 
 
-def test_a_caption_fits_whatever_was_found():
+def test_a_caption_fits_any_reading():
     text = caption("Title", reading(*[(3, 0.5, True)] * 200), Texts("ru"))
     assert text.startswith("Title\n1. 3 (50,0")
     assert text.endswith("\n…")

@@ -7,7 +7,7 @@ from serving_bot.versions.folder import NoPushedModelError, Version, choose, new
 
 
 def mark(push_dir, *names):
-    """Makes version folders that hold nothing but the mark of completeness."""
+    """Makes version folders that have only the mark of completeness."""
     for name in names:
         (push_dir / name).mkdir(parents=True)
         (push_dir / name / "saved_model.pb").write_bytes(b"")
@@ -27,7 +27,7 @@ def test_a_version_without_its_mark_is_still_being_copied(tmp_path):
 
 
 @pytest.mark.parametrize("folder", ["missing", "empty"])
-def test_no_model_is_one_sentence_with_the_next_step(tmp_path, folder):
+def test_no_model_is_a_one_line_error_with_the_next_step(tmp_path, folder):
     (tmp_path / "empty").mkdir()
     with pytest.raises(NoPushedModelError, match=rf"No model has been pushed to .*{folder} yet\. Push one"):
         newest_version(str(tmp_path / folder))
@@ -42,7 +42,7 @@ def test_a_pin_is_served_instead_of_the_newest(tmp_path):
 @pytest.mark.parametrize(
     ("pin", "sentence"), [("7", "asks for version 7, which is missing"), ("new", "one version number")]
 )
-def test_with_a_wrong_pin_the_newest_is_served_and_that_is_said(tmp_path, pin, sentence):
+def test_with_a_wrong_pin_the_newest_is_served_with_a_message(tmp_path, pin, sentence):
     mark(tmp_path, "1", "2")
     (tmp_path / "pin").write_text(pin)
     choice = choose(str(tmp_path))
@@ -62,14 +62,14 @@ def test_remote_folders_are_listed_too():
         filesystem.rm("/models", recursive=True)
 
 
-def test_the_pusher_s_version_is_the_time_of_the_push(tmp_path):
+def test_the_pushers_version_is_the_time_of_the_push(tmp_path):
     assert pushed_at(Version(1763800000, "anywhere"), {}) == datetime(2025, 11, 22, 8, 26, 40, tzinfo=timezone.utc)
     mark(tmp_path, "7")
     age = datetime.now(timezone.utc) - pushed_at(Version(7, str(tmp_path / "7")), {"pushed_at": "once"})
     assert abs(age.total_seconds()) < 60
 
 
-def test_a_file_is_said_to_be_one(tmp_path):
+def test_a_file_instead_of_a_folder_is_reported(tmp_path):
     (tmp_path / "models").write_text("not a folder")
     with pytest.raises(NoPushedModelError, match=r"models is a file\. Name the folder"):
         newest_version(str(tmp_path / "models"))

@@ -10,7 +10,7 @@ from serving_bot.versions.pinning import promote
 from serving_bot.versions.registry import read_registry
 
 
-def test_history_tells_what_was_live_when(tmp_path):
+def test_history_shows_what_was_live_when(tmp_path):
     for second in (0, 100, 300):
         push(tmp_path, 1763800000 + second)
     lines = [
@@ -31,7 +31,7 @@ def test_history_tells_what_was_live_when(tmp_path):
     assert told.damaged_lines == (3, 4, 5)
 
 
-def test_a_pin_changed_by_hand_is_told(push_dir):
+def test_a_pin_changed_by_hand_is_marked(push_dir):
     promote(str(push_dir), 1)
     (push_dir / "pin").write_text("2")
     event = read_history(read_registry(str(push_dir))).events[-1]
@@ -43,7 +43,7 @@ def test_a_pin_changed_by_hand_is_told(push_dir):
     assert (event.action, event.at, event.version, event.live) == ("edit", None, None, 3)
 
 
-def test_a_line_that_was_cut_short_does_not_swallow_the_next(push_dir):
+def test_a_truncated_line_does_not_affect_the_next(push_dir):
     (push_dir / "history.jsonl").write_text('{"at": "20')
     promote(str(push_dir), 1)
     told = read_history(read_registry(str(push_dir)))
@@ -52,7 +52,7 @@ def test_a_line_that_was_cut_short_does_not_swallow_the_next(push_dir):
     assert told.events[-1].action == "promote"
 
 
-def test_a_line_that_does_not_fit_on_the_disk_leaves_none(push_dir, monkeypatch):
+def test_a_full_disk_leaves_no_partial_line(push_dir, monkeypatch):
     promote(str(push_dir), 1)
     before = (push_dir / "history.jsonl").read_bytes()
 
@@ -66,8 +66,8 @@ def test_a_line_that_does_not_fit_on_the_disk_leaves_none(push_dir, monkeypatch)
     assert (push_dir / "history.jsonl").read_bytes() == before
 
 
-def test_a_push_is_dated_by_its_card(tmp_path):
-    """The number is later than the push where the clock was set back, or where two pushes shared a second."""
+def test_a_pushs_date_is_on_its_card(tmp_path):
+    """The number is later than the push if the clock was set back, or if two pushes shared a second."""
     card = push(tmp_path, 1763800000) / "assets.extra/card.json"
     card.write_text(json.dumps({**json.loads(card.read_text()), "pushed_at": "2025-11-20T10:00:00+00:00"}))
     registry = read_registry(str(tmp_path))

@@ -27,7 +27,7 @@ def test_predicting_at_once_does_not_wait_for_a_reader(tmp_path):
         assert model.predict_at_once(images) is None
 
 
-def test_a_loaded_version_reads_in_many_threads(tmp_path):
+def test_a_loaded_version_is_thread_safe(tmp_path):
     model = ServedModel.load(Version(1, str(push(tmp_path, 1))), readers=2)
     answers = {}
 
@@ -62,7 +62,7 @@ def cut(file):
 
 
 @pytest.mark.parametrize("damage", BROKEN)
-def test_a_broken_version_is_found_out_in_a_process_of_its_own(tmp_path, damage):
+def test_a_broken_version_is_detected_in_a_separate_process(tmp_path, damage):
     folder = push(tmp_path, 1)
     BROKEN[damage](folder)
     with pytest.raises(BrokenModelError, match=str(folder)):
@@ -96,7 +96,7 @@ def test_closing_the_server_ends_the_check_of_a_version(tmp_path, monkeypatch):
     assert time.monotonic() - start < 10
 
 
-def test_the_server_swaps_and_what_was_taken_goes_on(tmp_path):
+def test_the_server_swaps_and_current_readings_finish(tmp_path):
     server = ModelServer(str(tmp_path))
     assert server.refresh() == []
     assert server.current is None
@@ -110,7 +110,7 @@ def test_the_server_swaps_and_what_was_taken_goes_on(tmp_path):
     assert [digit.digit for digit in old.read(picture("42")).digits] == [4, 2]
 
 
-def test_a_broken_version_is_reported_once_and_the_old_one_goes_on(tmp_path):
+def test_a_broken_version_is_reported_once_and_the_old_one_stays(tmp_path):
     push(tmp_path, 1)
     server = ModelServer(str(tmp_path))
     server.refresh()
@@ -146,7 +146,7 @@ def test_a_pin_brings_an_older_version_back_and_its_removal_the_newest(tmp_path)
     assert served == [2, 1, 2, 2], "with a pin on a version that is not there, the newest is served"
 
 
-def test_the_folder_may_vanish_while_serving(tmp_path, caplog):
+def test_the_folder_may_disappear_while_serving(tmp_path, caplog):
     folder = push(tmp_path / "models", 1)
     server = ModelServer(str(tmp_path / "models"))
     server.refresh()
@@ -157,11 +157,11 @@ def test_the_folder_may_vanish_while_serving(tmp_path, caplog):
 
 
 class RefusedError(Exception):
-    """As gcsfs's HttpError and google-auth's errors: no OSError."""
+    """Like gcsfs's HttpError and google-auth's errors, not an OSError."""
 
 
 class ClosedStore(MemoryFileSystem):
-    """A bucket whose login has run out."""
+    """A bucket whose login has expired."""
 
     protocol = "closed"
 
@@ -171,7 +171,7 @@ class ClosedStore(MemoryFileSystem):
     info = ls
 
 
-def test_a_store_that_refuses_is_said_once_and_the_old_model_goes_on(tmp_path, caplog):
+def test_a_refusing_store_is_reported_once_and_the_old_model_stays(tmp_path, caplog):
     fsspec.register_implementation("closed", ClosedStore)
     push(tmp_path, 1)
     server = ModelServer(str(tmp_path))
@@ -182,7 +182,7 @@ def test_a_store_that_refuses_is_said_once_and_the_old_model_goes_on(tmp_path, c
     assert caplog.text.count("cannot look for new versions") == 1
 
 
-def test_watching_takes_a_new_version_by_itself(tmp_path):
+def test_watching_loads_a_new_version(tmp_path):
     push(tmp_path, 1)
     server = ModelServer(str(tmp_path))
 
@@ -218,11 +218,11 @@ def test_an_overwritten_version_in_service_is_noticed(tmp_path, caplog):
     assert caplog.text.count("the version in service was overwritten") == 1
     (tmp_path / "2" / MODEL_FILE).write_bytes(b"nonsense")
     assert [failed.version.number for failed in server.refresh()] == [2]
-    assert server.current.version.number == 1  # as `digits models list` says
+    assert server.current.version.number == 1  # as in `digits models list`
     assert server.refresh() == []
 
 
-def test_a_vanished_folder_is_said_once_and_may_come_back(tmp_path, caplog):
+def test_a_missing_folder_is_reported_once_and_may_return(tmp_path, caplog):
     caplog.set_level("INFO")
     push(tmp_path / "models", 1)
     server = ModelServer(str(tmp_path / "models"))
@@ -239,7 +239,7 @@ def test_a_vanished_folder_is_said_once_and_may_come_back(tmp_path, caplog):
     assert caplog.text.count("the push folder is in order again") == 1
 
 
-def test_a_pin_to_a_missing_version_serves_the_next_best_and_complains(tmp_path):
+def test_a_pin_to_a_missing_version_serves_the_next_best_with_a_message(tmp_path):
     push(tmp_path, 1)
     (tmp_path / "pin").write_text("7")
     server = ModelServer(str(tmp_path))

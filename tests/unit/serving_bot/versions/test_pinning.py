@@ -17,7 +17,7 @@ def changes(push_dir):
     return [json.loads(line) for line in (push_dir / "history.jsonl").read_text().splitlines()]
 
 
-def test_promotion_and_rollback_write_the_pin_that_a_bot_obeys(push_dir):
+def test_promotion_and_rollback_write_the_bots_pin(push_dir):
     server = ModelServer(str(push_dir))
     served = []
     for change in (
@@ -43,7 +43,7 @@ def test_promotion_and_rollback_write_the_pin_that_a_bot_obeys(push_dir):
     ]
 
 
-def test_the_pin_appears_whole_and_is_readable_by_the_bot_s_user(push_dir, monkeypatch):
+def test_the_pin_is_written_atomically_and_the_bots_user_can_read_it(push_dir, monkeypatch):
     seen = []
     replace = os.replace
 
@@ -59,13 +59,13 @@ def test_the_pin_appears_whole_and_is_readable_by_the_bot_s_user(push_dir, monke
     assert stat.S_IMODE((push_dir / "pin").stat().st_mode) == stat.S_IMODE((push_dir / "history.jsonl").stat().st_mode)
 
 
-def test_a_rollback_passes_over_what_is_damaged(push_dir):
+def test_a_rollback_skips_damaged_versions(push_dir):
     (push_dir / "2" / "assets.extra/model.tflite").write_bytes(b"cut short")
 
     assert rollback(str(push_dir)).number == 1
 
 
-def test_unpinning_what_is_not_pinned_changes_nothing(push_dir):
+def test_unpinning_without_a_pin_changes_nothing(push_dir):
     assert unpin(str(push_dir)) is False
     assert not (push_dir / "history.jsonl").exists()
 
@@ -73,7 +73,7 @@ def test_unpinning_what_is_not_pinned_changes_nothing(push_dir):
 @pytest.mark.parametrize(
     ("pin", "sentence"), [("7", "asks for version 7, which is missing"), ("new", "must contain one version number")]
 )
-def test_a_wrong_pin_is_a_sentence_and_can_be_put_right(push_dir, pin, sentence):
+def test_a_wrong_pin_is_a_one_line_error_and_can_be_corrected(push_dir, pin, sentence):
     (push_dir / "pin").write_text(pin)
     found = read_registry(str(push_dir))
 
@@ -83,7 +83,7 @@ def test_a_wrong_pin_is_a_sentence_and_can_be_put_right(push_dir, pin, sentence)
     assert read_registry(str(push_dir)).live.number == 3
 
 
-def test_a_folder_that_cannot_be_written_is_one_sentence(push_dir, monkeypatch):
+def test_an_unwritable_folder_is_a_one_line_error(push_dir, monkeypatch):
     def refuse(*arguments):
         raise PermissionError(13, "Permission denied")
 
@@ -117,8 +117,8 @@ def test_a_pin_to_a_damaged_version_lets_list_and_bot_serve_the_next_best(push_d
     assert "asks for version 1, which is damaged: serving the newest working version" in found.problem
 
 
-def test_commands_at_once_lose_no_change(push_dir):
-    """Real processes: each pins, notes and ends."""
+def test_concurrent_commands_lose_no_change(push_dir):
+    """Real processes: each pins, records and ends."""
     program = "import sys; from serving_bot.versions.pinning import promote; promote(sys.argv[1], int(sys.argv[2]))"
     commands = [[sys.executable, "-c", program, str(push_dir), str(1 + number % 3)] for number in range(6)]
     running = [subprocess.Popen(command) for command in commands]
@@ -130,13 +130,13 @@ def test_commands_at_once_lose_no_change(push_dir):
     assert (push_dir / "pin").read_text() == f"{noted[-1]['version']}\n"
 
 
-def test_a_folder_that_stays_locked_is_one_sentence(push_dir, monkeypatch):
+def test_a_folder_that_stays_locked_is_a_one_line_error(push_dir, monkeypatch):
     monkeypatch.setattr("serving_bot.versions.folder.LOCK_TIMEOUT_S", 0.1)
     with locked(str(push_dir)), pytest.raises(PushFolderError, match="Another command has been changing"):
         promote(str(push_dir), 1)
     promote(str(push_dir), 1)
 
 
-def test_a_missing_folder_is_not_made(tmp_path):
+def test_a_missing_folder_is_not_created(tmp_path):
     with locked(str(tmp_path / "absent")):
         assert not (tmp_path / "absent").exists()

@@ -33,7 +33,7 @@ DAMAGE = {
 
 
 def test_damaged_versions_are_shown_as_damaged_and_are_never_live(push_dir):
-    """All kinds at once: each look starts a process."""
+    """All kinds together, because each check starts a process."""
     for number, damage in enumerate(DAMAGE.values(), 2):
         if number > 3:
             push(push_dir, number)
@@ -50,7 +50,7 @@ def test_damaged_versions_are_shown_as_damaged_and_are_never_live(push_dir):
     assert not (push_dir / "pin").exists()
 
 
-def test_one_that_answers_nonsense_is_no_live_version_nor_one_to_promote(push_dir):
+def test_a_version_that_misclassifies_is_neither_live_nor_promotable(push_dir):
     for version in (1, 3):
         wrong = flatbuffer([1, 2, 3, 4, 5, 6, 7, 8, 9, 0])
         (push_dir / str(version) / "assets.extra/model.tflite").write_bytes(wrong)
@@ -64,7 +64,7 @@ def test_one_that_answers_nonsense_is_no_live_version_nor_one_to_promote(push_di
         rollback(str(push_dir))
 
 
-def test_one_that_ends_the_process_that_loads_it_is_damaged_and_the_others_are_still_looked_at(push_dir, monkeypatch):
+def test_a_version_that_kills_its_process_is_damaged_and_the_others_are_checked(push_dir, monkeypatch):
     """The worker dies at version 2."""
     program = """
         for version, candidate in connection.recv():
@@ -82,13 +82,13 @@ def test_one_that_ends_the_process_that_loads_it_is_damaged_and_the_others_are_s
 
 
 def note_checksum(folder):
-    """As the exporter does."""
+    """Like the exporter."""
     card = json.loads((folder / "assets.extra/card.json").read_text())
     card["model_sha256"] = hashlib.sha256((folder / "assets.extra/model.tflite").read_bytes()).hexdigest()
     (folder / "assets.extra/card.json").write_text(json.dumps(card))
 
 
-def test_versions_with_a_checksum_are_told_from_altered_ones_without_loading_any(push_dir, monkeypatch):
+def test_altered_versions_with_a_checksum_are_detected_without_loading(push_dir, monkeypatch):
     for version in (1, 2, 3):
         note_checksum(push_dir / str(version))
     monkeypatch.setattr("serving_bot.versions.registry.Worker", None)
@@ -97,7 +97,7 @@ def test_versions_with_a_checksum_are_told_from_altered_ones_without_loading_any
     monkeypatch.undo()
     flatbuffer_file = push_dir / "3" / "assets.extra/model.tflite"
     content = bytearray(flatbuffer_file.read_bytes())
-    content[len(content) // 2] ^= 1  # (it can still be loaded, and reads the canaries)
+    content[len(content) // 2] ^= 1  # (it still loads and reads the canaries)
     flatbuffer_file.write_bytes(content)
     found = read_registry(str(push_dir))
 
@@ -106,7 +106,7 @@ def test_versions_with_a_checksum_are_told_from_altered_ones_without_loading_any
     assert found.live.number == 2
 
 
-def test_a_checksum_does_not_promote_what_answers_nonsense(push_dir):
+def test_a_matching_checksum_does_not_promote_a_version_that_misclassifies(push_dir):
     wrong = flatbuffer([1, 2, 3, 4, 5, 6, 7, 8, 9, 0])
     (push_dir / "1" / "assets.extra/model.tflite").write_bytes(wrong)
     note_checksum(push_dir / "1")
@@ -129,7 +129,7 @@ def test_a_remote_folder(tmp_path):
     try:
         for version in (1, 2):
             filesystem.put(str(push(tmp_path, version)), f"/registry/{version}", recursive=True)
-        # (the process that loads versions has another memory: it finds nothing there)
+        # (the process that loads versions has a separate memory, where the folder is empty)
         found = read_registry("memory://registry")
         assert [(version.number, version.name) for version in found.versions] == [
             (2, "Ten templates"),
@@ -145,7 +145,7 @@ def test_a_remote_folder(tmp_path):
         filesystem.rm("/registry", recursive=True)
 
 
-def test_what_is_not_there_is_one_sentence(push_dir):
+def test_missing_versions_are_a_one_line_error(push_dir):
     with pytest.raises(PushFolderError, match=r"No version 9 in .*`digits models list` lists"):
         promote(str(push_dir), 9)
     with pytest.raises(NoPushedModelError, match="No model has been pushed to"):

@@ -1,4 +1,4 @@
-"""The server over real HTTP, with a model that reads the canary digits."""
+"""The server over HTTP, with a model that reads the canary digits."""
 
 import asyncio
 import base64
@@ -42,7 +42,7 @@ def post(address, path, **options):
 
 
 def digits(*names):
-    """Canary digits as the network sees them, uint8 [N, 28, 28]."""
+    """Canary digits as the network gets them, uint8 [N, 28, 28]."""
     return tiny_model.templates()[list(names)]
 
 
@@ -58,7 +58,7 @@ def test_a_picture_is_read_raw_and_from_a_form(address):
     assert "image" not in raw.json()["digits"][0]
 
 
-def test_what_the_network_saw_and_why(address, push_dir):
+def test_images_and_maps_are_returned(address, push_dir):
     answer = post(address, "/read?images=1&why=1", data=tiny_model.picture("7")).json()
 
     (digit,) = answer["digits"]
@@ -89,14 +89,14 @@ def test_what_the_network_saw_and_why(address, push_dir):
         ("/nowhere", b"", "text/plain", 404, "does not exist"),
     ],
 )
-def test_what_cannot_be_answered_is_a_sentence(address, path, body, kind, status, sentence):
+def test_bad_requests_get_a_one_line_error(address, path, body, kind, status, sentence):
     answer = post(address, path, data=body, headers={"Content-Type": kind})
 
     assert answer.status_code == status
     assert sentence in answer.json()["error"]
 
 
-def test_tensors_as_tensorflow_serving_takes_them(address):
+def test_tensors_in_tensorflow_servings_format(address):
     images = digits(3, 8)
 
     rows = post(address, "/v1/models/digits:predict", json={"instances": images.tolist()}).json()
@@ -114,7 +114,7 @@ def test_tensors_as_tensorflow_serving_takes_them(address):
     assert columns["outputs"]["class"] == [3, 8]
 
 
-def test_tensors_by_the_open_inference_protocol(address):
+def test_tensors_in_the_open_inference_protocol(address):
     images = digits(5, 0)
     tensor = {"name": "images", "datatype": "UINT8", "shape": [2, 28, 28, 1]}
 
@@ -164,7 +164,7 @@ def test_wrong_tensors_are_refused(address, change, sentence):
     assert sentence in answer.json()["error"]
 
 
-def test_the_state_is_what_other_programs_ask_for(address):
+def test_state_requests_of_other_programs(address):
     def get(path):
         return requests.get(f"{address}{path}", timeout=30)
 
@@ -188,7 +188,7 @@ def test_the_state_is_what_other_programs_ask_for(address):
     assert "Access-Control-Allow-Origin" not in page.headers
 
 
-def test_too_large_a_body_is_refused_before_it_is_sent(address):
+def test_a_too_large_body_is_refused_before_it_is_sent(address):
     host, port = address.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port)), timeout=10) as connection:
         connection.sendall(
@@ -200,7 +200,7 @@ def test_too_large_a_body_is_refused_before_it_is_sent(address):
     assert "over the limit" in answer
 
 
-def test_too_large_a_body_of_unknown_length_is_refused(address):
+def test_a_too_large_body_of_unknown_length_is_refused(address):
     answer = post(address, "/read", data=(bytes(2**20) for _ in range(30)))
 
     assert answer.status_code == 413
@@ -224,7 +224,7 @@ def test_a_slow_sender_is_refused(push_dir, monkeypatch):
     assert "did not arrive" in answer
 
 
-def test_a_token_and_a_rate(push_dir, tmp_path):
+def test_token_and_rate_limit(push_dir, tmp_path):
     (tmp_path / "token").write_text("secret\n")
     with running_server(push_dir, "--token-file", str(tmp_path / "token"), "--requests-per-minute", "2") as address:
         picture = tiny_model.picture("4")
@@ -237,7 +237,7 @@ def test_a_token_and_a_rate(push_dir, tmp_path):
         assert requests.get(f"{address}/healthz", timeout=30).status_code == 200
 
 
-def test_a_newer_version_is_served_without_a_restart_and_a_broken_one_is_not(tmp_path):
+def test_a_newer_version_is_served_without_a_restart_unless_broken(tmp_path):
     folder = tmp_path / "serving_model"
     folder.mkdir()
     with running_server(folder) as address:

@@ -1,4 +1,4 @@
-"""What is written for a page without a server; tests/browser/test_exported_page.py computes with it."""
+"""The files of the exported page; tests/browser/test_exported_page.py runs its network."""
 
 import base64
 
@@ -23,7 +23,7 @@ def test_the_layers_of_a_flatbuffer():
     assert not np.frombuffer(base64.b64decode(dense["bias"]), "<f4").any()
 
 
-def test_a_layer_that_the_page_cannot_compute_is_named():
+def test_an_unsupported_layer_is_named():
     model = schema.ModelT.InitFromPackedBuf(tiny_model.flatbuffer(), 0)
     model.operatorCodes[1].builtinCode = schema.BuiltinOperator.GELU
     builder = flatbuffers.Builder()
@@ -33,7 +33,7 @@ def test_a_layer_that_the_page_cannot_compute_is_named():
         describe(bytes(builder.Output()))
 
 
-def test_a_folder_without_a_model_and_one_that_cannot_be_written(tmp_path):
+def test_a_folder_without_a_model_and_an_unwritable_one(tmp_path):
     with pytest.raises(NoPushedModelError):
         export_page(str(tmp_path / "none"), tmp_path / "page")
     tiny_model.push(tmp_path / "push", 7)
