@@ -14,17 +14,17 @@ UPGRADE :=
 help: ## Show this list.
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-install: $(INSTALLED) ## Make the environment in .venv (other targets do this when needed).
+install: $(INSTALLED) ## Set up .venv (the other targets do it if needed).
 
 # requirements/install.sh chooses the Python and the lock for this platform.
 $(INSTALLED): pyproject.toml $(wildcard requirements/*)
 	@requirements/install.sh $(VENV)
 	@touch $@
 
-demo: $(INSTALLED) ## Open a page that reads drawn and photographed digits with the last pushed model.
+demo: $(INSTALLED) ## Open the page that reads digits with the last pushed model.
 	$(BIN)/digits serve --open
 
-run: $(INSTALLED) ## Fetch MNIST, train, evaluate and push a model, read a sample picture (MODEL=lenet EPOCHS=10 ...).
+run: $(INSTALLED) ## Train, evaluate and push a model (MODEL=lenet EPOCHS=10).
 	$(BIN)/digits run --model $(MODEL) --epochs $(EPOCHS)
 	$(BIN)/digits predict $(SAMPLE)
 	@echo "Draw or photograph digits of your own: make demo"
@@ -34,10 +34,10 @@ WORKERS := --numprocesses=logical --maxprocesses=4 --dist=loadfile --no-loadscop
 test: $(INSTALLED) ## Run the tests (PYTEST_ARGS="tests/unit -k mnist" for some).
 	$(BIN)/python -m pytest $(WORKERS) $(PYTEST_ARGS)
 
-test-browser: $(INSTALLED) ## Test the pages in headless Chromium, which must be installed.
+test-browser: $(INSTALLED) ## Test the pages in headless Chromium (must be installed).
 	$(BIN)/python -m pytest -m browser tests/browser
 
-check: $(INSTALLED) ## Lint, formatting and types.
+check: $(INSTALLED) ## Check lint, formatting and types.
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
@@ -48,18 +48,18 @@ format: $(INSTALLED) ## Format the code and fix what the linter can.
 
 BENCH := build/bench
 RESULTS := build/results
-results: $(INSTALLED) ## Compare LeNet and MyModel, 10 and 40 epochs, and write docs/results.md (half an hour; resumes after an interruption).
+results: $(INSTALLED) ## Measure docs/results.md: both networks, 10 and 40 epochs.
 	$(BIN)/digits compare --models lenet,my_model --epochs 10,40 --root $(RESULTS)/runs --output $(RESULTS)
 	cp $(RESULTS)/report.md docs/results.md
 
-# Uses the report of `make results`, the model of `make run`, and a separate run.
-pictures: $(INSTALLED) ## Draw the documentation's pictures again (needs Chromium; run `make results` and `make run` first).
+# Run `make results` and `make run` first: it uses the report of the one, the model of the other, and a separate run.
+pictures: $(INSTALLED) ## Redraw the documentation's pictures (needs Chromium).
 	$(BIN)/python benchmarks/served_page.py serving_model
 	$(BIN)/python benchmarks/mini_app_page.py
 	$(BIN)/python docs/site/pictures.py $(RESULTS)/report.html runs/data
 
 # In a separate environment. The notebooks show a run of one epoch, which is kept in build/docs.
-docs: build/docs-venv/installed ## Build the site in build/docs/site: guides, references, executed notebooks; search works offline.
+docs: build/docs-venv/installed ## Build the documentation's site in build/docs/site.
 	$(BIN)/digits run --epochs 1 --root build/docs/runs --push-dir build/docs/serving_model
 	PYTHONPATH=. $(BIN)/python docs/site/assemble.py build/docs/pages
 	NO_MKDOCS_2_WARNING=true build/docs-venv/bin/mkdocs build --quiet --strict
@@ -69,24 +69,24 @@ build/docs-venv/installed: $(INSTALLED) requirements/docs.txt
 	$(BIN)/uv pip sync --quiet --python build/docs-venv/bin/python --require-hashes requirements/docs.txt
 	@touch $@
 
-bench: $(INSTALLED) ## Measure the figures of pipeline and reader in docs/benchmarks.md (about an hour).
+bench: $(INSTALLED) ## Measure pipeline and reader for docs/benchmarks.md.
 	$(BIN)/python -m benchmarks.pipeline speed
 	$(BIN)/python -m benchmarks.pipeline cost
 	$(BIN)/python -m benchmarks.pipeline accuracy --root $(BENCH)
 	$(BIN)/python -m benchmarks.reader --push-dir $(BENCH)/serving_model --data $(BENCH)/runs/data
 
-test-job: $(INSTALLED) ## Execute a compiled Vertex AI job, container by container (some minutes).
+test-job: $(INSTALLED) ## Execute a compiled Vertex AI job (some minutes).
 	$(BIN)/python -m pytest -m job $(PYTEST_ARGS)
 
-test-portable: $(INSTALLED) ## Run the pipeline on Beam's job API: a job server and a worker pool (some minutes).
+test-portable: $(INSTALLED) ## Run the pipeline on Beam's job API (some minutes).
 	$(BIN)/python -m pytest -m portable tests/e2e/test_portable_beam.py $(PYTEST_ARGS)
 
-test-faults: $(INSTALLED) ## Make each write of a push, a pin, a fetch and a training fail, or kill there (strace; some minutes).
-	@command -v strace >/dev/null || { echo "strace is not here: install it (Debian: apt-get install strace)."; exit 1; }
+test-faults: $(INSTALLED) ## Test failing writes and kills (strace; some minutes).
+	@command -v strace >/dev/null || { echo "strace is missing: install it (Debian: apt-get install strace)."; exit 1; }
 	$(BIN)/python -m pytest -m faults tests/faults $(PYTEST_ARGS)
 
 # In a separate environment, because the clients have other dependencies.
-test-clients: build/clients-venv/installed ## Test `digits serve` with Triton's client and with requests that Schemathesis generates.
+test-clients: build/clients-venv/installed ## Test `digits serve` with other projects' clients.
 	$(BIN)/python -m pytest -m clients tests/e2e/test_clients.py $(PYTEST_ARGS)
 
 build/clients-venv/installed: $(INSTALLED) requirements/clients.txt
@@ -97,7 +97,7 @@ build/clients-venv/installed: $(INSTALLED) requirements/clients.txt
 # In a separate environment: the bot's lock and atheris. In slices of a minute with one corpus, because atheris 2.3
 # keeps what it compares (0.3 MB per picture). Failing inputs stay in build/fuzz/HARNESS/failures.
 FUZZ_SECONDS := 300
-test-fuzz: fuzz-decoding fuzz-finding ## Search for pictures that break decoding or reading, guided by coverage (FUZZ_SECONDS=300 for each).
+test-fuzz: fuzz-decoding fuzz-finding ## Fuzz decoding and reading (FUZZ_SECONDS=300 for each).
 
 build/fuzz-venv/installed: $(INSTALLED) requirements/bot.txt requirements/fuzz.txt
 	$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python build/fuzz-venv
@@ -118,20 +118,20 @@ REVISION = $(shell git describe --always --dirty)
 IMAGE := digits
 ENGINE := docker
 TARGET := digits
-image: ## Build the image of the components (IMAGE=registry/path/digits TARGET=cuda|beam ENGINE=podman).
+image: ## Build the image (IMAGE=... TARGET=cuda|beam ENGINE=podman).
 	$(ENGINE) build --target $(TARGET) --build-arg REVISION=$(REVISION) \
 	  --tag $(IMAGE):$(REVISION)$(patsubst %,-%,$(filter-out digits,$(TARGET))) .
 
-test-image: ## Build the image on a Debian 13 base and run a job in it (as root; needs buildah, debootstrap).
+test-image: ## Build the image, run a job in it (root; buildah).
 	tests/image.sh
 
-test-trixie: ## Run the tests on the newer stack in a Debian 13 root (as root; needs debootstrap).
+test-trixie: ## Test the newer stack in Debian 13 (root; debootstrap).
 	tests/trixie.sh
 
 # One lock per stack, one for the bot alone. No lock names an index, which is the installer's choice.
 COMPILE = UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --generate-hashes $(UPGRADE)
 ALL := --extra pipeline --extra bot --extra gs --extra vertex --group dev
-lock: $(INSTALLED) ## Resolve the dependencies into requirements/*.txt again (UPGRADE=--upgrade for newer versions).
+lock: $(INSTALLED) ## Update the locks in requirements/ (UPGRADE=--upgrade).
 	$(COMPILE) pyproject.toml $(ALL) --python-version 3.10 --python-platform x86_64-manylinux2014 -o requirements/py310.txt
 	$(COMPILE) pyproject.toml $(ALL) --python-version 3.11 --universal -o requirements/py311plus.txt
 	$(COMPILE) pyproject.toml --extra bot --python-version 3.10 --universal -o requirements/bot.txt
@@ -143,6 +143,6 @@ lock: $(INSTALLED) ## Resolve the dependencies into requirements/*.txt again (UP
 	$(COMPILE) requirements/docs.in --python-version 3.10 --universal -o requirements/docs.txt
 	$(COMPILE) requirements/build.in --python-version 3.10 --universal -o requirements/build.txt
 
-clean: ## Remove the environment and caches; data, runs and pushed models stay.
+clean: ## Remove the environment and caches, but not data and models.
 	rm -rf $(VENV) build .mypy_cache .pytest_cache .ruff_cache *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -9,16 +9,18 @@ from pipeline.report.contents import Comparison, Recipe
 from pipeline.report.statistics import SIGNIFICANCE
 
 
-def told_apart(comparison: Comparison) -> bool:
+def is_significant(comparison: Comparison) -> bool:
     """Whether the difference is significant."""
     return comparison.adjusted_p < SIGNIFICANCE
 
 
 def describe(comparison: Comparison) -> str:
     """One comparison as a sentence, with its figures."""
-    verb = "beats" if told_apart(comparison) else "is not significantly different from"
-    counts = f"only the former reads {comparison.only_better:,} right, only the latter {comparison.only_worse:,}"
+    verb = "beats" if is_significant(comparison) else "is not significantly different from"
     verdict = f"{comparison.better} {verb} {comparison.worse}"
+    counts = (
+        f"{comparison.only_better:,} are correct only with the former, {comparison.only_worse:,} only with the latter"
+    )
     return f"{verdict}: of the test images {counts} ({describe_p(comparison.adjusted_p)})."
 
 
@@ -54,7 +56,7 @@ def conclude(recipes: Sequence[Recipe], comparisons: Iterable[Comparison]) -> tu
             found, condition = epochs.setdefault((one.epochs, other.epochs), {}), f"with {one.model}"
             outcome = f"{_epochs(winner)} {'beats' if winner.epochs == 1 else 'beat'} {_epochs(loser)}"
             nobody = f"{one.epochs} and {other.epochs} epochs"
-        outcome = outcome if told_apart(comparison) else f"{nobody} do not differ significantly"
+        outcome = outcome if is_significant(comparison) else f"{nobody} do not differ significantly"
         found.setdefault(outcome, []).append(condition)
     sentences = [_sentence(found) for found in (*networks.values(), *(epochs[key] for key in sorted(epochs)))]
     if not sentences or len({(recipe.model, recipe.epochs) for recipe in recipes}) < len(recipes):
@@ -63,7 +65,7 @@ def conclude(recipes: Sequence[Recipe], comparisons: Iterable[Comparison]) -> tu
 
 
 def _plain(comparison: Comparison) -> str:
-    if told_apart(comparison):
+    if is_significant(comparison):
         return f"{comparison.better} beats {comparison.worse}."
     return f"{comparison.better} and {comparison.worse} do not differ significantly."
 

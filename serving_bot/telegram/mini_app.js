@@ -1,10 +1,10 @@
 "use strict";
-// The page inside Telegram, which opens it with launch parameters in the address. Nothing is loaded elsewhere.
+// The page inside Telegram, which opens it with launch parameters in the address. Elsewhere it loads nothing.
 // https://core.telegram.org/bots/webapps
 globalThis.miniApp = (() => {
   const WORDS = {
-    en: { post: "Send to the chat", lead: "Draw digits, or choose or photograph a picture of some. Send it, and the bot answers in the chat.", draw: "Draw digits and send them: the bot answers in the chat.", later: "Press “Send to the chat”: the answer comes there.", locked: "Open this page again from the bot's chat in Telegram.", outside: "This page works in Telegram: open it from the bot's chat.",
-      sent: "Sent: the answer is in the chat.", failed: "Not sent: the server does not answer.", attach: "Send a picture in the chat itself, as a photo.", long: "This drawing is too large. Draw less.", kept: "The server keeps nothing. What you send to the chat stays there." },
+    en: { post: "Send to the chat", lead: "Draw digits, or choose or take a picture of digits. Send it, and the bot answers in the chat.", draw: "Draw digits and send them: the bot answers in the chat.", later: "Press “Send to the chat”: the answer comes there.", locked: "Open this page again from the bot's chat in Telegram.", outside: "This page works in Telegram: open it from the bot's chat.",
+      sent: "Sent: the answer is in the chat.", failed: "Not sent: the server does not answer.", attach: "Send a picture in the chat itself, as a photo.", long: "This drawing is too large. Draw less.", kept: "The server stores nothing. Pictures sent to the chat stay there." },
     ru: { post: "Отправить в чат", lead: "Нарисуйте цифры, выберите или снимите картинку с ними. Отправьте, и бот ответит в чате.", draw: "Нарисуйте цифры и отправьте: бот ответит в чате.", later: "Нажмите «Отправить в чат»: ответ придёт туда.", locked: "Откройте эту страницу из чата с ботом в Telegram заново.", outside: "Эта страница работает в Telegram: откройте её из чата с ботом.",
       sent: "Отправлено: ответ в чате.", failed: "Не отправлено: сервер не отвечает.", attach: "Пришлите картинку в самом чате, как фотографию.", long: "Этот рисунок слишком велик. Нарисуйте меньше.", kept: "Сервер ничего не хранит. Отправленное в чат остаётся там." },
   };
@@ -12,7 +12,7 @@ globalThis.miniApp = (() => {
   const launch = new URLSearchParams(location.hash.slice(1)), inside = launch.has("tgWebAppVersion");
   const app = () => window.Telegram?.WebApp;
 
-  function load() {  // (the page works without, where telegram.org cannot be reached)
+  function load() {  // (the page works without it if telegram.org cannot be reached)
     const script = document.createElement("script");
     script.src = SCRIPT;
     document.head.append(script);
@@ -26,10 +26,10 @@ globalThis.miniApp = (() => {
 
   async function enter() {
     const words = WORDS[language], initData = app()?.initData || launch.get("tgWebAppData");
-    authorization = initData ? `tma ${initData}` : null;  // none where a button of the keyboard opened the page
+    authorization = initData ? `tma ${initData}` : null;  // null if a keyboard button opened the page
     Object.assign(t, { lead: initData ? words.lead : words.draw, kept: words.kept, locked: !inside ? words.outside : initData ? words.locked : words.later });
     for (const name of ["lead", "kept"]) document.querySelector(`[data-t=${name}]`).textContent = t[name];
-    document.documentElement.classList.toggle("alone", !initData);  // pictures cannot be sent, then
+    document.documentElement.classList.toggle("alone", !initData);  // without init data pictures cannot be sent
     if (!inside) return;
     const button = document.createElement("button");
     button.id = "post"; button.type = "button"; button.textContent = words.post; button.onclick = () => post(button, words);
@@ -38,7 +38,7 @@ globalThis.miniApp = (() => {
     theme();
     app().onEvent("themeChanged", theme);
     app().ready(); app().expand();
-    if (app().isVersionAtLeast("7.7")) app().disableVerticalSwipes();  // a stroke downwards is no wish to close the page
+    if (app().isVersionAtLeast("7.7")) app().disableVerticalSwipes();  // a downward stroke must not close the page
   }
 
   async function post(button, words) {
@@ -48,13 +48,13 @@ globalThis.miniApp = (() => {
     try {
       const response = await send("picture", { method: "POST", body: file ?? await encoded("image/png") });
       if (!response.ok) return note(response.status === 401 ? t.locked : (await response.json()).error);
-      latest++; again = false;  // a reading on its way would write over the note
+      latest++; again = false;  // a reading in progress would overwrite the note
       note(words.sent); app()?.close();
     } catch { note(words.failed); }
     finally { button.disabled = false; }
   }
 
-  function relay(words) {  // Telegram takes a short text to the bot, and closes the page
+  function relay(words) {  // Telegram delivers a short text to the bot and closes the page
     if (file) return note(words.attach);
     if (!app()) return note(words.failed);
     for (let tolerance = .5; tolerance < 9; tolerance *= 1.5) {
@@ -64,7 +64,7 @@ globalThis.miniApp = (() => {
     note(words.long);
   }
 
-  function simplified(points, tolerance) {  // Ramer, Douglas and Peucker: what lies this near to a straight line is left out
+  function simplified(points, tolerance) {  // Ramer, Douglas and Peucker: drops points near a straight line
     const a = points[0], b = points.at(-1), [dx, dy] = [b[0] - a[0], b[1] - a[1]];
     const off = ([x, y]) => {
       const along = Math.min(1, Math.max(0, ((x - a[0]) * dx + (y - a[1]) * dy) / (dx * dx + dy * dy || 1)));
@@ -77,7 +77,7 @@ globalThis.miniApp = (() => {
   }
 
   let told = {};
-  try { told = JSON.parse(new URLSearchParams(launch.get("tgWebAppData")).get("user")) ?? {}; } catch { /* the browser's language, then */ }
+  try { told = JSON.parse(new URLSearchParams(launch.get("tgWebAppData")).get("user")) ?? {}; } catch { /* use the browser's language */ }
   const parsed = new Promise(done => addEventListener("DOMContentLoaded", done));
   return { language: told.language_code, ready: Promise.all([parsed, inside && load()]).then(enter) };
 })();

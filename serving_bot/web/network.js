@@ -1,4 +1,4 @@
-// Reads what is drawn without a server: the pushed network's layers (model.js), and the digit as models/normalising.py makes it.
+// Reads drawings without a server: the pushed network's layers (model.js), and normalisation like models/normalising.py.
 "use strict";
 const BOX = 20, SIDE = 28, STROKE_WIDTHS = [1, 3];
 document.documentElement.classList.add("alone");
@@ -65,7 +65,7 @@ function predict(pixels) {  // 784 levels 0..255, white on black -> 10 probabili
   return layers.reduce((value, layer) => LAYERS[layer.kind](value, layer), { shape: [SIDE, SIDE, 1], data: Float32Array.from(pixels) }).data;
 }
 
-// Ink is {width, height, data}, the share of ink in each pixel, 0..1, cut to the digit's box.
+// Ink is {width, height, data}, the share of ink in each pixel, 0..1, cropped to the digit's box.
 function strokeWidth({ width, height, data }) {
   const solid = (x, y) => x >= 0 && y >= 0 && x < width && y < height && data[y * width + x] > .5;
   let area = 0, outline = 0;
@@ -111,7 +111,7 @@ function normalise(ink, least = STROKE_WIDTHS[0]) {
   return out;
 }
 
-// The digits on a canvas with dark strokes on white, from left to right: what an empty column separates.
+// The digits on a canvas with dark strokes on white, from left to right, separated by empty columns.
 function findDigits(canvas) {
   const { width, height } = canvas, { data } = canvas.getContext("2d").getImageData(0, 0, width, height);
   const ink = (x, y) => 1 - data[4 * (y * width + x)] / 255, columns = [], boxes = [];
@@ -129,7 +129,7 @@ function findDigits(canvas) {
     return { box, ink: cut };
   });
 }
-function classify(ink) {  // calibrated probabilities: the geometric mean over the widths, as the reader takes it
+function classify(ink) {  // calibrated probabilities: the geometric mean over the stroke widths, as in the reader
   const rows = STROKE_WIDTHS.map(width => predict(normalise(ink, width)));
   const logs = [...rows[0]].map((_, digit) => rows.reduce((sum, row) => sum + Math.log(Math.max(row[digit], 1e-12)), 0) / rows.length / MODEL.temperature);
   return [...LAYERS.softmax({ data: Float64Array.from(logs) }).data];
@@ -141,7 +141,7 @@ function picture(pixels) {
   canvas.getContext("2d").putImageData(image, 0, 0);
   return canvas.toDataURL();
 }
-function answerAlone(path, canvas) {  // what the server answers to the same path
+function answerAlone(path, canvas) {  // the server's answer for the same path
   if (path === "model") return MODEL;
   const digits = findDigits(canvas).map(({ box, ink }) => {
     const row = classify(ink), top = row.map((probability, digit) => ({ digit, probability })).sort((a, b) => b.probability - a.probability).slice(0, 3);

@@ -156,7 +156,7 @@ _PAGE = Environment(autoescape=True).from_string("""\
 <title>Digits: HTTP API</title>
 <style>body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}
 code{background:#8882;padding:.1rem .3rem}td,th{padding:.3rem .8rem;text-align:left;vertical-align:top}</style>
-<h1>Digits: HTTP API</h1><p>The same as <a href="openapi.json">an OpenAPI document</a>.</p>
+<h1>Digits: HTTP API</h1><p>Also available as <a href="openapi.json">an OpenAPI document</a>.</p>
 <table><tr><th>request</th><th>does</th><th>takes</th><th>errors</th></tr>
 {% for path, methods in paths.items() %}{% for method, one in methods.items() %}
 <tr><td><code>{{ method|upper }} {{ path }}</code></td><td>{{ one.summary }}</td>

@@ -1,4 +1,4 @@
-"""The notebooks, executed on few images."""
+"""The notebooks, executed on a few images."""
 
 import re
 import sys
@@ -39,7 +39,7 @@ def test_the_first_cell_installs_in_colab_and_the_second_has_the_settings(path):
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 @pytest.mark.parametrize("source", ["", "git+https://example.org/digits"])
-def test_colab_installs_from_where_the_user_says_and_asks_where_nobody_did(path, source, tmp_path, monkeypatch):
+def test_colab_installs_from_the_chosen_source_or_asks_for_one(path, source, tmp_path, monkeypatch):
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
     monkeypatch.setitem(sys.modules, "google.colab", ModuleType("google.colab"))
     cell = next(cell.source for cell in read(path).cells if cell.cell_type == "code")
@@ -59,7 +59,7 @@ def test_colab_installs_from_where_the_user_says_and_asks_where_nobody_did(path,
 
 @pytest.fixture
 def execute():
-    """Runs a notebook from its folder with other settings; returns all that its cells showed."""
+    """Runs a notebook from its folder with other settings; returns the output of its cells."""
 
     def execute(name, **settings):
         notebook = read(ROOT / "notebooks" / f"{name}.ipynb")

@@ -27,7 +27,7 @@ def places(path):
 
 
 def within(svg):
-    """Whether all that has a place lies inside the picture."""
+    """Whether all elements with a position are inside the picture."""
     root = parse(svg)
     width, height = map(float, root.get("viewBox").split()[2:])
     marks = {mark for defined in root.iter("defs") for mark in defined}
@@ -52,7 +52,7 @@ def loss(*points, figure="loss"):
 
 
 @pytest.mark.parametrize("values", [(0.94, 0.93, 0.95), (1.0, 0.996, 1.0), (0.0, 0.0, 0.2), (0.1, 0.02, 0.3)])
-def test_intervals_lie_on_an_axis_of_percent(values):
+def test_intervals_are_on_an_axis_of_percent(values):
     models = [accuracy(*values), replace(accuracy(*values, published=0.97), label="<other>")]
 
     svg = charts.intervals(models, {models[0].label: 0, "<other>": 1})
@@ -87,14 +87,14 @@ def test_curves_of_any_length_and_size_fit(points):
     assert within(loss(*points, figure="accuracy"))
 
 
-def test_a_training_that_goes_on_begins_where_it_went_on():
+def test_a_resumed_training_starts_at_its_epoch():
     svg = loss(*((n, 1 / n) for n in range(23, 41)))
 
     assert {"23", "40"} <= set(texts(svg))
     assert "1" not in texts(svg)
 
 
-def test_without_logs_there_are_no_curves():
+def test_without_logs_no_curves():
     assert charts.curves([replace(model(), curves=())], {}, "loss") is None
 
 
@@ -112,7 +112,7 @@ def test_the_network_is_drawn_layer_by_layer():
     assert within(svg)
 
 
-def test_the_theme_decides_over_colours_and_the_drawing_over_its_bytes():
+def test_colours_come_from_the_theme_and_drawings_are_reproducible():
     svg = charts.network(LAYERS)
 
     assert not re.search(r"#[0-9a-f]{6}", svg)

@@ -28,7 +28,7 @@ def report(run):
     return collect([run], [], "digits report")
 
 
-def test_the_figures_are_the_evaluators(report, tiny_run):
+def test_the_figures_match_the_evaluators(report, tiny_run):
     (model,) = report.models
     figures = tiny_run.summary.evaluation
 
@@ -41,7 +41,7 @@ def test_the_figures_are_the_evaluators(report, tiny_run):
     assert report.comparisons == ()
 
 
-def test_training_curves_are_tensorboards(report, tiny_run):
+def test_training_curves_match_tensorboards(report, tiny_run):
     curves = {(curve.split, curve.figure): curve.points for curve in report.models[0].curves}
 
     assert set(curves) == {(s, f) for s in ("training", "validation") for f in ("accuracy", "loss")}
@@ -60,7 +60,7 @@ def test_the_network_is_described_as_it_was_trained(report):
     assert "CPU" in report.models[0].card["machine"]
 
 
-def test_sizes_and_latency_are_the_exports(report, tiny_run):
+def test_sizes_and_latency_match_the_export(report, tiny_run):
     (model,) = report.models
     pushed = Path(tiny_run.summary.path)
 
@@ -70,7 +70,7 @@ def test_sizes_and_latency_are_the_exports(report, tiny_run):
     assert 0 < model.latency_ms < 1000
 
 
-def test_misread_images_are_found_again(report, tiny_run):
+def test_misclassified_images_are_found(report, tiny_run):
     by_digest = {misread.digest: misread for misread in report.models[0].evaluation.misread}
 
     assert len(report.misread) == len(by_digest) > 0
@@ -80,7 +80,7 @@ def test_misread_images_are_found_again(report, tiny_run):
         assert picture.answers == (("MyModel, 2 epochs", misread.predicted, misread.probability),)
 
 
-def test_a_run_writes_its_page_itself(tiny_run):
+def test_a_run_writes_its_page(tiny_run):
     page = Path(tiny_run.summary.report)
 
     assert page == Path(tiny_run.config.root) / "reports" / tiny_run.summary.run_id / "report.html"
@@ -95,7 +95,7 @@ def test_the_same_model_twice_is_shown_once(run):
     assert [model.run_id for model in collect([again, run], [], "").models] == [again.run_id]
 
 
-def test_photos_go_with_the_model_they_were_read_by(run, report, tmp_path):
+def test_photo_results_belong_to_the_model_that_read_them(run, report, tmp_path):
     mine, others = tmp_path / "mine.json", tmp_path / "others.json"
     mine.write_text(json.dumps({"export_id": report.models[0].card["export_id"], "accuracy": 0.5, "pictures": 8}))
     others.write_text(json.dumps({"export_id": "another", "accuracy": 0.1, "pictures": 9}))
@@ -107,7 +107,7 @@ def test_photos_go_with_the_model_they_were_read_by(run, report, tmp_path):
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"export_id": "a", "accuracy": null, "pictures": 1}'])
-def test_other_files_are_no_photo_results(tmp_path, content):
+def test_other_files_are_rejected_as_photo_results(tmp_path, content):
     file = tmp_path / "photos.json"
     file.write_text(content)
 
@@ -117,12 +117,12 @@ def test_other_files_are_no_photo_results(tmp_path, content):
         read_photos([file])
 
 
-def test_a_missing_file_of_photos_is_one_sentence(tmp_path):
+def test_a_missing_file_of_photo_results_is_a_one_line_error(tmp_path):
     with pytest.raises(ReportError, match=r"photos\.json cannot be read: No such file"):
         read_photos([tmp_path / "photos.json"])
 
 
-def test_artifacts_that_are_gone_are_one_sentence(run, tmp_path):
+def test_missing_artifacts_are_a_one_line_error(run, tmp_path):
     trainer = run["Trainer"]
     gone = replace(trainer.outputs["model"][0], uri=str(tmp_path / "gone"))
     steps = tuple(
@@ -133,7 +133,7 @@ def test_artifacts_that_are_gone_are_one_sentence(run, tmp_path):
         collect([replace(run, steps=steps)], [], "")
 
 
-def test_without_names_each_recipe_counts_once_and_its_newest_run(tiny_run):
+def test_by_default_each_recipes_newest_run_is_reported(tiny_run):
     runs = read_runs(tiny_run.config.root)
 
     chosen = select_runs(Path(tiny_run.config.root), [])

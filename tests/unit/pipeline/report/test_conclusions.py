@@ -16,7 +16,7 @@ def compared(better, worse, p):
     return Comparison(better.label, worse.label, 30, 10, p, p)
 
 
-def test_what_holds_everywhere_is_said_once():
+def test_a_general_conclusion_is_stated_once():
     comparisons = [
         compared(M10, L10, 0.001),
         compared(M40, L40, 0.001),
@@ -32,7 +32,7 @@ def test_what_holds_everywhere_is_said_once():
     )
 
 
-def test_what_does_not_hold_everywhere_is_said_with_where():
+def test_a_partial_conclusion_names_where_it_holds():
     comparisons = [
         compared(M10, L10, 0.001),
         compared(M40, L40, 0.2),
@@ -46,7 +46,7 @@ def test_what_does_not_hold_everywhere_is_said_with_where():
     )
 
 
-def test_opposite_verdicts_are_not_mixed_up():
+def test_opposite_conclusions_are_kept_apart():
     comparisons = [compared(M10, L10, 0.001), compared(L40, M40, 0.001)]
 
     assert conclude([L10, L40, M10, M40], comparisons)[0] == (
@@ -64,7 +64,7 @@ def test_one_epoch_is_singular():
     assert conclude([one, L10], [compared(L10, one, 0.001)]) == ("10 epochs beat 1 epoch.",)
 
 
-def test_what_does_not_pair_up_is_said_pair_by_pair():
+def test_other_combinations_are_concluded_pair_by_pair():
     assert conclude([L10, M40], [compared(M40, L10, 0.001)]) == ("MyModel, 40 epochs beats LeNet, 10 epochs.",)
     slow = recipe("LeNet", 10, ", batch size 32")
     assert conclude([L10, slow], [compared(slow, L10, 0.3)]) == (
@@ -72,7 +72,7 @@ def test_what_does_not_pair_up_is_said_pair_by_pair():
     )
 
 
-def test_one_model_alone_concludes_nothing():
+def test_a_single_model_has_no_conclusion():
     assert conclude([L10], []) == ()
 
 
@@ -84,6 +84,6 @@ def test_a_pair_is_described_with_its_figures(p, said):
     verb = "beats" if p < 0.05 else "is not significantly different from"
 
     assert describe(compared(M10, L10, p)) == (
-        f"MyModel, 10 epochs {verb} LeNet, 10 epochs: of the test images only the former reads 30 right, "
-        f"only the latter 10 ({said})."
+        f"MyModel, 10 epochs {verb} LeNet, 10 epochs: of the test images 30 are correct only with the "
+        f"former, 10 only with the latter ({said})."
     )

@@ -15,7 +15,7 @@ def labels(*cards):
     return [label for _, label in label_models(cards, [f"r{number}" for number in range(len(cards))])]
 
 
-def test_a_label_says_no_more_than_tells_models_apart():
+def test_a_label_has_only_what_distinguishes_models():
     assert labels(card()) == ["MyModel, 10 epochs"]
     assert labels(card(), card(epochs=1)) == ["MyModel, 10 epochs", "MyModel, 1 epoch"]
     assert labels(card(), card(seed=2)) == ["MyModel, 10 epochs, seed 1", "MyModel, 10 epochs, seed 2"]
@@ -41,7 +41,7 @@ def test_a_models_recipe_is_named_without_its_seed():
     assert label_models([card(), card(seed=2)], ["a", "b"])[1] == ("MyModel, 10 epochs", "MyModel, 10 epochs, seed 2")
 
 
-def test_recipes_have_their_seeds_by_accuracy():
+def test_a_recipes_seeds_are_sorted_by_accuracy():
     models = [
         replace(model(seed=seed, misread=range(wrong)), label=f"seed {seed}")
         for seed, wrong in ((1, 5), (2, 9), (3, 7), (4, 8))
@@ -54,7 +54,7 @@ def test_recipes_have_their_seeds_by_accuracy():
     assert recipe.models[recipe.median] == "seed 4"
 
 
-def test_pairs_are_compared_by_the_images_that_only_one_reads_right():
+def test_pairs_are_compared_by_the_images_that_only_one_classifies():
     models = four_models()
     recipes = group_recipes(models, [found.label for found in models])
 
@@ -67,7 +67,7 @@ def test_pairs_are_compared_by_the_images_that_only_one_reads_right():
     assert found["LeNet, 40 epochs", "LeNet, 10 epochs"].p == pytest.approx(2 / 2**4)
 
 
-def test_models_that_misread_very_many_are_compared_on_the_images_that_both_have_kept():
+def test_models_with_many_mistakes_are_compared_on_the_images_that_both_kept():
     one, other = model("lenet", misread=range(60)), model("my_model", misread=range(50, 62))
     kept = replace(one.evaluation, misread=one.evaluation.misread[:55])  # 0000 to 0054, the lowest digests
     models = [replace(one, label="LeNet", evaluation=kept), replace(other, label="MyModel")]
@@ -77,7 +77,7 @@ def test_models_that_misread_very_many_are_compared_on_the_images_that_both_have
     assert (pair.better, pair.only_better, pair.only_worse) == ("MyModel", 50, 0)  # 60 and 61 are beyond 0054
 
 
-def test_models_that_saw_different_images_are_not_compared():
+def test_models_with_different_test_images_are_not_compared():
     models = four_models()
     models[0] = replace(models[0], data_fingerprint="other")
 

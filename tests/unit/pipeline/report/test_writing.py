@@ -57,7 +57,7 @@ def cells(markdown, name):
         ("Machine", ["2 CPUs, Some Processor, Linux"] * 4),
     ],
 )
-def test_the_figures_stand_in_tables(html, markdown, name, shown):
+def test_the_figures_are_in_tables(html, markdown, name, shown):
     assert cells(markdown, name) == shown
     for value in shown:
         assert value.strip("*") in html.replace("\N{NO-BREAK SPACE}", " ")
@@ -69,11 +69,11 @@ def test_each_digit_has_a_row(markdown):
 
 def test_every_pair_is_compared(html, markdown):
     for text in (html, markdown):
-        assert text.count("only the former reads") == 6
+        assert text.count("are correct only with the former") == 6
         assert "after Holm's adjustment for 6 comparisons" in text.replace("&#39;", "'")
 
 
-def test_there_is_a_drawing_of_all_that_is_drawn(html):
+def test_every_chart_is_drawn(html):
     names = re.findall(r'<(?:svg|table) [^>]*aria-label="([^"]*)"', html)
 
     assert len([name for name in names if name.startswith("Confusion matrix")]) == 4
@@ -81,7 +81,7 @@ def test_there_is_a_drawing_of_all_that_is_drawn(html):
     assert {"Error over epochs", "Loss over epochs", "Test accuracy of each model with its 95 % interval"} <= {*names}
 
 
-def test_a_list_that_lacks_misread_images_says_so(report):
+def test_a_truncated_list_of_mistakes_says_so(report):
     first = report.models[0]
     short = replace(first, evaluation=replace(first.evaluation, misread=first.evaluation.misread[:10]))
     lacking = replace(report, models=(short, *report.models[1:]))
@@ -93,21 +93,21 @@ def test_a_list_that_lacks_misread_images_says_so(report):
     assert "| Misclassified | 60 of 1,000 |" in render_markdown(lacking)
 
 
-def test_every_misread_image_is_shown_with_all_that_was_given(report, html):
+def test_every_misclassified_image_is_shown_with_all_answers(report, html):
     assert html.count('src="data:image/png;base64,') == len(report.misread) == 63
     assert html.count("true: <b>") == 63
     assert len(re.findall(r"<div>LeNet, 10 epochs: <b>\d</b>, 80 %</div>", html)) == 60
     assert html.index("The other 15") > html.index("true: <b>")
 
 
-def test_the_page_needs_nothing_but_itself(html):
+def test_the_page_is_self_contained(html):
     plain = re.sub(r"base64,[A-Za-z0-9+/=]+", "", html)
 
     assert not re.search(r"https?:|<script|<link|@import|url\(|//[a-z]", plain)
     assert all(address.startswith(("data:", "#")) for address in re.findall(r'(?:src|href)="([^"]*)', html))
 
 
-def test_the_json_has_the_same(report, tmp_path):
+def test_the_json_has_the_same_figures(report, tmp_path):
     page = write_report(report, tmp_path / "new" / "folder")
 
     content = json.loads((page.parent / "report.json").read_text(encoding="utf-8"))
@@ -118,7 +118,7 @@ def test_the_json_has_the_same(report, tmp_path):
     assert sorted(path.name for path in page.parent.iterdir()) == ["report.html", "report.json", "report.md"]
 
 
-def test_one_model_has_a_page_of_its_own():
+def test_a_single_model_has_a_page():
     text = render_html(hand_made_report.report([model()]))
 
     assert "answer: <b>8</b>, 80 %" in text
@@ -131,7 +131,7 @@ def seeds():
     return hand_made_report.report(hand_made_report.twelve_models())
 
 
-def test_seeds_are_told_apart_and_summed_up_before_the_many_columns(seeds):
+def test_seeds_are_distinguished_and_summarised_before_the_wide_tables(seeds):
     text = render_markdown(seeds).replace("\N{NO-BREAK SPACE}", " ")
 
     assert "| | LeNet, 10 epochs, seed 1 | LeNet, 10 epochs, seed 2 | LeNet, 10 epochs, seed 3 | LeNet, 40" in text
@@ -139,12 +139,12 @@ def test_seeds_are_told_apart_and_summed_up_before_the_many_columns(seeds):
     assert text.index("## Seeds") < text.index("## Test images")
 
 
-def test_with_seeds_recipes_are_compared_and_it_is_said_by_which_models(seeds):
+def test_with_seeds_recipes_are_compared_by_named_models(seeds):
     text = render_markdown(seeds)
 
     assert seeds.conclusions == ("MyModel beats LeNet.", "10 and 40 epochs do not differ significantly.")
     assert len(seeds.comparisons) == 6
-    assert "* MyModel, 10 epochs beats LeNet, 10 epochs: of the test images only the former reads 50 right" in text
+    assert "* MyModel, 10 epochs beats LeNet, 10 epochs: of the test images 50 are correct only with the former" in text
     assert "Of several seeds the one with the median accuracy is compared" in text
 
 
@@ -174,7 +174,7 @@ def test_every_column_and_row_of_a_table_has_a_header(request, name):
     assert [header for header in headers if "scope=" not in header[0] or not header[1].strip()] == []
 
 
-def test_what_an_older_run_did_not_note_is_left_out():
+def test_figures_missing_in_older_runs_are_left_out():
     old = model()
     old = replace(old, card={key: value for key, value in old.card.items() if key not in ("layers", "machine")})
     old = replace(old, curves=(), latency_ms=None)
@@ -188,7 +188,7 @@ def test_what_an_older_run_did_not_note_is_left_out():
     assert "does not list its layers" in render_markdown(hand_made_report.report([old])).replace("its card ", "")
 
 
-def test_mistakes_are_coloured_by_how_many_they_are():
+def test_mistakes_are_coloured_by_number():
     counts = [[100 if row == column else 0 for column in range(10)] for row in range(10)]
     counts[4][9], counts[7][2] = 16, 1
     one = model()
@@ -208,14 +208,14 @@ def test_models_without_a_mistake_have_a_page():
     assert "<p>None.</p>" in render_html(hand_made_report.report([model(misread=())]))
 
 
-def test_a_training_that_was_resumed_is_named():
+def test_a_resumed_training_is_marked():
     one = model()
     one = replace(one, curves=tuple(replace(curve, points=curve.points[4:]) for curve in one.curves))
 
     assert "begins later: MyModel, 10 epochs." in render_html(hand_made_report.report([one]))
 
 
-def test_what_is_shown_is_escaped():
+def test_text_is_escaped():
     report = replace(hand_made_report.report([model()]), title="<b>bold", command="digits report '<i>'")
 
     text = render_html(report)
@@ -224,7 +224,7 @@ def test_what_is_shown_is_escaped():
     assert "<i>'" not in text
 
 
-def test_users_digits_have_a_section_with_what_is_still_misclassified():
+def test_users_digits_have_a_section_with_their_mistakes():
     users = UsersReport(0.945, 0.795, 73, 300, (("4, answered 9 (77%)", "iVBORw0KGgo="),))
     report = hand_made_report.report([replace(model(), users=users)])
 
