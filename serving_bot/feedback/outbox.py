@@ -33,10 +33,22 @@ CREATE TABLE IF NOT EXISTS consent (contributor TEXT PRIMARY KEY, given INTEGER,
 CREATE TABLE IF NOT EXISTS waiting (
     number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT UNIQUE, contributor TEXT, png BLOB
 );
+CREATE TABLE IF NOT EXISTS telling (
+    contributor TEXT PRIMARY KEY, chat INTEGER, language TEXT, version INTEGER, learned INTEGER
+);
 CREATE TABLE IF NOT EXISTS given (id TEXT PRIMARY KEY, contributor TEXT, at REAL);
 """
 
 Kept = Literal["kept", "known", "too-many", "full"]
+
+
+@dataclass(frozen=True)
+class Listener:
+    """A person who wants to hear what was learned from their corrections."""
+
+    chat: int  # where to write to; nothing else here holds a chat for longer than its answers can be judged
+    language: str | None  # of their Telegram
+    learned: int = 0  # how many of the digits that they corrected were read rightly when they were told last
 
 
 @dataclass(frozen=True)
@@ -69,6 +81,7 @@ class Outbox:
         # The event loop puts in, and a thread takes out.
         self._lock = threading.RLock()
         self._database = open_database(path, check_same_thread=False)
+        self._database.execute("PRAGMA secure_delete = ON")  # what is forgotten leaves no bytes behind
         self._database.executescript(_TABLES)
         self._database.execute("DELETE FROM answers WHERE at < ?", (time.time() - KEPT_S,))
         self._database.execute("DELETE FROM given WHERE at < ?", (time.time() - KEPT_S,))
@@ -110,10 +123,35 @@ class Outbox:
         row = self._one("SELECT given FROM consent WHERE contributor = ?", (contributor,))
         return None if row is None else bool(row[0])
 
-    def note_consent(self, contributor: str, given: bool) -> None:
-        """Remembers what a person decided."""
+    def note_consent(self, contributor: str, given: bool, listener: Listener | None = None) -> None:
+        """Remembers what a person decided; ``listener`` is set if they also want to hear what was learned."""
         with self._transaction() as database:
             database.execute("INSERT OR REPLACE INTO consent VALUES (?, ?, ?)", (contributor, int(given), time.time()))
+            if listener is None:
+                database.execute("DELETE FROM telling WHERE contributor = ?", (contributor,))
+            else:
+                row = (contributor, listener.chat, listener.language)
+                database.execute("INSERT OR IGNORE INTO telling VALUES (?, ?, ?, 0, 0)", row)
+
+    def listens(self, contributor: str) -> bool:
+        """Whether a person wants to hear what was learned."""
+        return self._one("SELECT 1 FROM telling WHERE contributor = ?", (contributor,)) is not None
+
+    def next_listener(self, version: int) -> Listener | None:
+        """Somebody who has not been dealt with since this version, or a newer one, is served; None if all have."""
+        row = self._one("SELECT chat, language, learned FROM telling WHERE version < ? ORDER BY chat", (version,))
+        return None if row is None else Listener(*row)
+
+    def note_told(self, listener: Listener, version: int, learned: int) -> bool:
+        """Remembers, on disk before it returns, that a listener is dealt with; False if they no longer are one."""
+        with self._transaction() as database:
+            row = (version, learned, listener.chat)
+            return bool(database.execute("UPDATE telling SET version = ?, learned = ? WHERE chat = ?", row).rowcount)
+
+    def drop_listener(self, listener: Listener) -> None:
+        """Forgets where to write to somebody who cannot be reached."""
+        with self._transaction() as database:
+            database.execute("DELETE FROM telling WHERE chat = ?", (listener.chat,))
 
     # ----------------------------------------------------------------------------------------- contributions
 
@@ -162,6 +200,7 @@ class Outbox:
                 database.execute("DELETE FROM waiting WHERE contributor = ?", (name,))
                 database.execute("DELETE FROM given WHERE contributor = ?", (name,))
                 database.execute("DELETE FROM consent WHERE contributor = ?", (name,))
+                database.execute("DELETE FROM telling WHERE contributor = ?", (name,))
                 database.execute("INSERT INTO waiting (contributor) VALUES (?)", (name,))
 
     def waiting(self) -> int:

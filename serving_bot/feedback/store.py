@@ -71,16 +71,17 @@ class Store:
             if not self._files.exists(path):
                 self._write(path, png)
 
-    def entries(self) -> list[Entry]:
-        """All contributions with their reviews, oldest first.
+    def entries(self, contributor: str | None = None) -> list[Entry]:
+        """All contributions, or those of one contributor, with their reviews; oldest first.
 
         Raises:
             FeedbackError: the folder cannot be read, or a file in it is not what it should be.
         """
-        reviews = dict(self._read("reviews", ".json"))
+        below = f"/{contributor}" if contributor else ""
+        reviews = dict(self._read(f"reviews{below}", ".json"))
         entries = [
             self._entry(path, data, reviews.get(_review_path(path)))
-            for path, data in self._read("contributions", ".png")
+            for path, data in self._read(f"contributions{below}", ".png")
         ]
         return sorted(entries, key=lambda entry: (entry.contribution.at, entry.contribution.id))
 
@@ -145,10 +146,10 @@ class Store:
             self._files.invalidate_cache()
             return {path.split("/")[-2] for path in self._files.find(f"{self._root}/contributions")}
 
-    def _read(self, kind: str, suffix: str) -> Iterator[tuple[str, bytes]]:
+    def _read(self, folder: str, suffix: str) -> Iterator[tuple[str, bytes]]:
         with self._explained("read"):
             self._files.invalidate_cache()
-            paths = [path for path in self._files.find(f"{self._root}/{kind}") if path.endswith(suffix)]
+            paths = [path for path in self._files.find(f"{self._root}/{folder}") if path.endswith(suffix)]
             contents = self._files.cat(paths) if paths else {}
         yield from sorted(contents.items())
 

@@ -15,7 +15,7 @@ from telegram import Message
 from serving_bot.feedback.alignment import align
 from serving_bot.feedback.contribution import Contribution, FeedbackError
 from serving_bot.feedback.contributors import Contributors
-from serving_bot.feedback.outbox import JudgedAnswer, Outbox
+from serving_bot.feedback.outbox import JudgedAnswer, Listener, Outbox
 from serving_bot.feedback.store import Store
 from serving_bot.reading.answer import Reading
 from serving_bot.telegram.metrics import Metrics
@@ -107,9 +107,13 @@ class Feedback:
         """Whether a person agreed that their corrections are kept; None if they were never asked."""
         return self.outbox.consent(self.contributors.name(user))
 
-    def note_consent(self, user: int, given: bool) -> None:
-        """Remembers what a person decided."""
-        self.outbox.note_consent(self.contributors.name(user), given)
+    def note_consent(self, user: int, given: bool, listener: Listener | None = None) -> None:
+        """Remembers what a person decided; ``listener`` is set if they also want to hear what was learned."""
+        self.outbox.note_consent(self.contributors.name(user), given, listener)
+
+    def listens(self, user: int) -> bool:
+        """Whether a person wants to hear what was learned."""
+        return self.outbox.listens(self.contributors.name(user))
 
     async def forget(self, user: int) -> bool:
         """Removes everything of a person; whether the store has done so, too, or will when it is back."""

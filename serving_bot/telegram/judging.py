@@ -18,7 +18,7 @@ from telegram.ext import (
     filters,
 )
 
-from serving_bot.feedback.outbox import JudgedAnswer
+from serving_bot.feedback.outbox import JudgedAnswer, Listener
 from serving_bot.telegram.attachments import Attachment, download
 from serving_bot.telegram.context import BotContext, message_of
 from serving_bot.telegram.feedback import Feedback
@@ -41,7 +41,7 @@ log = logging.getLogger(__name__)
 CORRECTION = re.compile(r"[\d\s.,/]*\d[\d\s.,/]*")
 _LIKED, _DISLIKED = ("👍", "👎")
 _SHORT = 60  # maximum characters of a notice at the top of the chat; a longer text gets a window
-_LONGEST_VERDICT = 24  # maximum digits that fit in callback data
+_LONGEST_VERDICT = 20  # maximum digits that fit in callback data, which has 64 bytes
 
 Tell = Callable[[str], Awaitable[None]]
 """Shows one of the bot's texts, by key, to the user who judged."""
@@ -141,9 +141,11 @@ async def on_consent(update: Update, context: BotContext) -> None:
         return await _say(update, context, "consent-not-yours")
     await _say(update, context, None)
     feedback = _feedback(context)
-    feedback.note_consent(query.from_user.id, choice == "yes")
     question = query.message
-    await _quietly(question.edit_text(texts("consent-given" if choice == "yes" else "consent-refused")))
+    listener = Listener(question.chat_id, query.from_user.language_code) if choice == "tell" else None
+    feedback.note_consent(query.from_user.id, choice != "no", listener)
+    done = {"yes": "consent-given", "tell": "consent-told", "no": "consent-refused"}[choice]
+    await _quietly(question.edit_text(texts(done)))
     judged = feedback.find_answer(question.chat_id, int(answer))
     if judged is None:
         return None
@@ -161,11 +163,12 @@ async def on_privacy(update: Update, context: BotContext) -> None:
     texts, user = context.texts(update), update.effective_user
     if user is None:
         return
-    consent = _feedback(context).consent(user.id)
-    state = texts({None: "privacy-unasked", True: "privacy-given", False: "privacy-refused"}[consent])
-    await message_of(update).reply_text(
-        f"{texts('privacy')}\n\n{state}", reply_markup=consent_keyboard(texts, user.id, 0, "")
-    )
+    feedback, message = _feedback(context), message_of(update)
+    state = {None: "privacy-unasked", True: "privacy-given", False: "privacy-refused"}[feedback.consent(user.id)]
+    if feedback.listens(user.id):
+        state = "privacy-told"
+    keys = consent_keyboard(texts, user.id, message.chat_id == user.id, 0, "")
+    await message.reply_text(f"{texts('privacy')}\n\n{texts(state)}", reply_markup=keys)
 
 
 async def on_forget(update: Update, context: BotContext) -> None:
@@ -196,11 +199,13 @@ async def judge(update: Update, context: BotContext, answer: JudgedAnswer, verdi
     elif consent is None:
         await tell("consent-first")
         kept = verdict if len(verdict) <= _LONGEST_VERDICT else WRONG
+        private = answer.chat == user.id
+        question = texts("consent-question") + (f"\n\n{texts('consent-tell-question')}" if private else "")
         await context.bot.send_message(
             answer.chat,
-            texts("consent-question"),
+            question,
             reply_parameters=ReplyParameters(answer.message, allow_sending_without_reply=True),
-            reply_markup=consent_keyboard(texts, user.id, answer.message, kept),
+            reply_markup=consent_keyboard(texts, user.id, private, answer.message, kept),
         )
     elif not consent:
         await tell("feedback-refused")

@@ -11,7 +11,7 @@ RIGHT, WRONG = "right", "wrong"
 BACK = "back"
 DIGIT = "is:"  # followed by a digit, or by NONE
 NONE = "-"
-CONSENT = "consent:"  # followed by yes or no, the user, the answer and the user's verdict
+CONSENT = "consent:"  # followed by yes, tell (yes, and tell me what was learned) or no; the user, answer and verdict
 
 
 def answer_keyboard(texts: Texts, version: int | None, asks: bool, sure: bool = True) -> InlineKeyboardMarkup | None:
@@ -45,14 +45,16 @@ def number_keyboard(texts: Texts) -> InlineKeyboardMarkup:
     return InlineKeyboardMarkup([_last_row(texts)])
 
 
-def consent_keyboard(texts: Texts, user: int, answer: int, verdict: str) -> InlineKeyboardMarkup:
-    """Yes and no, for one user and one answer."""
+def consent_keyboard(texts: Texts, user: int, private: bool, answer: int, verdict: str) -> InlineKeyboardMarkup:
+    """The choices for one user and one answer; the bot writes only to private chats by itself."""
+    rows = [("yes", "no"), ("tell",)] if private else [("yes", "no")]
     about = f"{user}:{answer}:{verdict}"
-    keys = [
-        InlineKeyboardButton(texts(f"consent-{choice}"), callback_data=f"{CONSENT}{choice}:{about}")
-        for choice in ("yes", "no")
-    ]
-    return InlineKeyboardMarkup([keys])
+    return InlineKeyboardMarkup(
+        [
+            [InlineKeyboardButton(texts(f"consent-{one}"), callback_data=f"{CONSENT}{one}:{about}") for one in row]
+            for row in rows
+        ]
+    )
 
 
 def _last_row(texts: Texts) -> list[InlineKeyboardButton]:

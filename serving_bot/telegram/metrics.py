@@ -61,6 +61,9 @@ class Metrics:
         self.feedback_waiting = Gauge(
             "digits_bot_feedback_waiting", "Contributions that wait for the feedback folder", registry=self.registry
         )
+        self.told = Counter(
+            "digits_bot_told", "People who were told what was learned from them", registry=self.registry
+        )
         self.errors = Counter("digits_bot_errors", "Unexpected errors while answering", registry=self.registry)
 
 

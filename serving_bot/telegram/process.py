@@ -6,30 +6,25 @@ import asyncio
 import logging
 import secrets
 import signal
-import sqlite3
-from pathlib import Path
 from typing import Any
 
 from telegram.error import InvalidToken, TelegramError
 from tornado.httpserver import HTTPServer
 
-from serving_bot.feedback.contributors import Contributors
-from serving_bot.feedback.outbox import Outbox
-from serving_bot.feedback.store import Store
 from serving_bot.telegram.admin import AdminChat
 from serving_bot.telegram.albums import Albums
 from serving_bot.telegram.application import BotSettings, build
 from serving_bot.telegram.context import PictureLimit, Services, meant_for
 from serving_bot.telegram.drawings import Drawings
-from serving_bot.telegram.feedback import Feedback
 from serving_bot.telegram.intake import Intake
-from serving_bot.telegram.journal import DEFAULT_FOLDER, Journal
 from serving_bot.telegram.logs import Redactor, set_up_logging
 from serving_bot.telegram.memory import give_back_freed_memory
 from serving_bot.telegram.metrics import Metrics, serve_metrics
 from serving_bot.telegram.network import Contact, NoBotApiError, delays
 from serving_bot.telegram.profile import introduce
 from serving_bot.telegram.receiving import BotError, Receiver
+from serving_bot.telegram.state import open_feedback, open_journal
+from serving_bot.telegram.telling import Telling
 from serving_bot.telegram.texts import Languages
 from serving_bot.versions.hot_swap import FailedVersion, ModelServer
 
@@ -41,44 +36,6 @@ ADMIN_LANGUAGE = "en"
 STOP_S = 25.0  # how long a stop waits for answers; container engines and systemd kill later
 SILENCE_S = 90.0  # the health check fails after so long without an answer; polling gets one at least every ten seconds
 LONGEST_WAIT_S = 120.0  # the health check fails if a picture waits longer than this for an answer
-
-
-def _state_file(settings: BotSettings, what: str) -> Path:
-    """Path of one of this bot's files in the state folder."""
-    return (settings.state_dir or DEFAULT_FOLDER) / f"{what}-{settings.token.partition(':')[0]}.sqlite"
-
-
-def _feedback(settings: BotSettings, metrics: Metrics) -> Feedback | None:
-    """Opens the files for feedback, if the bot asks for feedback.
-
-    Raises:
-        FeedbackError: the feedback folder or the key file cannot be used.
-        BotError: the state folder cannot be written.
-    """
-    if settings.feedback_dir is None:
-        return None
-    path = _state_file(settings, "feedback")
-    keys = settings.feedback_key_file or path.with_name("feedback-keys")
-    try:
-        outbox = Outbox(path, settings.feedback_per_day)
-    except (OSError, sqlite3.Error) as error:
-        raise BotError(f"Cannot write {path} ({error}). Choose another --state-dir.") from error
-    return Feedback(outbox, Contributors(keys), Store(settings.feedback_dir), metrics)
-
-
-def _journal(settings: BotSettings) -> Journal:
-    """Opens the bot's journal; in memory if no folder was chosen and the default one is not writable."""
-    path = _state_file(settings, "bot")
-    try:
-        return Journal(path)
-    except (OSError, sqlite3.Error) as error:
-        if settings.state_dir is not None:
-            raise BotError(f"Cannot write {path} ({error}). Choose another --state-dir.") from error
-        log.warning(
-            "received pictures are noted in memory only, so a kill may lose some; choose a --state-dir",
-            extra={"reason": str(error)},
-        )
-        return Journal(None)
 
 
 class BotProcess:
@@ -98,12 +55,12 @@ class BotProcess:
             metrics=self._metrics,
             limit=PictureLimit(settings.pictures_per_minute),
             albums=Albums(),
-            journal=_journal(settings),
+            journal=open_journal(settings),
             answer_groups=settings.groups == "answer",
             allowed_chats=settings.allowed_chats,
             mini_app=settings.mini_app_url,
             health=self._health,
-            feedback=_feedback(settings, self._metrics),
+            feedback=open_feedback(settings, self._metrics),
         )
         intake = Intake(
             self._services.journal,
@@ -123,6 +80,7 @@ class BotProcess:
         self._receiver = Receiver(settings, self._application, intake, webhook_secret)
         self._services.drawings = Drawings(self._application.bot, self._receiver.receive)
         self.ended = self._receiver.ended
+        self._telling = Telling(self._application.bot, self._services)
 
     async def start(self) -> None:
         """Loads the newest model, connects to Telegram and starts to receive updates.
@@ -155,6 +113,7 @@ class BotProcess:
         self._tasks.append(asyncio.create_task(introducing))
         if self._services.feedback is not None:
             self._tasks.append(asyncio.create_task(self._services.feedback.deliver()))
+            self._tasks.append(asyncio.create_task(self._telling.run(self._services.feedback)))
         log.info("ready", extra={"bot": self._application.bot.username})
 
     async def stop(self) -> None:
@@ -231,6 +190,7 @@ class BotProcess:
     def _on_refresh(self, failures: list[FailedVersion]) -> None:
         current = self._services.models.current
         self._metrics.model_version.set(current.version.number if current is not None else 0)
+        self._telling.look()
         for failure in failures:
             self._metrics.broken_versions.inc()
             self._admin.tell(

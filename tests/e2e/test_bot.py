@@ -249,6 +249,7 @@ def test_a_too_large_file_is_not_downloaded(conversation, chat):
 def test_the_button_shows_the_networks_view(conversation, chat):
     message = conversation.photo(picture("8"), chat=chat)
     (answer,) = conversation.wait(lambda: conversation.answers(chat, message))
+    assert conversation.buttons(answer) == ["saw:1763800000"]  # without --feedback-dir nobody is asked more
     conversation.press(answer, chat=chat)
     (shown,) = conversation.wait(lambda: [c for c in conversation.answers(chat, message) if c.method == "sendPhoto"])
     title, row = shown.parameters["caption"].splitlines()

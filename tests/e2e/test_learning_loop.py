@@ -48,8 +48,8 @@ def digits(*arguments: object) -> subprocess.CompletedProcess:
     return subprocess.run([*DIGITS, *map(str, arguments)], capture_output=True, text=True, check=False, timeout=500)
 
 
-def agree(api: LoopbackBotApi, chat: int) -> None:
-    """Has somebody judge a first answer, and agree that it is kept."""
+def agree(api: LoopbackBotApi, chat: int, choice: str) -> None:
+    """Has somebody judge a first answer, and agree that it is kept: `yes`, or `tell` to hear what was learned."""
     message = api.photo(picture("0"), chat=chat)
     answer = api.wait(lambda: api.answers(chat, message))[0]
     api.press(answer, chat, data="right" if "right" in api.buttons(answer) else "wrong")
@@ -59,7 +59,8 @@ def agree(api: LoopbackBotApi, chat: int) -> None:
         return [call for call in sent if int(call.parameters["chat_id"]) == chat]
 
     question = api.wait(questions)[0]
-    api.press(question, chat, data=api.buttons(question)[0])
+    pressed = next(data for data in api.buttons(question) if data.startswith(f"consent:{choice}:"))
+    api.press(question, chat, data=pressed)
     api.wait(lambda: api.called("editMessageText"))
 
 
@@ -80,7 +81,7 @@ def test_what_people_correct_is_read_rightly_after_the_next_push(api, tiny_run, 
             return api.wait(lambda: api.answers(chat, message))[0]
 
         for chat in chats:
-            agree(api, chat)
+            agree(api, chat, "tell" if chat == chats[0] else "yes")
         before = [ask(number) for number in range(12)]
         for number, answer in enumerate(before):
             if "wrong" in api.buttons(answer):
@@ -99,8 +100,11 @@ def test_what_people_correct_is_read_rightly_after_the_next_push(api, tiny_run, 
         newest = max(int(path.parent.name) for path in push_dir.glob("*/saved_model.pb"))
         api.wait(lambda: f"saw:{newest}" in api.buttons(ask(0)))
         after = [ask(number) for number in range(12)]
+        api.wait(lambda: any(text.startswith("Now I read ") for text in api.said(chats[0])))
+        told = [chat for chat in chats for text in api.said(chat) if text.startswith("Now I read ")]
 
     assert len(waiting) >= 10
+    assert told == [chats[0]]
     assert sum(reads_a_six(answer) for answer in before) <= 3
     assert sum(reads_a_six(answer) for answer in after) >= 8
     again = digits("retrain", "--min-new", "5", "--feedback", feedback, "--root", config.root)

@@ -5,7 +5,7 @@ import pytest
 
 from serving_bot.feedback import outbox as outbox_module
 from serving_bot.feedback.contribution import Contribution, FeedbackError
-from serving_bot.feedback.outbox import JudgedAnswer, Outbox
+from serving_bot.feedback.outbox import JudgedAnswer, Listener, Outbox
 from serving_bot.feedback.store import Store
 
 
@@ -114,6 +114,42 @@ def test_to_forget_overtakes_what_waits(outbox, store):
     assert outbox.consent("d" * 32) is True
     outbox.deliver(store)
     assert store.contributors() == {"d" * 32}
+
+
+def test_a_listener_is_dealt_with_once_for_a_version(outbox):
+    outbox.note_consent("c" * 32, given=True, listener=Listener(5, "ru"))
+    listener = outbox.next_listener(7)
+
+    assert listener == Listener(5, "ru", 0)
+    assert outbox.note_told(listener, 7, learned=3)
+    assert outbox.next_listener(7) is None
+    assert outbox.next_listener(8) == Listener(5, "ru", 3)
+    outbox.note_consent("c" * 32, given=True, listener=Listener(5, "ru"))  # agrees again
+    assert outbox.next_listener(7) is None
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        lambda outbox: outbox.forget(["c" * 32]),
+        lambda outbox: outbox.note_consent("c" * 32, given=True),
+        lambda outbox: outbox.note_consent("c" * 32, given=False),
+        lambda outbox: outbox.drop_listener(Listener(0x12345678, "en")),
+    ],
+    ids=["forgets", "hears no more", "refuses", "cannot be reached"],
+)
+def test_the_chat_of_somebody_who_no_longer_listens_is_deleted_on_disk(outbox, tmp_path, end):
+    chat = 0x12345678
+    outbox.note_consent("c" * 32, given=True, listener=Listener(chat, "en"))
+    assert outbox.listens("c" * 32)
+
+    end(outbox)
+
+    assert not outbox.listens("c" * 32)
+    assert not outbox.note_told(Listener(chat, "en"), 9, learned=1)
+    outbox.close()
+    files = list((tmp_path / "state").iterdir())
+    assert not any(chat.to_bytes(4, "big") in file.read_bytes() for file in files)
 
 
 def test_who_is_forgotten_while_theirs_is_on_its_way_is_forgotten(outbox, store, monkeypatch):
