@@ -8,7 +8,10 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli.options import PushDir, openable_if_given, stop
+from pipeline.cli.options import PLACES, PushDir, openable_if_given, stop
+
+CONNECTION, MINI_APP, ANSWERS, FEEDBACK, WATCHING = "Connection", "Mini App", "Answers", "Feedback", "Watching"
+"""Groups of options in `--help`."""
 
 
 class Groups(str, Enum):
@@ -23,30 +26,53 @@ def bot(
     *,
     push_dir: PushDir = "serving_model",
     token_file: Annotated[
-        Path | None, typer.Option(help="File with the token, instead of the variable TELEGRAM_BOT_TOKEN.")
+        Path | None,
+        typer.Option(
+            help="File with the token, instead of the variable TELEGRAM_BOT_TOKEN.", rich_help_panel=CONNECTION
+        ),
     ] = None,
     token: Annotated[str | None, typer.Option(envvar="TELEGRAM_BOT_TOKEN", hidden=True)] = None,
     webhook_url: Annotated[
-        str | None, typer.Option(help="Public https address for Telegram to call; without it the bot polls.")
+        str | None,
+        typer.Option(
+            help="Public https address for Telegram to call; without it the bot polls.", rich_help_panel=CONNECTION
+        ),
     ] = None,
-    webhook_port: Annotated[int, typer.Option(help="Local port of the webhook, behind that address.")] = 8080,
+    webhook_port: Annotated[
+        int, typer.Option(help="Local port of the webhook, behind that address.", rich_help_panel=CONNECTION)
+    ] = 8080,
     mini_app: Annotated[
-        bool, typer.Option(help="With --webhook-url, serve the page of `digits serve` below it as a Mini App.")
+        bool,
+        typer.Option(
+            help="With --webhook-url, serve the page of `digits serve` below it as a Mini App.",
+            rich_help_panel=MINI_APP,
+        ),
     ] = True,
     metrics_port: Annotated[
-        int | None, typer.Option(help="Serve Prometheus metrics and /healthz on this port.")
+        int | None, typer.Option(help="Serve Prometheus metrics and /healthz on this port.", rich_help_panel=WATCHING)
     ] = None,
-    listen: Annotated[str, typer.Option(help="Address for the webhook and the metrics.")] = "127.0.0.1",
-    admin_chat: Annotated[int | None, typer.Option(help="Chat to notify about versions that fail.")] = None,
-    allow_chat: Annotated[list[int] | None, typer.Option(help="Answer only this chat; repeatable.")] = None,
+    listen: Annotated[
+        str, typer.Option(help="Address for the webhook and the metrics.", rich_help_panel=CONNECTION)
+    ] = "127.0.0.1",
+    admin_chat: Annotated[
+        int | None, typer.Option(help="Chat to notify about versions that fail.", rich_help_panel=WATCHING)
+    ] = None,
+    allow_chat: Annotated[
+        list[int] | None, typer.Option(help="Answer only this chat; repeatable.", rich_help_panel=ANSWERS)
+    ] = None,
     groups: Annotated[
-        Groups, typer.Option(help="In groups: answer what is meant for the bot, or ignore everything.")
+        Groups,
+        typer.Option(
+            help="In groups: answer what is meant for the bot, or ignore everything.", rich_help_panel=ANSWERS
+        ),
     ] = Groups.ANSWER,
     state_dir: Annotated[
         Path | None,
         typer.Option(
             envvar="DIGITS_STATE_DIR",
-            help="Folder that records received pictures until they are answered. [default: bot_state]",
+            help="Folder that records received pictures until they are answered.",
+            show_default="bot_state",
+            rich_help_panel=PLACES,
         ),
     ] = None,
     feedback_dir: Annotated[
@@ -56,17 +82,30 @@ def bot(
             help="Ask whether answers are right, and store corrections in this folder or address (docs/learning.md).",
             callback=openable_if_given,
             show_default="nobody is asked",
+            rich_help_panel=FEEDBACK,
         ),
     ] = None,
     feedback_key_file: Annotated[
         Path | None,
-        typer.Option(help="Keys for contributors' codes, one per line. [default: STATE_DIR/feedback-keys]"),
+        typer.Option(
+            help="Keys for contributors' codes, one per line.",
+            show_default="STATE_DIR/feedback-keys",
+            rich_help_panel=FEEDBACK,
+        ),
     ] = None,
-    feedback_per_day: Annotated[int, typer.Option(min=1, help="Maximum digits from one person per day.")] = 200,
-    pictures_per_minute: Annotated[int, typer.Option(min=1, help="Maximum pictures per minute and chat.")] = 30,
-    threads: Annotated[int, typer.Option(min=1, help="Number of pictures read at a time.")] = 2,
-    api_url: Annotated[str, typer.Option(help="Bot API server: Telegram's or your own.")] = "https://api.telegram.org",
-    log_level: Annotated[str, typer.Option(help="DEBUG, INFO, WARNING or ERROR.")] = "INFO",
+    feedback_per_day: Annotated[
+        int, typer.Option(min=1, help="Maximum digits from one person per day.", rich_help_panel=FEEDBACK)
+    ] = 200,
+    pictures_per_minute: Annotated[
+        int, typer.Option(min=1, help="Maximum pictures per minute and chat.", rich_help_panel=ANSWERS)
+    ] = 30,
+    threads: Annotated[
+        int, typer.Option(min=1, help="Number of pictures read at a time.", rich_help_panel=ANSWERS)
+    ] = 2,
+    api_url: Annotated[
+        str, typer.Option(help="Bot API server: Telegram's or your own.", metavar="URL", rich_help_panel=CONNECTION)
+    ] = "https://api.telegram.org",
+    log_level: Annotated[str, typer.Option(help="DEBUG, INFO, WARNING or ERROR.", rich_help_panel=WATCHING)] = "INFO",
 ) -> None:
     """Answer pictures of digits in Telegram with the last pushed model.
 

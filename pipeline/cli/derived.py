@@ -10,8 +10,9 @@ from typing import Annotated, Any
 import typer
 
 from models.settings import Setting, settings_of
-from pipeline.cli.options import JUDGING, TRAINING
+from pipeline.cli.options import JUDGING, SWITCHES, TRAINING
 
+_METAVARS = {int: "N", float: "X"}  # short, so that the help fits 80 columns
 _PANELS = {"Training": TRAINING, "Recipe": TRAINING, "Execution": TRAINING, "Thresholds": JUDGING}
 
 
@@ -68,6 +69,7 @@ def _option(known: Setting, panel: str) -> tuple[Any, Any]:
         min=known.minimum,
         max=known.maximum,
         show_default=known.decided or True,
-        rich_help_panel=_PANELS[panel],
+        rich_help_panel=SWITCHES if known.kind is bool else _PANELS[panel],
+        metavar=_METAVARS.get(known.kind),
     )
     return Annotated[known.kind if default is not None else known.kind | None, option], default

@@ -31,7 +31,9 @@ _ACTIONS = {
 @models.command("list")
 def list_(push_dir: PushDir = "serving_model", as_json: AsJson = False) -> None:
     """List the versions, newest first, and which one is live."""
-    from rich.table import Table
+    from rich.console import Group
+    from rich.table import Column, Table
+    from rich.text import Text
 
     from serving_bot.versions.registry import read_registry
 
@@ -42,18 +44,21 @@ def list_(push_dir: PushDir = "serving_model", as_json: AsJson = False) -> None:
         facts = {"push_dir": push_dir, "live": live, "pin": registry.pin, "problem": registry.problem}
         present({**facts, "versions": versions})
         return
-    table = Table("version", "model", "seed", "test accuracy", "pushed (UTC)", "run", "state", box=None, pad_edge=False)
+    number, run = (Column(title, no_wrap=True) for title in ("version", "run"))
+    table = Table(number, "model", "test accuracy", "pushed (UTC)", run, "state", box=None, pad_edge=False)
+    reasons = []
     for version in registry.versions:
         table.add_row(
             str(version.number),
-            version.name,
-            str(version.card.get("seed", "")),
+            _name(version),
             _percent(version),
             _time(version.pushed_at),
             str(version.card.get("run_id", "")),
-            _describe_state(version, registry),
+            _describe_state(version, registry, reason=False),
         )
-    present(table)
+        if version.problem is not None:
+            reasons.append(Text(f"  • {version.number} is {version.state}: {version.problem}"))
+    present(Group(table, *reasons))
     _warn(registry)
 
 
@@ -66,7 +71,7 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Show a version's card and state; checks that it reads the bot's canary digits."""
-    from rich.table import Table
+    from rich.table import Column, Table
     from rich.text import Text
 
     from serving_bot.versions.registry import find_problem, read_registry
@@ -84,7 +89,7 @@ def show(
     rows = {
         "Version": f"{chosen.number}, {chosen.version.path}",
         "State": _describe_state(chosen, registry) or "in order, not live",
-        "Model": f"{chosen.name}, seed {card.get('seed', 'unknown')}",
+        "Model": _name(chosen),
         "Test accuracy": _percent(chosen),
         "Trained": card.get("trained_at"),
         "Pushed": _time(chosen.pushed_at),
@@ -96,7 +101,7 @@ def show(
             for name, value in (card[key].items() if isinstance(card.get(key), dict) else ())
         },
     }
-    table = Table.grid(padding=(0, 2))
+    table = Table.grid(Column(no_wrap=True), Column(overflow="fold"), padding=(0, 2))
     for name, value in rows.items():
         table.add_row(name, Text(str(value)))
     present(table)
@@ -199,15 +204,22 @@ def _as_json(version: PushedVersion, registry: Registry) -> dict[str, Any]:
     }
 
 
-def _describe_state(version: PushedVersion, registry: Registry) -> Text:
+def _describe_state(version: PushedVersion, registry: Registry, reason: bool = True) -> Text:
     from rich.text import Text
 
     words = ["pinned"] if version.number == registry.pin else []
     if version == registry.live:
         return Text(", ".join(["live", *words]), style="green")
     if version.problem is not None:
-        return Text(", ".join([f"{version.state}: {version.problem}", *words]), style="red")
+        state = f"{version.state}: {version.problem}" if reason else version.state
+        return Text(", ".join([state, *words]), style="red")
     return Text(", ".join(words))
+
+
+def _name(version: PushedVersion) -> str:
+    """The network, its epochs and its seed, as far as the card has them."""
+    seed = version.card.get("seed")
+    return version.name if seed is None else f"{version.name}, seed {seed}"
 
 
 def _percent(version: PushedVersion) -> str:

@@ -53,8 +53,8 @@ def openable_if_given(address: str | None) -> str | None:
 
 DEFAULT_MODEL = "my_model"
 
-TRAINING, JUDGING, PLACES, ENGINE = "Training", "Judging", "Locations", "Engine"
-"""Groups of options in `--help`."""
+TRAINING, SWITCHES, JUDGING, PLACES, ENGINE = "Training", "Training: on or off", "Judging", "Locations", "Engine"
+"""Groups of options in `--help`. Options with a `--no-` form are a group, because they need another column."""
 
 Model = Annotated[
     str,
@@ -141,6 +141,7 @@ Trust = Annotated[
     int,
     typer.Option(
         min=0,
+        metavar="N",
         callback=_no_trust_in_one,
         help="Also use unreviewed contributions if this many contributors agree, or the contributor has a good record; "
         "0 for none.",
@@ -152,6 +153,7 @@ MaxUsersDrop = Annotated[
     typer.Option(
         min=0,
         max=1,
+        metavar="X",
         help="Maximum drop of accuracy on users' digits below the baseline's.",
         rich_help_panel=JUDGING,
     ),

@@ -78,7 +78,7 @@ def submit(
 def status(job: Job = None, project: Project = None, region: Region = None, as_json: options.AsJson = False) -> None:
     """Show a job's progress."""
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
 
     from pipeline.vertex import following
 
@@ -87,7 +87,8 @@ def status(job: Job = None, project: Project = None, region: Region = None, as_j
     if as_json:
         typer.echo(json.dumps(asdict(found), indent=2))
         return
-    table = Table("component", "state", "time", "error", box=None)
+    columns = (Column("component", no_wrap=True), "state", "time", Column("error", overflow="fold"))
+    table = Table(*columns, box=None)
     for task in found.tasks:
         took = "" if task.seconds is None else f"{task.seconds:.0f} s"
         table.add_row(task.name, task.state, took, task.error)

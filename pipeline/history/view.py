@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from rich.console import Group, RenderableType
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 from rich.tree import Tree
 
@@ -33,9 +33,20 @@ def name_model(run: Run) -> str:
     return name_training(parameters["model"], parameters["epochs"]) if parameters else ""
 
 
+def _whole(title: str = "") -> Column:
+    """A column that a narrow terminal does not shorten: of ids, numbers and names."""
+    return Column(title, no_wrap=True)
+
+
+def _folded(title: str = "") -> Column:
+    """A column whose long words, such as paths, continue in the next line."""
+    return Column(title, overflow="fold")
+
+
 def list_runs(runs: list[Run]) -> RenderableType:
     """A line for each run."""
-    table = Table("run", "model", "seed", "test accuracy", "state", "version", "time", box=None, pad_edge=False)
+    columns = (_whole("run"), "model", "seed", "test accuracy", "state", _whole("version"), "time")
+    table = Table(*columns, box=None, pad_edge=False)
     for run in runs:
         table.add_row(
             run.run_id,
@@ -51,7 +62,7 @@ def list_runs(runs: list[Run]) -> RenderableType:
 
 def describe_run(run: Run, runs: list[Run]) -> RenderableType:
     """Everything known about a run; from all `runs` it finds which one made the outputs of a cached component."""
-    table = Table.grid(padding=(0, 2))
+    table = Table.grid(_whole(), _folded(), padding=(0, 2))
     table.add_row("Run", run.run_id)
     table.add_row("State", _describe_state(run))
     if run.command:
@@ -59,7 +70,7 @@ def describe_run(run: Run, runs: list[Run]) -> RenderableType:
     for name, value in (_facts(run) | _outcome(run, by_digit=False, seconds=False)).items():
         table.add_row(name, Text(_show(name, value)))
     reasons = [Text(f"  • {reason}") for reason in explain(run)]
-    steps = Table("component", "state", "time", "artifacts", box=None, pad_edge=False)
+    steps = Table(_whole("component"), "state", _whole("time"), _folded("artifacts"), box=None, pad_edge=False)
     made_by = find_makers(runs)
     for step in run.steps:
         uris = [artifact.uri for artifacts in step.outputs.values() for artifact in artifacts]
@@ -86,7 +97,7 @@ def diff_runs(first: Run, second: Run) -> RenderableType:
     differences = diff_as_json(first, second)["differences"]
     if not differences:
         return Text("The two runs differ only in when they ran.")
-    table = Table("", first.run_id, second.run_id, box=None, pad_edge=False)
+    table = Table(_folded(), _folded(first.run_id), _folded(second.run_id), box=None, pad_edge=False)
     for name, (one, other) in differences.items():
         table.add_row(name, Text(_show(name, one)), Text(_show(name, other)))
     return table

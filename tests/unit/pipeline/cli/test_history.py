@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 from ml_metadata import proto
+from rich.console import Console
 from tiny_model import push
 from typer.testing import CliRunner
 
 from benchmarks.history import DATA_COMPONENTS, FIGURES, HistoryWriter
-from pipeline.cli import app
+from pipeline.cli import app, options
 
 FIRST, SECOND = "20261122-120000.000001", "20261123-120000.000002"
 MISSED = [
@@ -97,6 +98,25 @@ def test_lineage_goes_from_the_version_to_the_data(root):
         text.index(word) for word in ("version 17", "model", "evaluation", "transform", "statistics", "split:train")
     ]
     assert order == sorted(order)
+
+
+@pytest.mark.parametrize("command", ["runs list", "runs show", "runs diff", "models list", "models show"])
+def test_tables_fit_80_columns_without_cutting_ids(root, monkeypatch, command):
+    monkeypatch.setattr(options, "output", lambda: Console(highlight=False, width=80))
+    push_dir = root / "pushed"
+    for version, run in ((1763800017, FIRST), (1763800018, SECOND)):
+        card = push(push_dir, version) / "assets.extra" / "card.json"
+        facts = {"run_id": run, "display_name": "MyModel", "epochs": 40, "seed": 1}
+        card.write_text(json.dumps({**json.loads(card.read_text()), **facts}))
+    (push_dir / "1763800018" / "assets.extra" / "model.tflite").write_bytes(b"damaged")
+    folder = ("--push-dir", push_dir) if command.startswith("models") else ("--root", root)
+    runs = (FIRST, SECOND) if command == "runs diff" else ()
+
+    lines = call(*command.split(), *runs, *folder).stdout.splitlines()
+
+    assert max(map(len, lines)) <= 80
+    assert "…" not in "".join(lines)
+    assert {"runs show": SECOND, "models show": FIRST}.get(command, FIRST) in " ".join(lines)
 
 
 @pytest.mark.parametrize(

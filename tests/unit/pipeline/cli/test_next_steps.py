@@ -4,6 +4,7 @@ import json
 
 import pytest
 import tiny_model
+import typer
 from typer.testing import CliRunner
 
 from pipeline.cli import app
@@ -60,6 +61,18 @@ def test_every_command_has_an_example_and_a_group(ask):
     assert {"Train and compare", "Read digits", "Runs and models"} <= {line.strip("╭╮─ ") for line in text.splitlines()}
     for command in ("run", "compare", "report", "data", "predict", "serve", "bot", "evaluate-photos", "tensorboard"):
         assert f"digits {command}" in ask(command, "--help").split("Example:")[1]
+
+
+def test_help_pages_fit_80_columns_without_cutting_words(ask):
+    pages = [[]]
+    for path in pages:
+        command = typer.main.get_command(app)
+        for name in path:
+            command = command.commands[name]
+        pages += [[*path, name] for name in getattr(command, "commands", ())]
+        assert "…" not in ask(*path, "--help"), path
+
+    assert len(pages) > 30
 
 
 def test_a_card_without_figures_causes_no_traceback(ask, tmp_path):
