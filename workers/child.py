@@ -8,8 +8,10 @@ import shutil
 import sys
 import tempfile
 import threading
+from collections.abc import Callable
 from importlib import import_module
 from multiprocessing.connection import Connection
+from typing import Any
 
 
 def end_with_parent(descriptor: int, scratch: str) -> None:
@@ -29,8 +31,22 @@ def main() -> None:
     connection = Connection(descriptor)
     # (a duplicate: the connection may be closed before the thread polls, which would look like a hang-up)
     threading.Thread(target=end_with_parent, args=(os.dup(descriptor), scratch), daemon=True).start()
+    _find(target)(connection)
+
+
+def answer(connection: Connection) -> None:
+    """The worker of `workers.ask`: calls a function; sends its result, or the error to pass on."""
+    target, arguments, passed_on = connection.recv()
+    try:
+        connection.send(_find(target)(*arguments))
+    except passed_on as error:
+        connection.send(error)
+
+
+def _find(target: str) -> Callable[..., Any]:
     module, _, name = target.partition(":")
-    getattr(import_module(module), name)(connection)
+    function: Callable[..., Any] = getattr(import_module(module), name)
+    return function
 
 
 if __name__ == "__main__":

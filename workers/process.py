@@ -156,27 +156,26 @@ class Worker:
 
 def ask(
     target: str,
-    request: Any,
-    *,
+    *arguments: Any,
     error: type[Exception],
     failure: str,
     environment: Mapping[str, str] | None = None,
 ) -> Any:
-    """Asks a worker one question.
+    """Calls a function in a worker, which loads its module; returns its result.
 
     Args:
-        target: as for Worker; the function receives the request and sends an answer, or an exception of class `error`.
-        request: the question.
-        error: the class to raise.
-        failure: the message if the worker ends without an answer, without a full stop.
+        target: "package.module:function".
+        arguments: its arguments; they, the result and the error must be picklable.
+        error: the class of errors to pass on.
+        failure: the message if the worker ends in another way, without a full stop.
         environment: as for Worker.
 
     Raises:
-        error: the worker sent one, or ended without an answer.
+        error: the function raised one, or the worker ended without a result.
     """
-    with Worker(target, environment=environment) as worker:
+    with Worker("workers.child:answer", environment=environment) as worker:
         try:
-            worker.send(request)
+            worker.send((target, arguments, error))
             answer = worker.receive()
         except WorkerEndedError as ended:
             raise error(f"{failure}: {ended}.") from ended

@@ -10,7 +10,6 @@ import base64
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from importlib.metadata import version
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -61,7 +60,7 @@ def write_report(folder: Path, page: Path, console: Console, *, shown_as: str | 
         if not console.is_terminal:
             console.out("Computing statistics with TensorFlow Data Validation ...", highlight=False)
         description: DataDescription = ask(
-            "pipeline.data.statistics_page:work",
+            "pipeline.data.statistics_page:describe_data",
             folder,
             error=DataError,
             failure="The statistics could not be computed",
@@ -105,22 +104,32 @@ def describe_data(folder: Path, schema_file: Path = SCHEMA_FILE) -> DataDescript
     """Reads the folder as MnistExampleGen does; TFDV describes each split and compares it with the schema.
 
     Raises:
-        IdxFormatError: a file is damaged; the message names file and offset.
-        MissingDataError: one of the four files is missing, or there are too few images.
+        DataError: a file is damaged or missing, or there are too few images.
     """
-    # These load TensorFlow: only in the child.
+    # These load TensorFlow: only in the worker, so its output stays off the screen.
     import numpy as np  # noqa: PLC0415
     import pandas as pd  # noqa: PLC0415
     import tensorflow_data_validation as tfdv  # noqa: PLC0415
 
     from components.anomaly_gate import SAMPLE, find_anomalies  # noqa: PLC0415
-    from components.mnist_example_gen.executor import encode_pngs, find_parts, read_batches  # noqa: PLC0415
+    from components.mnist_example_gen.executor import (  # noqa: PLC0415
+        MissingDataError,
+        encode_pngs,
+        find_parts,
+        read_batches,
+    )
+    from components.mnist_example_gen.idx import IdxFormatError  # noqa: PLC0415
 
     schema = tfdv.load_schema_text(str(schema_file))
     splits = []
     samples: list[list[str]] = []
-    for name, part in find_parts(str(folder), PipelineConfig.eval_size).items():
-        batches = list(read_batches(part))
+    try:
+        data = {
+            name: list(read_batches(part)) for name, part in find_parts(str(folder), PipelineConfig.eval_size).items()
+        }
+    except (IdxFormatError, MissingDataError) as error:
+        raise DataError(str(error)) from error
+    for name, batches in data.items():
         images = [png for batch, _ in batches for png in encode_pngs(batch)]
         labels = np.concatenate([batch for _, batch in batches]).astype(np.int64)
         frame = pd.DataFrame({IMAGE_KEY: images, LABEL_KEY: labels})
@@ -159,14 +168,3 @@ def _describe_split(name: str, frame: pd.DataFrame, schema: schema_pb2.Schema) -
         anomalies.insert(0, ("", found.dataset_anomaly_info.short_description, found.dataset_anomaly_info.description))
     counts = [int((frame[LABEL_KEY] == digit).sum()) for digit in range(len(CLASS_NAMES))]
     return SplitDescription(name, int(statistics.datasets[0].num_examples), counts, features, anomalies)
-
-
-def work(connection: Connection) -> None:
-    """The worker: receives a folder, sends its description. It loads TensorFlow, so its output stays off the screen."""
-    from components.mnist_example_gen.executor import MissingDataError  # noqa: PLC0415
-    from components.mnist_example_gen.idx import IdxFormatError  # noqa: PLC0415
-
-    try:
-        connection.send(describe_data(connection.recv()))
-    except (IdxFormatError, MissingDataError) as error:
-        connection.send(DataError(str(error)))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from multiprocessing.connection import Connection
 from pathlib import Path
 
 from pipeline.config import child_environment
@@ -21,8 +20,12 @@ def write_report_in_child(
         ReportError: the runs' outputs cannot be read, or the report cannot be written.
     """
     page: Path = ask(
-        "pipeline.report.worker:work",
-        (root, run_ids, output, photos, command),
+        "pipeline.report.worker:write",
+        root,
+        run_ids,
+        output,
+        photos,
+        command,
         error=ReportError,
         failure="The report could not be made",
         environment=child_environment(),
@@ -30,17 +33,14 @@ def write_report_in_child(
     return page
 
 
-def work(connection: Connection) -> None:
-    """The worker: sends the page's path."""
+def write(root: Path, run_ids: Sequence[str], output: Path, photos: Sequence[Path], command: str) -> Path:
+    """Does the same in this process."""
     from pipeline.report.collection import collect  # noqa: PLC0415 (loads TensorFlow)
     from pipeline.report.writing import write_report  # noqa: PLC0415
 
-    root, run_ids, output, photos, command = connection.recv()
+    runs = read_runs(root)
+    report = collect([find_run(runs, run_id) for run_id in run_ids], photos, command)
     try:
-        runs = read_runs(root)
-        report = collect([find_run(runs, run_id) for run_id in run_ids], photos, command)
-        connection.send(write_report(report, output))
-    except ReportError as error:
-        connection.send(error)
+        return write_report(report, output)
     except OSError as error:
-        connection.send(ReportError(f"{output} cannot be written: {error.strerror}. Choose another --output."))
+        raise ReportError(f"{output} cannot be written: {error.strerror}. Choose another --output.") from error

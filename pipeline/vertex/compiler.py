@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from multiprocessing.connection import Connection
 from typing import Any
 
 from google.protobuf import json_format
@@ -39,7 +38,7 @@ def compile_job(config: PipelineConfig, job: JobConfig) -> dict[str, Any]:
     Raises:
         UnknownComponentError: a machine is given for an unknown component.
     """
-    pipeline = create_pipeline(config, "kubeflow", _training_job(job))
+    pipeline = create_pipeline(config, "kubeflow", training_job(job))
     defaults = _runtime_defaults(pipeline)
     runner = KubeflowV2DagRunner(KubeflowV2DagRunnerConfig(default_image=job.image, use_pipeline_spec_2_1=True))
     compiled: dict[str, Any] = runner.run(pipeline, parameter_values=defaults, write_out=False)
@@ -69,21 +68,6 @@ def _runtime_defaults(pipeline: Pipeline) -> dict[str, str]:
     return {value.name: value.default for value in properties if isinstance(value, RuntimeParameter)}
 
 
-def _training_job(job: JobConfig) -> dict[str, Any] | None:
-    cluster = job.cluster
-    if cluster is None:
-        return None
-    return training_job(
-        cluster.project,
-        cluster.region,
-        job.trainer_image or job.image,
-        machines=cluster.machines,
-        machine_type=cluster.machine_type,
-        accelerator=job.accelerator,
-        labels=job.labels,
-    )
-
-
 def _resources(job: JobConfig) -> dict[str, Any]:
     resources = {
         name: ResourceSpec(cpu_limit=machine.cpus, memory_limit=machine.memory)
@@ -94,11 +78,3 @@ def _resources(job: JobConfig) -> dict[str, Any]:
         accelerator = ResourceSpec.AcceleratorConfig(type=kind, count=count)
         resources.setdefault(_TRAINER, ResourceSpec()).accelerator.CopyFrom(accelerator)
     return resources
-
-
-def work(connection: Connection) -> None:
-    """The worker: receives (config, job), sends the compiled job. TensorFlow's output stays off the screen."""
-    try:
-        connection.send(compile_job(*connection.recv()))
-    except UnknownComponentError as error:
-        connection.send(error)

@@ -22,58 +22,34 @@ _LOG_PAGE = 1000
 
 @dataclass(frozen=True)
 class Task:
-    """A component of a submitted job.
-
-    Attributes:
-        name: of the task.
-        state: in lower case, such as running, succeeded, skipped (from the cache) or failed.
-        seconds: duration; None if it has not started or is running.
-        error: why it failed; "" if it did not.
-        log_id: id of the custom job that ran its container; "" if there was none.
-    """
+    """A component of a submitted job."""
 
     name: str
-    state: str
-    seconds: float | None
-    error: str
-    log_id: str
+    state: str  # in lower case, such as running, succeeded, skipped (from the cache) or failed
+    seconds: float | None  # duration; None if it has not started or is running
+    error: str  # why it failed; "" if it did not
+    log_id: str  # id of the custom job that ran its container; "" if there was none
 
 
 @dataclass(frozen=True)
 class Status:
-    """A submitted job.
-
-    Attributes:
-        job_id: its id.
-        state: in lower case, such as running, succeeded or failed.
-        console: its page in the Google Cloud console.
-        created: creation time, ISO 8601 in UTC.
-        error: why it failed; "" if it did not.
-        tasks: in the order of their start.
-    """
+    """A submitted job."""
 
     job_id: str
-    state: str
-    console: str
-    created: str
-    error: str
-    tasks: tuple[Task, ...]
+    state: str  # in lower case, such as running, succeeded or failed
+    console: str  # its page in the Google Cloud console
+    created: str  # creation time, ISO 8601 in UTC
+    error: str  # why it failed; "" if it did not
+    tasks: tuple[Task, ...]  # in the order of their start
 
 
 @dataclass(frozen=True)
 class LogEntry:
-    """A line of a component's log.
+    """A line of a component's log."""
 
-    Attributes:
-        time: ISO 8601 in UTC.
-        task: the component.
-        severity: as Cloud Logging names it, such as INFO or ERROR.
-        message: the text.
-    """
-
-    time: str
-    task: str
-    severity: str
+    time: str  # ISO 8601 in UTC
+    task: str  # the component
+    severity: str  # as Cloud Logging names it, such as INFO or ERROR
     message: str
 
 

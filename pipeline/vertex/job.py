@@ -34,53 +34,32 @@ class VertexError(UserError):
 
 @dataclass(frozen=True)
 class Machine:
-    """Resources of a component's container; Vertex AI takes the smallest machine type that has them.
+    """Resources of a component's container; Vertex AI takes the smallest machine type that has them."""
 
-    Attributes:
-        cpus: vCPUs.
-        memory: GB.
-    """
-
-    cpus: float
-    memory: float
+    cpus: float  # vCPUs
+    memory: float  # GB
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """Machines that train one network together, in a Vertex AI CustomJob that the Trainer starts.
+    """Machines that train one network together, in a Vertex AI CustomJob that the Trainer starts."""
 
-    Attributes:
-        machines: number of machines, two or more.
-        machine_type: of Compute Engine, such as n1-standard-8.
-        project: Google Cloud project of the CustomJob.
-        region: location of Vertex AI.
-    """
-
-    machines: int
-    machine_type: str
-    project: str
-    region: str
+    machines: int  # two or more
+    machine_type: str  # of Compute Engine, such as n1-standard-8
+    project: str  # Google Cloud project of the CustomJob
+    region: str  # location of Vertex AI
 
 
 @dataclass(frozen=True)
 class JobConfig:
-    """The containers of a job.
+    """The containers of a job."""
 
-    Attributes:
-        image: address of the image of all components.
-        trainer_image: the image for training with CUDA, if different.
-        accelerator: kind and number of the accelerators of each machine that trains, or None.
-        machines: machines by component; Vertex AI's default elsewhere.
-        labels: labels of the job, for bills and searches.
-        cluster: machines that train; None to train in the Trainer's container.
-    """
-
-    image: str
-    trainer_image: str | None = None
-    accelerator: tuple[str, int] | None = None
-    machines: dict[str, Machine] = field(default_factory=dict)
-    labels: dict[str, str] = field(default_factory=dict)
-    cluster: Cluster | None = None
+    image: str  # address of the image of all components
+    trainer_image: str | None = None  # the image for training with CUDA, if different
+    accelerator: tuple[str, int] | None = None  # kind and number of accelerators of each machine that trains
+    machines: dict[str, Machine] = field(default_factory=dict)  # by component; Vertex AI's default elsewhere
+    labels: dict[str, str] = field(default_factory=dict)  # of the job, for bills and searches
+    cluster: Cluster | None = None  # machines that train; None to train in the Trainer's container
 
 
 def known_accelerators() -> list[str]:
@@ -98,8 +77,9 @@ def compile_in_child(config: PipelineConfig, job: JobConfig) -> dict[str, Any]:
         VertexError: the job names an unknown component, or the compiler failed.
     """
     compiled: dict[str, Any] = ask(
-        "pipeline.vertex.compiler:work",
-        (config, job),
+        "pipeline.vertex.compiler:compile_job",
+        config,
+        job,
         error=VertexError,
         failure="The pipeline could not be compiled",
         environment=child_environment(),

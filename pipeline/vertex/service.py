@@ -18,19 +18,12 @@ _LOGIN = "Log in with `gcloud auth application-default login`"
 
 @dataclass(frozen=True)
 class Target:
-    """Where a job runs, and under which account.
+    """Where a job runs, and under which account."""
 
-    Attributes:
-        project: Google Cloud project.
-        region: location of Vertex AI, such as europe-west4.
-        service_account: account of the job; None for Vertex AI's default.
-        encryption_key: resource name of a Cloud KMS key for everything the job creates, or None.
-    """
-
-    project: str
-    region: str
-    service_account: str | None = None
-    encryption_key: str | None = None
+    project: str  # Google Cloud project
+    region: str  # location of Vertex AI, such as europe-west4
+    service_account: str | None = None  # account of the job; None for Vertex AI's default
+    encryption_key: str | None = None  # resource name of a Cloud KMS key for everything the job creates
 
 
 def console_page(target: Target, job_id: str) -> str:

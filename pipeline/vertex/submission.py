@@ -51,13 +51,7 @@ def submit(
                 f"Vertex AI cannot see {folder}: give a folder in a bucket, gs://BUCKET/FOLDER, with {option}."
             )
     check_region(target.region)
-    training = place(
-        json.loads(parameters["training"]),
-        target.project,
-        target.region,
-        service_account=target.service_account,
-        kms_key=target.encryption_key,
-    )
+    training = place(json.loads(parameters["training"]), target)
     credentials = AnonymousCredentials() if dry_run else find_credentials()
     with refusals(), quiet_clients():
         from google.cloud.aiplatform import PipelineJob  # noqa: PLC0415 (takes seconds)

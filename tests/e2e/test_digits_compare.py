@@ -13,8 +13,8 @@ WORKER = """
 import hashlib
 
 folder = Path(FOLDER)
-if target == "pipeline.report.worker:work":
-    root, run_ids, output, photos, command = connection.recv()
+if target == "workers.child:answer":
+    _, (root, run_ids, output, photos, command), _ = connection.recv()
     output.mkdir(parents=True)
     (output / "report.json").write_text(json.dumps({"conclusions": run_ids, "models": []}))
     connection.send(output / "report.html")

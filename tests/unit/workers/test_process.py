@@ -155,7 +155,7 @@ def test_its_output_goes_to_the_given_file(start, tmp_path):
 
 
 def test_asking_returns_the_answer_or_raises_the_sent_error(tmp_path, monkeypatch):
-    body = "def half(connection):\n    n = connection.recv()\n    connection.send(n / 2 if n else ValueError('none'))\n"
+    body = "def half(n):\n    if n == 0:\n        raise ValueError('none')\n    return n / 2\n"
     (tmp_path / "functions.py").write_text(body)
     paths = os.pathsep.join(filter(None, [str(tmp_path), os.environ.get("PYTHONPATH")]))
     options = {"error": ValueError, "failure": "It failed", "environment": {**os.environ, "PYTHONPATH": paths}}

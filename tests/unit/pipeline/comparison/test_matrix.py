@@ -62,8 +62,8 @@ def run(tmp_path, monkeypatch):
 
     def run(configs, program, *, terminal=False):
         head = f"""
-            if target == "pipeline.report.worker:work":
-                root, run_ids, output, photos, command = connection.recv()
+            if target == "workers.child:answer":
+                _, (root, run_ids, output, photos, command), _ = connection.recv()
                 output.mkdir()
                 (output / "report.json").write_text(json.dumps({REPORT!r}))
                 (output / "request.json").write_text(json.dumps([run_ids, command]))

@@ -1,12 +1,17 @@
 """The built job, as read by aiplatform's types and TFX's client."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from google.cloud.aiplatform_v1.types import AcceleratorType, CustomJob
 from tfx.extensions.google_cloud_ai_platform.training_clients import VertexJobClient
 
 from pipeline.vertex.custom_job import TRAINING_ARGS_KEY, VERTEX_REGION_KEY, place, training_job
+from pipeline.vertex.job import Cluster, JobConfig
+from pipeline.vertex.service import Target
+
+PAIR = Cluster(2, "e2-standard-4", "some-project", "europe-west4")
 
 
 @pytest.fixture
@@ -26,12 +31,12 @@ def sent(monkeypatch):
 def test_four_machines_with_two_gpus_each(sent):
     job = sent(
         training_job(
-            "some-project",
-            "europe-west4",
-            "europe-docker.pkg.dev/some/digits:1",
-            machines=4,
-            accelerator=("NVIDIA_TESLA_T4", 2),
-            labels={"team": "digits"},
+            JobConfig(
+                "europe-docker.pkg.dev/some/digits:1",
+                accelerator=("NVIDIA_TESLA_T4", 2),
+                labels={"team": "digits"},
+                cluster=replace(PAIR, machines=4),
+            )
         )
     )
     chief, others = job.job_spec.worker_pool_specs
@@ -49,29 +54,22 @@ def test_four_machines_with_two_gpus_each(sent):
 
 
 def test_machines_without_gpus(sent):
-    chief, _ = sent(
-        training_job("some-project", "europe-west4", "digits:1", machines=2, machine_type="e2-standard-4")
-    ).job_spec.worker_pool_specs
+    chief, _ = sent(training_job(JobConfig("digits:1", cluster=PAIR))).job_spec.worker_pool_specs
 
     assert chief.machine_spec.machine_type == "e2-standard-4"
     assert chief.machine_spec.accelerator_count == 0
 
 
-def test_one_machine_is_not_a_cluster():
-    with pytest.raises(ValueError, match="needs at least 2, not 1"):
-        training_job("some-project", "europe-west4", "digits:1", machines=1)
-
-
 def test_an_unknown_accelerator_is_an_error(sent):
     with pytest.raises(KeyError, match="NVIDIA_VOODOO"):
-        sent(training_job("p", "europe-west4", "digits:1", machines=2, accelerator=("NVIDIA_VOODOO", 1)))
+        sent(training_job(JobConfig("digits:1", accelerator=("NVIDIA_VOODOO", 1), cluster=PAIR)))
 
 
 def test_a_training_uses_its_jobs_project_and_region(sent):
-    compiled = {"epochs": 9, **training_job("some-project", "europe-west4", "digits:1", machines=2)}
+    compiled = {"epochs": 9, **training_job(JobConfig("digits:1", cluster=PAIR))}
     before = json.dumps(compiled)
 
-    moved = place(compiled, "other", "us-central1", service_account="me@other", kms_key="projects/p/cryptoKeys/k")
+    moved = place(compiled, Target("other", "us-central1", "me@other", "projects/p/cryptoKeys/k"))
 
     job = sent(moved)
     assert (moved["epochs"], moved[VERTEX_REGION_KEY]) == (9, "us-central1")
@@ -83,4 +81,4 @@ def test_a_training_uses_its_jobs_project_and_region(sent):
 
 
 def test_a_training_on_one_machine_needs_no_location():
-    assert place({"epochs": 9}, "other", "us-central1", service_account="me@other") == {"epochs": 9}
+    assert place({"epochs": 9}, Target("other", "us-central1", "me@other")) == {"epochs": 9}

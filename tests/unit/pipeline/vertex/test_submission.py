@@ -10,7 +10,7 @@ from google.cloud import storage
 from google.cloud.aiplatform_v1.services.pipeline_service import PipelineServiceClient
 
 from pipeline.vertex.custom_job import training_job
-from pipeline.vertex.job import VertexError
+from pipeline.vertex.job import Cluster, JobConfig, VertexError
 from pipeline.vertex.service import Target
 from pipeline.vertex.submission import submit
 
@@ -86,7 +86,7 @@ def test_a_job_is_submitted_to_its_target(job_file, sent):
 
 
 def test_several_machines_use_the_jobs_region_and_account(job_file, sent):
-    machines = training_job("elsewhere", "us-central1", "digits:1", machines=3)
+    machines = training_job(JobConfig("digits:1", cluster=Cluster(3, "n1-standard-8", "elsewhere", "us-central1")))
 
     submit(job_file, TARGET, VALUES | {"training": json.dumps({"epochs": 9, **machines})})
 
