@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 def read(picture: str | Path | bytes | Image.Image | npt.NDArray[np.uint8], push_dir: str = "serving_model") -> Reading:
     """Reads the digits in a picture.
 
-    The first call loads the model; later calls keep using it, even if a newer version is pushed. Not thread-safe.
+    The first call loads the version that the bot would serve, such as the pinned one; later calls keep using it, even
+    if a newer version is pushed. Not thread-safe.
 
         read("photo.jpg").text  # "2026"
 
@@ -33,6 +34,7 @@ def read(picture: str | Path | bytes | Image.Image | npt.NDArray[np.uint8], push
     Raises:
         serving_bot.reading.decoding.UnreadablePictureError: the picture cannot be read; the message says why.
         serving_bot.versions.folder.NoPushedModelError: no model has been pushed.
+        serving_bot.versions.folder.PushFolderError: the folder cannot be read.
         serving_bot.reading.classifier.BrokenModelError: the pushed model is damaged.
         OSError: the file cannot be opened.
     """
@@ -56,6 +58,6 @@ def _encoded(picture: str | Path | bytes | Image.Image | npt.NDArray[np.uint8]) 
 def _reader(push_dir: str) -> Reader:
     from serving_bot.reading.classifier import Classifier  # noqa: PLC0415
     from serving_bot.reading.reader import Reader  # noqa: PLC0415
-    from serving_bot.versions.folder import newest_version  # noqa: PLC0415
+    from serving_bot.versions.registry import asked_for  # noqa: PLC0415
 
-    return Reader(Classifier.load(newest_version(push_dir)))
+    return Reader(Classifier.load(asked_for(push_dir)[0].version.path))

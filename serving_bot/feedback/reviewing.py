@@ -19,7 +19,8 @@ from serving_bot.feedback.contribution import FeedbackError
 from serving_bot.feedback.snapshot import rate_contributors
 from serving_bot.feedback.store import Entry, Store
 from serving_bot.reading.classifier import Classifier
-from serving_bot.versions.folder import NoPushedModelError, newest_version
+from serving_bot.versions.folder import NoPushedModelError
+from serving_bot.versions.registry import asked_for
 
 HOST = "127.0.0.1"
 _SECURITY = (
@@ -129,7 +130,7 @@ def serve_page(feedback_dir: str, push_dir: str, port: int, ready: Callable[[str
     store = Store(feedback_dir)
     store.entries()  # what is damaged is said before the page opens
     try:
-        classifier = Classifier.load(newest_version(push_dir))
+        classifier = Classifier.load(asked_for(push_dir)[0].version.path)
     except NoPushedModelError:
         classifier = None
     asyncio.run(_serve(store, classifier, port, ready))

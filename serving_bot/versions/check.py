@@ -9,19 +9,19 @@ from serving_bot.versions.hot_swap import ServedModel
 
 
 def load_versions(connection: Connection) -> None:
-    """The worker: receives versions, and whether each may be live; sends each version's problem, or None.
+    """The worker: receives versions, and whether a better one passed; sends each version's problem, or None.
 
-    Versions that may be live also read the canary digits, until one passes.
+    Versions read the canary digits until one passes; the others are only loaded.
     """
-    live_is_known = False
-    for version, candidate in connection.recv():
+    versions, live_is_known = connection.recv()
+    for version in versions:
         problem = None
         try:
-            if candidate and not live_is_known:
+            if live_is_known:
+                Classifier.load(version.path)
+            else:
                 ServedModel.load(version, readers=1)
                 live_is_known = True
-            else:
-                Classifier.load(version.path)
         except BrokenModelError as error:
             problem = str(error).removeprefix(f"{version.path}: ")
         connection.send(problem)

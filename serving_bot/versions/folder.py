@@ -180,20 +180,6 @@ def locked(push_dir: str) -> Iterator[None]:
         lock.release()
 
 
-def newest_version(push_dir: str) -> str:
-    """Path of the version folder to serve according to `choose`; the version is not loaded.
-
-    Args:
-        push_dir: local, or any address that fsspec can open (``gs://`` with gcsfs installed).
-
-    Raises:
-        NoPushedModelError: there is no version; the message says what to do.
-    """
-    for version in choose(push_dir).versions:
-        return version.path
-    raise nothing_pushed(push_dir)
-
-
 def nothing_pushed(push_dir: str) -> NoPushedModelError:
     """The error for a folder without versions, or for something else than a folder."""
     filesystem, root = fsspec.core.url_to_fs(push_dir)

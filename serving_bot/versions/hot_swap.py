@@ -126,7 +126,7 @@ def check_version(version: Version, started: Callable[[Worker], None] = lambda w
     with Worker("serving_bot.versions.check:load_versions") as worker:
         started(worker)
         try:
-            worker.send([(version, True)])
+            worker.send(([version], False))
             problem = worker.receive(CHECK_TIMEOUT_S)
         except (WorkerEndedError, WorkerTimeoutError) as error:
             raise BrokenModelError(f"{version.path}: loading it failed: {error}") from error

@@ -118,7 +118,7 @@ def read_registry(push_dir: str) -> Registry:
         cards = {version: read_card(version) for version in folders}
         unknown = [version for version in candidates if not _is_as_exported(version, cards[version])]
         problems = {version: INCOMPLETE for version in folders if version not in candidates}
-        problems |= _check(unknown, unknown)
+        problems |= _check(unknown)
         versions = {version: PushedVersion(version, cards[version], problems.get(version)) for version in folders}
     live = next((versions[version] for version in candidates if version not in problems), None)
     problem = choice.problem
@@ -144,7 +144,7 @@ def asked_for(push_dir: str) -> tuple[PushedVersion, Choice]:
 
 def find_problem(version: PushedVersion) -> str | None:
     """Why a version cannot be served, or None; this check always reads the canary digits."""
-    return version.problem or _check([version.version], [version.version]).get(version.version)
+    return version.problem or _check([version.version]).get(version.version)
 
 
 def _is_as_exported(version: Version, card: dict[str, Any]) -> bool:
@@ -155,31 +155,27 @@ def _is_as_exported(version: Version, card: dict[str, Any]) -> bool:
         return False  # (the check reports the problem)
 
 
-def _check(versions: Sequence[Version], candidates: Sequence[Version]) -> dict[Version, str]:
-    """Loads versions in a worker, because a damaged flatbuffer can crash the process that loads it.
+def _check(versions: Sequence[Version]) -> dict[Version, str]:
+    """The problems of versions that cannot be served, best first; they read the canary digits until one passes.
 
-    Args:
-        versions: the versions to load.
-        candidates: those that may be live, best first; they also read the canary digits, until one passes.
-
-    Returns:
-        The problems of versions that cannot be served.
+    A worker loads them, because a damaged flatbuffer can crash the process that loads it.
     """
-    order = [*candidates, *(version for version in versions if version not in candidates)]
+    left = list(versions)
     problems: dict[Version, str] = {}
+    live_is_known = False
     deadline = time.monotonic() + _CHECK_TIMEOUT_S
-    while order:
+    while left:
         with Worker("serving_bot.versions.check:load_versions") as worker:
-            worker.send([(version, version in candidates) for version in order])
-            while order:
-                version = order.pop(0)
+            worker.send((left, live_is_known))
+            while left:
+                version, *left = left
                 try:
                     problem = worker.receive(max(0.0, deadline - time.monotonic()))
                 except (WorkerEndedError, WorkerTimeoutError) as error:
                     problems[version] = f"loading it failed: {error}"
                     break
-                if problem is not None:
+                if problem is None:
+                    live_is_known = True
+                else:
                     problems[version] = problem
-                elif version in candidates:
-                    candidates = []
     return problems

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from models.export.layout import MODEL_FILE
 from serving_bot.reading.reader import SURE
-from serving_bot.versions.folder import Version, newest_version, read_card
+from serving_bot.versions.registry import asked_for
 from workers import UserError
 
 _ACTIVATIONS = {schema.ActivationFunctionType.NONE: "", schema.ActivationFunctionType.RELU: "relu"}
@@ -41,15 +40,15 @@ def export_page(push_dir: str, folder: Path) -> int:
 
     Raises:
         NoPushedModelError: nothing was pushed.
+        PushFolderError: the push folder cannot be read.
         UnknownLayerError: the network has a layer other than convolutions, pooling, dense layers and activations.
         UserError: the folder cannot be written.
     """
-    path = newest_version(push_dir)
-    filesystem, root = fsspec.core.url_to_fs(path)
-    version = int(os.path.basename(root.rstrip("/")))
-    card = read_card(Version(version, path))
+    pushed, _ = asked_for(push_dir)
+    card = pushed.card
+    filesystem, root = fsspec.core.url_to_fs(pushed.version.path)
     model = {
-        "version": version,
+        "version": pushed.number,
         "card": {"display_name": card.get("display_name"), "metrics": card.get("metrics", {})},
         "temperature": card.get("temperature", 1.0),
         "sure": card.get("sure", SURE),
@@ -69,7 +68,7 @@ def export_page(push_dir: str, folder: Path) -> int:
             (folder / name).write_text(text, "utf-8")
     except OSError as error:
         raise UserError(f"Cannot write to {folder} ({error.strerror}). Choose another folder.") from error
-    return version
+    return pushed.number
 
 
 def describe(flatbuffer: bytes) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from models.normalising import normalise
 from models.preprocessing import preprocess_images
 from models.registry import ARCHITECTURES
 from serving_bot.reading.classifier import Classifier
-from serving_bot.versions.folder import newest_version
+from serving_bot.versions.registry import asked_for
 from serving_bot.web.static import export_page
 
 pytestmark = pytest.mark.browser
@@ -46,7 +46,7 @@ def visit(browser, tmp_path, content=None, **options):
         "request", lambda request: None if request.url.startswith(("file:", "data:")) else messages.append(request.url)
     )
     page.goto((tmp_path / "page" / "index.html").as_uri())
-    return page, Classifier.load(newest_version(str(tmp_path / "push"))), messages
+    return page, Classifier.load(asked_for(str(tmp_path / "push"))[0].version.path), messages
 
 
 @pytest.mark.parametrize("name", [None, *ARCHITECTURES])

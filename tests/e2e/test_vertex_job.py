@@ -11,7 +11,7 @@ from pipeline.config import PIPELINE_NAME, SCHEMA_FILE, PipelineConfig
 from pipeline.vertex.compiler import compile_job
 from pipeline.vertex.job import IMAGE_SCHEMA_FILE, JobConfig
 from serving_bot.reading.classifier import Classifier
-from serving_bot.versions.folder import newest_version
+from serving_bot.versions.registry import asked_for
 
 pytestmark = [pytest.mark.job, pytest.mark.timeout(3600)]
 
@@ -43,8 +43,8 @@ def test_the_compiled_job_produces_a_pushed_model(tmp_path, tiny_mnist):
     states = vertex.run(job, f"{PIPELINE_NAME}-first", parameters)
 
     assert states == {**containers, **dict.fromkeys(RESOLVERS, "resolved")}
-    version = newest_version(str(push_dir))
-    card = Classifier.load(version).card
+    version = asked_for(str(push_dir))[0].version
+    card = Classifier.load(version.path).card
     assert card["run_id"] == f"{PIPELINE_NAME}-first"
     assert card["model"] == "my_model"
     assert card["data"]["splits"] == {"train": 1000, "eval": 200, "test": 300}
@@ -54,4 +54,4 @@ def test_the_compiled_job_produces_a_pushed_model(tmp_path, tiny_mnist):
     states = vertex.run(job, f"{PIPELINE_NAME}-second", parameters)
 
     assert {name for name, state in states.items() if state == "ran"} == {"Evaluator", "VersionedPusher"}
-    assert newest_version(str(push_dir)) == version, "the same export is not pushed twice"
+    assert asked_for(str(push_dir))[0].version == version, "the same export is not pushed twice"

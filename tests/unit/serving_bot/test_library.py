@@ -28,6 +28,14 @@ def test_read_accepts_paths_bytes_arrays_and_images(push_dir, tmp_path):
     assert [read(picture, push_dir).text for picture in pictures] == ["42"] * len(pictures)
 
 
+def test_a_pinned_version_reads(tmp_path):
+    pinned, broken = (tiny_model.push(tmp_path, version) for version in (1, 2))
+    (broken / "assets.extra" / "model.tflite").unlink()
+    (tmp_path / "pin").write_text("1")
+
+    assert read(tiny_model.picture("42", suffix=".png"), str(pinned.parent)).text == "42"
+
+
 def test_without_a_model_the_error_says_so(tmp_path):
     with pytest.raises(NoPushedModelError, match="No model has been pushed"):
         read(b"", str(tmp_path))
