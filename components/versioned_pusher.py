@@ -13,7 +13,7 @@ from typing import Any
 import tensorflow as tf
 from absl import logging
 from tfx.dsl.io import fileio
-from tfx.types import BaseChannel, Channel, standard_artifacts
+from tfx.types import Channel, standard_artifacts
 
 from compat.tfx import (
     BaseComponent,
@@ -229,13 +229,16 @@ class VersionedPusherSpec(ComponentSpec):  # type: ignore[misc]
     """Inputs, outputs and parameters of VersionedPusher."""
 
     PARAMETERS = {  # noqa: RUF012 (TFX's form)
-        "push_dir": ExecutionParameter(type=str),
+        "push_dir": ExecutionParameter(type=str),  # folder of versions, local or gs://
+        # The run's name for the card, if the executor does not know it: TFX's entry point for Kubeflow Pipelines and
+        # Vertex AI omits it.
         "run_id": ExecutionParameter(type=str, optional=True),
     }
     INPUTS = {  # noqa: RUF012
         "model": ChannelParameter(type=standard_artifacts.Model),
         "model_blessing": ChannelParameter(type=standard_artifacts.ModelBlessing),
         "infra_blessing": ChannelParameter(type=standard_artifacts.InfraBlessing),
+        # The Evaluator's figures and the data are for the card; those on users' digits are None if there are none.
         "users_blessing": ChannelParameter(type=standard_artifacts.ModelBlessing, optional=True),
         "users_evaluation": ChannelParameter(type=standard_artifacts.ModelEvaluation, optional=True),
         "evaluation": ChannelParameter(type=standard_artifacts.ModelEvaluation),
@@ -252,43 +255,6 @@ class VersionedPusher(BaseComponent):  # type: ignore[misc]
     SPEC_CLASS = VersionedPusherSpec
     EXECUTOR_SPEC = ExecutorClassSpec(Executor)
 
-    def __init__(
-        self,
-        model: BaseChannel,
-        model_blessing: BaseChannel,
-        infra_blessing: BaseChannel,
-        evaluation: BaseChannel,
-        examples: BaseChannel,
-        push_dir: str,
-        run_id: str | None = None,
-        users_blessing: BaseChannel | None = None,
-        users_evaluation: BaseChannel | None = None,
-    ):
-        """Makes the component.
-
-        Args:
-            model: the Trainer's export.
-            model_blessing: the Evaluator's verdict.
-            infra_blessing: ServingCheck's verdict.
-            evaluation: the Evaluator's figures, for the card.
-            examples: the data, for the card.
-            push_dir: folder of versions, local or gs://.
-            run_id: the run's name for the card, if the executor does not know it: TFX's entry point for Kubeflow
-                Pipelines and Vertex AI omits it.
-            users_blessing: the verdict on users' digits; None if there are none.
-            users_evaluation: the figures on users' digits, for the card; None if there are none.
-        """
-        super().__init__(
-            VersionedPusherSpec(
-                model=model,
-                model_blessing=model_blessing,
-                infra_blessing=infra_blessing,
-                users_blessing=users_blessing,
-                users_evaluation=users_evaluation,
-                evaluation=evaluation,
-                examples=examples,
-                push_dir=push_dir,
-                run_id=run_id,
-                pushed_model=Channel(type=standard_artifacts.PushedModel),
-            )
-        )
+    def __init__(self, **inputs: Any):
+        """Makes the component, with the inputs and parameters of VersionedPusherSpec."""
+        super().__init__(VersionedPusherSpec(**inputs, pushed_model=Channel(type=standard_artifacts.PushedModel)))

@@ -26,9 +26,10 @@ class Setting:
     name: str  # the field's, also in `--set` and in the card
     kind: type  # int, float or bool
     default: Any  # its value unless one is chosen; with None the Trainer decides
-    by_model: Mapping[str, Any]  # networks (names in models/registry.py) with another default
     label: str  # its name in history and reports
     help: str  # what it does, a sentence for `--help`
+    # networks (names in models/registry.py) with another default
+    by_model: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     minimum: float | None = None  # inclusive
     maximum: float | None = None  # inclusive
     option: str  # name of the option, without leading dashes
@@ -67,28 +68,9 @@ class Setting:
         return self.kind(number)
 
 
-def setting(
-    default: Any,
-    *,
-    label: str,
-    help: str,  # noqa: A002 (as typer names it)
-    by_model: Mapping[str, Any] = MappingProxyType({}),
-    minimum: float | None = None,
-    maximum: float | None = None,
-    option: str | None = None,
-    decided: str | None = None,
-) -> Any:
-    """Declares a field of a dataclass as a setting; see Setting for the arguments."""
-    known = {
-        "by_model": by_model,
-        "label": label,
-        "help": help,
-        "minimum": minimum,
-        "maximum": maximum,
-        "option": option,
-        "decided": decided or ("the network's" if by_model else None),
-    }
-    return dataclasses.field(default=default, metadata={"setting": known})
+def setting(default: Any, **declared: Any) -> Any:
+    """Declares a field of a dataclass as a setting, with fields of Setting: `label`, `help` and others."""
+    return dataclasses.field(default=default, metadata={"setting": declared})
 
 
 @cache
@@ -98,8 +80,9 @@ def settings_of(declaring: type) -> Mapping[str, Setting]:
     found = {}
     for field in dataclasses.fields(declaring):
         if "setting" in field.metadata:
-            known = dict(field.metadata["setting"])
-            known["option"] = known["option"] or field.name.replace("_", "-")
             (kind,) = (kind for kind in get_args(types[field.name]) or (types[field.name],) if kind is not NoneType)
-            found[field.name] = Setting(name=field.name, kind=kind, default=field.default, **known)
+            declared = {"option": field.name.replace("_", "-"), **field.metadata["setting"]}
+            if "by_model" in declared:
+                declared["decided"] = "the network's"
+            found[field.name] = Setting(name=field.name, kind=kind, default=field.default, **declared)
     return MappingProxyType(found)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Any, Literal
 
 from models.settings import settings_of
@@ -186,19 +187,20 @@ class Run:
     @property
     def serving_problem(self) -> str | None:
         """Why the bot could not serve the model; None if it can or this was not checked."""
-        report = self._serving_report()
-        return None if report is None or report["problem"] is None else str(report["problem"])
+        problem = self._serving_report.get("problem")
+        return None if problem is None else str(problem)
 
     @property
     def picture_misses(self) -> list[str]:
         """The missed thresholds on synthetic pictures, a text each."""
-        return list((self._serving_report() or {}).get("misses", ()))
+        return list(self._serving_report.get("misses", ()))
 
-    def _serving_report(self) -> dict[str, Any] | None:
-        """ServingCheck's findings; None if it blessed the model or did not run."""
+    @cached_property
+    def _serving_report(self) -> dict[str, Any]:
+        """ServingCheck's findings; empty if it blessed the model or did not run."""
         blessing = self.artifact("ServingCheck", "blessing")
         if blessing is None or self.servable:
-            return None
+            return {}
         import fsspec  # noqa: PLC0415 (slower than listing runs)
 
         try:

@@ -160,7 +160,7 @@ def test_a_serving_problem_is_read_from_its_report(tmp_path, writer):
     folder.mkdir(parents=True)
     (folder / "report.json").write_text(json.dumps({"problem": "classes differ"}))
 
-    assert run.serving_problem == "classes differ"
+    assert read_runs(tmp_path)[0].serving_problem == "classes differ"
     assert run.picture_misses == []
 
 
