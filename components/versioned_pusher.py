@@ -26,6 +26,7 @@ from compat.tfx import (
     io_utils,
 )
 from components.evaluation.result import read_evaluation
+from components.files import read_bytes, read_json
 from models.export.layout import CARD_FILE, MODEL_FILE, is_as_exported
 from serving_bot.versions.folder import COMPLETE_MARK, PushFolderError, locked
 
@@ -72,14 +73,12 @@ class Executor(PusherExecutor):  # type: ignore[misc]
 
     def _card_facts(self, export: str, input_dict: dict[str, list[Any]]) -> dict[str, Any]:
         """The export's card, completed with data and evaluation."""
-        card = _read_card(export)
-        if is_as_exported(card, _read(os.path.join(export, MODEL_FILE))) is False:
+        card = read_json(os.path.join(export, CARD_FILE))
+        if is_as_exported(card, read_bytes(os.path.join(export, MODEL_FILE))) is False:
             raise PushError(f"{export} was damaged after training: {MODEL_FILE} does not match its card.")
         examples = artifact_utils.get_single_instance(input_dict["examples"])
         evaluation = read_evaluation(artifact_utils.get_single_uri(input_dict["evaluation"]))
-        serving = json.loads(
-            _read(os.path.join(artifact_utils.get_single_uri(input_dict["infra_blessing"]), "report.json"))
-        )
+        serving = read_json(os.path.join(artifact_utils.get_single_uri(input_dict["infra_blessing"]), "report.json"))
         return {
             **card,
             "data": {
@@ -124,18 +123,19 @@ def find_version(push_dir: str, export: str) -> tuple[int | None, int | None]:
 
     Either is None if there is no such version. Incomplete copies, which nothing serves, are skipped.
     """
-    export_id = _read_card(export)["export_id"]
+    export_id = read_json(os.path.join(export, CARD_FILE))["export_id"]
     damaged = None
     for version in sorted(_versions(push_dir), reverse=True):
         folder = os.path.join(push_dir, str(version))
-        if not (fileio.exists(os.path.join(folder, COMPLETE_MARK)) and fileio.exists(os.path.join(folder, CARD_FILE))):
+        card_file = os.path.join(folder, CARD_FILE)
+        if not (fileio.exists(os.path.join(folder, COMPLETE_MARK)) and fileio.exists(card_file)):
             continue
         try:
-            card = _read_card(folder)
-            if card.get("export_id") != export_id:
-                continue
+            card = read_json(card_file)
         except ValueError as error:
             logging.warning("Skipping a damaged card: %s.", error)
+            continue
+        if card.get("export_id") != export_id:
             continue
         if _is_whole(folder, card, export):
             return version, damaged
@@ -151,9 +151,9 @@ def _is_whole(folder: str, card: dict[str, Any], export: str) -> bool:
             path = os.path.join(parent, name)
             inside = os.path.relpath(path, export)
             copy = os.path.join(folder, inside)
-            if inside != CARD_FILE and not (fileio.exists(copy) and _read(copy) == _read(path)):
+            if inside != CARD_FILE and not (fileio.exists(copy) and read_bytes(copy) == read_bytes(path)):
                 return False
-    return is_as_exported(card, _read(os.path.join(folder, MODEL_FILE))) is not False
+    return is_as_exported(card, read_bytes(os.path.join(folder, MODEL_FILE))) is not False
 
 
 @contextmanager
@@ -206,23 +206,6 @@ def claim_version(push_dir: str) -> int:
 def _versions(push_dir: str) -> list[int]:
     names = [name.rstrip("/") for name in fileio.listdir(push_dir)] if fileio.exists(push_dir) else []
     return [int(name) for name in names if name.isascii() and name.isdigit()]
-
-
-def _read(path: str) -> bytes:
-    with fileio.open(path, "rb") as file:
-        content: bytes = file.read()
-    return content
-
-
-def _read_card(folder: str) -> dict[str, Any]:
-    path = os.path.join(folder, CARD_FILE)
-    try:
-        card = json.loads(_read(path))
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
-    if not isinstance(card, dict):
-        raise ValueError(f"{path}: not a JSON object")
-    return card
 
 
 class VersionedPusherSpec(ComponentSpec):  # type: ignore[misc]

@@ -37,9 +37,14 @@ class Source:
     sha256: dict[str, str]  # hexadecimal SHA-256 of each of the four files
 
 
+def forms(name: str) -> tuple[str, str]:
+    """The two names that a file may have: with and without .gz."""
+    return name, name.removesuffix(".gz")
+
+
 def missing_files(dest: Path) -> list[str]:
     """Names of the four files that are missing in `dest`, both with and without .gz."""
-    return [name for name in MNIST.files if not any((dest / form).exists() for form in _forms(name))]
+    return [name for name in MNIST.files if not any((dest / form).exists() for form in forms(name))]
 
 
 def read_source(dest: Path) -> Source | None:
@@ -160,16 +165,12 @@ def _fetch(dest: Path, source: SourceName, console: Console, mirrors: Mirrors) -
 
 def _refuse_strange(dest: Path, found: Mapping[str, str], files: Mapping[str, RemoteFile]) -> None:
     strange = [name for name, checksum in found.items() if checksum != files[name].sha256]
-    strange += [plain for _, plain in map(_forms, files) if (dest / plain).exists()]
+    strange += [plain for _, plain in map(forms, files) if (dest / plain).exists()]
     if strange:
         raise DataError(
             f"{dest / strange[0]} was not made by `digits data` and is not MNIST's published file of that "
             f"name. It was left unchanged: move it away, or choose another folder with --dest."
         )
-
-
-def _forms(name: str) -> tuple[str, str]:
-    return name, name.removesuffix(".gz")
 
 
 def _commit(dest: Path, source: str, names: Iterable[str], staged: Mapping[str, Path]) -> Source:

@@ -19,7 +19,7 @@ from rich.console import Console
 from models.features import CLASS_NAMES, IMAGE_KEY, LABEL_KEY
 from pipeline.config import SCHEMA_FILE, PipelineConfig, child_environment
 from pipeline.data.files import MNIST, DataError
-from pipeline.data.mnist import file_sha256, read_source
+from pipeline.data.mnist import file_sha256, forms, read_source
 from workers import ask
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def render(folder: Path, description: DataDescription, shown_as: str | None = No
         lstrip_blocks=True,
     )
     source = read_source(folder)
-    files = [path for name in MNIST.files for path in (folder / name, folder / name.removesuffix(".gz"))]
+    files = [folder / form for name in MNIST.files for form in forms(name)]
     return environment.get_template("statistics_page.html.j2").render(
         folder=shown_as or folder,
         source=source.source if source else "user",

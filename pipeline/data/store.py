@@ -26,8 +26,7 @@ def fetch(dest: str, source: SourceName, console: Console, mirrors: Mirrors = MN
     if "://" not in dest:
         mnist.fetch(Path(dest), source, console, mirrors)
         return
-    filesystem, folder = _open(dest)
-    with tempfile.TemporaryDirectory() as temporary:
+    with _opened(dest, "used") as (filesystem, folder), tempfile.TemporaryDirectory() as temporary:
         local = Path(temporary)
         try:
             before = _download(filesystem, folder, local, mirrors)
@@ -40,8 +39,6 @@ def fetch(dest: str, source: SourceName, console: Console, mirrors: Mirrors = MN
                 filesystem.put_file(str(local / name), f"{folder}/{name}")
         except DataError as error:
             raise DataError(str(error).replace(temporary, dest)) from error
-        except OSError as error:
-            raise DataError(f"{dest} cannot be used ({error}). Put that right, or choose another address.") from error
     what = "uploaded" if changed else "complete and verified"
     console.out(f"{dest}: {what}, {mnist.describe(made)}.", highlight=False)
 
@@ -54,15 +51,12 @@ def fetch_if_absent(dest: str, console: Console, mirrors: Mirrors = MNIST) -> No
     if "://" not in dest:
         mnist.fetch_if_absent(Path(dest), console, mirrors)
         return
-    filesystem, folder = _open(dest)
-    try:
+    with _opened(dest, "read") as (filesystem, folder):
         missing = [
             name
             for name in mirrors.files
-            if not any(filesystem.exists(f"{folder}/{form}") for form in (name, name.removesuffix(".gz")))
+            if not any(filesystem.exists(f"{folder}/{form}") for form in mnist.forms(name))
         ]
-    except OSError as error:
-        raise DataError(f"{dest} cannot be read ({error}). Put that right, or choose another address.") from error
     if missing:
         fetch(dest, "auto", console, mirrors)
 
@@ -77,27 +71,29 @@ def local_copy(dest: str) -> Iterator[Path]:
     if "://" not in dest:
         yield Path(dest)
         return
-    filesystem, folder = _open(dest)
     with tempfile.TemporaryDirectory() as temporary:
-        try:
+        with _opened(dest, "read") as (filesystem, folder):
             _download(filesystem, folder, Path(temporary), MNIST)
-        except OSError as error:
-            raise DataError(f"{dest} cannot be read ({error}). Put that right, or choose another address.") from error
         yield Path(temporary)
 
 
-def _open(address: str) -> tuple[fsspec.AbstractFileSystem, str]:
+@contextmanager
+def _opened(address: str, done: str) -> Iterator[tuple[fsspec.AbstractFileSystem, str]]:
+    """The file system and folder of an address; its errors become a sentence, "... cannot be" and ``done``."""
     try:
         filesystem, folder = fsspec.core.url_to_fs(address)
     except (ImportError, ValueError) as error:
         raise DataError(f"{address} cannot be opened: {error}") from error
     filesystem.invalidate_cache()  # remote file systems cache their listings
-    return filesystem, folder.rstrip("/")
+    try:
+        yield filesystem, folder.rstrip("/")
+    except OSError as error:
+        raise DataError(f"{address} cannot be {done} ({error}). Put that right, or choose another address.") from error
 
 
 def _download(filesystem: fsspec.AbstractFileSystem, folder: str, local: Path, mirrors: Mirrors) -> dict[str, str]:
     """Copies the address into `local`; returns the SHA-256 that its note gives for each of the files, by name."""
-    names = [SOURCE_FILE, *mirrors.files, *(name.removesuffix(".gz") for name in mirrors.files)]
+    names = [SOURCE_FILE, *(form for name in mirrors.files for form in mnist.forms(name))]
     present = [name for name in names if filesystem.exists(f"{folder}/{name}")]
     for name in present:
         filesystem.get_file(f"{folder}/{name}", str(local / name))

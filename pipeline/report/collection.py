@@ -10,13 +10,13 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import TENSORS, EventAccumulator
 
 from compat.tfx import path_utils
 from components.evaluation.result import EvaluationResult, read_evaluation
+from components.files import read_bytes, read_json
 from models.export.layout import CARD_FILE, MODEL_FILE
 from pipeline.history.records import Run
 from pipeline.report import ReportError
@@ -99,7 +99,7 @@ def _read_model(run: Run, photos: dict[str, Photos], evaluation: EvaluationResul
     assert run.examples is not None
     export = path_utils.serving_model_path(run.model.uri)
     try:
-        card = _read_json(os.path.join(export, CARD_FILE))
+        card = read_json(os.path.join(export, CARD_FILE))
         evaluation = evaluation or read_evaluation(run.model_evaluation.uri)
         litert_bytes = tf.io.gfile.stat(os.path.join(export, MODEL_FILE)).length
         saved_model_bytes = sum(
@@ -142,7 +142,7 @@ def _serving_figures(run: Run) -> tuple[float | None, MadePictures | None]:
     check = run.artifact("ServingCheck", "blessing")
     if check is None:
         return None, None
-    found = _read_json(os.path.join(check.uri, "report.json"))
+    found = read_json(os.path.join(check.uri, "report.json"))
     if "refusal" not in found:  # it could not run the model, or an earlier release wrote the report
         return found["litert_latency_ms"], None
     pictures = sorted(tf.io.gfile.glob(os.path.join(check.uri, "pictures", "*")))[:_MADE_SHOWN]
@@ -153,19 +153,7 @@ def _serving_figures(run: Run) -> tuple[float | None, MadePictures | None]:
 
 
 def _thumbnail(path: str) -> str:
-    with tf.io.gfile.GFile(path, "rb") as file:
-        return base64.b64encode(thumbnail(file.read(), _MADE_SIZE)).decode()
-
-
-def _read_json(path: str) -> dict[str, Any]:
-    with tf.io.gfile.GFile(path, "rb") as file:
-        try:
-            content = json.loads(file.read())
-        except ValueError as error:
-            raise ValueError(f"{path}: {error}") from error
-    if not isinstance(content, dict):
-        raise ValueError(f"{path}: not a JSON object")
-    return content
+    return base64.b64encode(thumbnail(read_bytes(path), _MADE_SIZE)).decode()
 
 
 def _read_curves(logs: str) -> Iterable[Curve]:
