@@ -37,12 +37,7 @@ def AnomalyGate(  # noqa: N802
     anomalies: InputArtifact[standard_artifacts.ExampleAnomalies],
     examples: InputArtifact[standard_artifacts.Examples],
 ) -> None:
-    """Raises AnomaliesFoundError unless every split is free of anomalies.
-
-    Args:
-        anomalies: ExampleValidator's output, a SchemaDiff.pb for each split.
-        examples: the examples.
-    """
+    """Raises AnomaliesFoundError unless every split is free of anomalies."""
     check_anomalies(anomalies)
     check_examples(examples)
 

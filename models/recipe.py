@@ -121,8 +121,7 @@ class Training:
     def from_config(cls, values: Mapping[str, Any]) -> Training:
         """Reads what `to_config` made; settings that an earlier release lacks get their defaults.
 
-        Args:
-            values: a Trainer's `custom_config`, which may also hold what TFX's Trainer for Vertex AI reads.
+        The Trainer's `custom_config` may also hold what TFX's Trainer for Vertex AI reads.
 
         Raises:
             SettingError: a setting is unknown, or the model is missing.

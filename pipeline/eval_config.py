@@ -86,11 +86,6 @@ def custom_extractors(eval_shared_model: Any, eval_config: tfma.EvalConfig, tens
     Beam keeps trying new batch sizes, up to 1,000 examples, to find the fastest. TensorFlow caches a function for each
     size it has seen, so memory would grow with the data (docs/scaling.md). Batches are split into 128 examples, and the
     rest into 64, 32, ... and 1.
-
-    Args:
-        eval_shared_model: the model as TFMA shares it between threads, or a list of candidate and baseline.
-        eval_config: the Evaluator's configuration.
-        tensor_adapter_config: how to turn Arrow's columns into tensors, or None.
     """
     default = tfma.default_extractors(
         eval_shared_model=eval_shared_model,

@@ -15,13 +15,9 @@ from workers import UserError
 
 
 def write_whole(filesystem: AbstractFileSystem, path: str, data: bytes, mode: int = 0o666) -> None:
-    """Writes a file that others see complete or not at all; one process at a time writes to a path.
+    """Writes or replaces a file that others see complete or not at all; one process at a time writes to a path.
 
-    Args:
-        filesystem: local, or any that fsspec has.
-        path: the file, replaced if it exists.
-        data: its content.
-        mode: permissions of a local file, which the umask restricts.
+    `mode` holds the permissions of a local file, which the umask restricts.
     """
     if not isinstance(filesystem, LocalFileSystem):
         filesystem.pipe_file(path, data)  # object stores show only complete files

@@ -36,7 +36,6 @@ def export_model(
         transform_output: the transform graph, applied to serialised tf.Examples.
         card: facts about the model, JSON-serialisable; the flatbuffer's SHA-256 is added.
         converter: not used yet.
-        path: folder to make.
 
     Raises:
         ConversionError: LiteRT's converter failed.

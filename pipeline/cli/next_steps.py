@@ -10,12 +10,7 @@ from serving_bot.versions.registry import asked_for
 
 
 def describe_next_steps(root: str, push_dir: str) -> tuple[str, Table]:
-    """The folder's state in a sentence, and a table of commands.
-
-    Args:
-        root: folder of runs, which need not exist.
-        push_dir: folder of pushed models, which need not exist.
-    """
+    """The folder's state in a sentence, and a table of commands. Neither folder need exist."""
     has_runs = (state_folder(root) / METADATA_FILE).exists()
     steps = Table.grid(padding=(0, 3))
     try:

@@ -88,13 +88,7 @@ def status(target: Target, job_id: str | None = None) -> Status:
 def logs(target: Target, found: Status, component: str | None = None, address: str = LOGGING_API) -> Iterator[LogEntry]:
     """The logs of a job's containers, oldest first, from Cloud Logging (entries.list of its REST API, v2).
 
-    Includes the Trainer's machines if several train.
-
-    Args:
-        target: where the job runs.
-        found: its state.
-        component: only this component's.
-        address: of the API.
+    Includes the Trainer's machines if several train. With `component`, only that component's.
 
     Raises:
         VertexError: the component ran no container, credentials are missing, or Cloud Logging refuses.

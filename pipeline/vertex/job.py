@@ -111,12 +111,8 @@ def parameter_values(job: Mapping[str, Any], settings: Mapping[str, str]) -> dic
 
     A changed model brings its own recipe unless the settings override it; thresholds that are not named stay.
 
-    Args:
-        job: a compiled job.
-        settings: names of SETTINGS and values, as the user wrote them.
-
     Raises:
-        VertexError: a name is unknown, or a value is out of its range.
+        VertexError: a name is not in SETTINGS, or a value is out of its range.
     """
     values = dict(job["runtimeConfig"]["parameterValues"])
     for name in settings:

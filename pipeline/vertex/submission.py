@@ -24,12 +24,9 @@ def submit(
     enable_caching: bool | None = None,
     dry_run: bool = False,
 ) -> dict[str, Any]:
-    """Submits a compiled job.
+    """Submits a compiled job, with values of its runtime parameters. Several training machines run in the same target.
 
     Args:
-        path: the job file.
-        target: where it runs.
-        parameters: values of its runtime parameters. Several training machines run in the same target.
         enable_caching: for all components; None to keep the compiled settings.
         dry_run: only build the request: no login, no network.
 

@@ -27,7 +27,7 @@ def user_of(init_data: str, token: str, now: float) -> User:
     Args:
         init_data: the page's ``Telegram.WebApp.initData``, a query string.
         token: the bot's token.
-        now: the current Unix time.
+        now: Unix time.
 
     Raises:
         InitDataError: it is not signed with this token, is too old, or lacks a user.

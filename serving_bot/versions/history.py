@@ -68,10 +68,7 @@ def read_history(registry: Registry) -> History:
 def note_change(registry: Registry, action: Action, number: int | None) -> None:
     """Appends a change of the pin; on a local disk, atomically and synced. The folder must be locked.
 
-    Args:
-        registry: the folder before the change.
-        action: the change.
-        number: the version now pinned; None if the pin was removed.
+    `registry` is the folder before the change, `number` the version now pinned, None if the pin was removed.
 
     Raises:
         OSError: the file cannot be written.

@@ -117,7 +117,6 @@ def check_version(version: Version, started: Callable[[Worker], None] = lambda w
     with up to 500 random bytes changed), which must not be the serving process.
 
     Args:
-        version: the version to load.
         started: receives the worker; stopping the worker ends the check.
 
     Raises:

@@ -102,9 +102,6 @@ def read_registry(push_dir: str) -> Registry:
     Versions without a checksum on their cards are loaded as the bot loads them, in a separate process. `find_problem`
     loads any version.
 
-    Args:
-        push_dir: local, or any address fsspec opens.
-
     Raises:
         NoPushedModelError: it has no version at all.
         PushFolderError: it cannot be read.

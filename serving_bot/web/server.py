@@ -41,7 +41,6 @@ async def serve(
     """Serves until SIGINT or SIGTERM.
 
     Args:
-        settings: the server's settings.
         tell: receives messages for the person at the terminal, a sentence at a time.
         ready: receives the server's address once it answers.
 

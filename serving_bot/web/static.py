@@ -32,11 +32,7 @@ class UnknownLayerError(UserError):
 
 
 def export_page(push_dir: str, folder: Path) -> int:
-    """Writes `index.html`, `network.js` and `model.js`; returns the version of their model.
-
-    Args:
-        push_dir: local, or any address that fsspec can open.
-        folder: target folder; created if missing.
+    """Writes `index.html`, `network.js` and `model.js` to a folder, created if missing; returns their model's version.
 
     Raises:
         NoPushedModelError: nothing was pushed.
