@@ -29,8 +29,9 @@ run: $(INSTALLED) ## Train, evaluate and push a model (MODEL=lenet EPOCHS=10).
 	$(BIN)/digits predict $(SAMPLE)
 	@echo "Draw or photograph digits of your own: make demo"
 
-# Most tests wait for one process at a time. A worker takes whole files, because session fixtures are expensive.
-WORKERS := --numprocesses=logical --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
+# Most tests wait for one process at a time, so there are more workers than CPUs. A worker takes whole files, because
+# session fixtures are expensive.
+WORKERS := --numprocesses=$(shell expr $$(getconf _NPROCESSORS_ONLN) + 1) --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
 test: $(INSTALLED) ## Run the tests (PYTEST_ARGS="tests/unit -k mnist" for some).
 	$(BIN)/python -m pytest $(WORKERS) $(PYTEST_ARGS)
 

@@ -37,18 +37,21 @@ def train(splits, folder, model="lenet", **changes):
     return trained.get_weights(), facts
 
 
-def test_the_same_seed_gives_the_same_weights_and_another_seed_others(splits, tmp_path):
-    first, _ = train(splits, tmp_path / "a")
-    again, _ = train(splits, tmp_path / "b")
-    other, _ = train(splits, tmp_path / "c", seed=8)
-    for one, two, three in zip(first, again, other, strict=True):
+@pytest.fixture(scope="module")
+def whole(splits, tmp_path_factory):
+    """The weights after three epochs that nothing interrupted."""
+    return train(splits, tmp_path_factory.mktemp("whole"), epochs=3)[0]
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(whole, splits, tmp_path):
+    again, _ = train(splits, tmp_path / "again", epochs=3)
+    other, _ = train(splits, tmp_path / "other", epochs=3, seed=8)
+    for one, two, three in zip(whole, again, other, strict=True):
         np.testing.assert_array_equal(one, two)
         assert not np.array_equal(one, three) or not one.any()
 
 
-def test_an_interrupted_training_ends_like_an_uninterrupted_one(splits, tmp_path, monkeypatch):
-    whole, _ = train(splits, tmp_path / "whole", epochs=3)
-
+def test_an_interrupted_training_ends_like_an_uninterrupted_one(whole, splits, tmp_path, monkeypatch):
     class InterruptionError(Exception):
         pass
 
@@ -66,8 +69,7 @@ def test_an_interrupted_training_ends_like_an_uninterrupted_one(splits, tmp_path
 
 
 @pytest.mark.parametrize("call", ["compat.tfx.io_utils.copy_file", "tfx.dsl.io.fileio.rename"])
-def test_a_kill_during_a_state_write_loses_only_the_last_epoch(splits, tmp_path, monkeypatch, call):
-    whole, _ = train(splits, tmp_path / "whole", epochs=3)
+def test_a_kill_during_a_state_write_loses_only_the_last_epoch(whole, splits, tmp_path, monkeypatch, call):
     function, calls = pkgutil.resolve_name(call), []
 
     def killed(source, destination, *arguments, **options):
