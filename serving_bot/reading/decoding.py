@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 import numpy.typing as npt
-import pillow_heif
+import pi_heif
 from PIL import Image, UnidentifiedImageError
 
-pillow_heif.register_heif_opener()
+pi_heif.register_heif_opener()
 
 # Pillow's limit is lower than `MAX_PIXELS_REDUCED`; `decode` checks its own limits on the header instead.
 Image.MAX_IMAGE_PIXELS = None
