@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from components import judging
 from components.judging import OTHERS, PAGES, Judged, Judgement, _make_pictures, judge
 from models.synthesis.pages import NON_DIGITS
 
@@ -44,23 +45,32 @@ def test_only_a_missed_threshold_has_a_message_with_the_worst_kinds():
 
 
 @pytest.fixture
+def few_pages(monkeypatch):
+    """Two pages of each kind: composing and reading all takes long."""
+    few = dict.fromkeys(PAGES, 2)
+    monkeypatch.setattr(judging, "PAGES", few)
+    return few
+
+
+@pytest.fixture
 def certain():
     """Classifies everything as 3, with certainty."""
     return SimpleNamespace(card={}, predict=lambda images: np.eye(10, dtype=np.float32)[np.full(len(images), 3)])
 
 
-def test_a_model_that_sees_digits_everywhere_abstains_only_on_blank_pictures(certain, some_test_images):
+def test_a_model_that_sees_digits_everywhere_abstains_only_on_blank_pictures(certain, few_pages, some_test_images):
     judgement = judge(certain, *some_test_images)
     shares = judgement.by_kind()
     assert set(shares) == {*PAGES, *NON_DIGITS}
-    assert len(judgement.pictures) == sum(PAGES.values()) + OTHERS * len(NON_DIGITS)
-    assert shares["blank"] >= 0.75
-    assert shares["letter"] < 0.2
+    assert len(judgement.pictures) == sum(few_pages.values()) + OTHERS * len(NON_DIGITS)
+    assert shares["blank"] >= 0.5
+    assert shares["letter"] < 0.4
     assert judgement.refusal < 0.8
-    assert judgement.pages_accuracy < 0.3
+    assert judgement.pages_accuracy < 0.4
 
 
-def test_every_model_gets_the_same_pictures(some_test_images):
+def test_every_model_gets_the_same_pictures(few_pages, some_test_images, monkeypatch):
+    monkeypatch.setattr(judging, "OTHERS", 1)
     first, again = (list(_make_pictures(*some_test_images)) for _ in range(2))
     assert first == again
-    assert len(first) == sum(PAGES.values()) + OTHERS * len(NON_DIGITS)
+    assert len(first) == sum(few_pages.values()) + len(NON_DIGITS)
