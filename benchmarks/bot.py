@@ -252,7 +252,8 @@ def soak(model: Model, python: Python = HERE, seconds: int = 60, rate: int = 20)
             )
             answers.setdefault(key, []).append(call)
     once = sum(len(answers.get((chat, message), [])) == 1 for chat, message, _, _ in sent)
-    latencies, versions, misread = [], Counter(), 0
+    versions: Counter[str] = Counter()
+    latencies, misread = [], 0
     for chat, message, digit, at in sent:
         for call in answers.get((chat, message), [])[:1]:
             latencies.append(call.at - at)

@@ -12,6 +12,7 @@ import json
 import random
 import sys
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -69,7 +70,7 @@ def main(model: Path, out: Path = ROOT / "docs" / "conversation.png") -> None:
     Image.open(io.BytesIO(shot)).convert("RGB").quantize(64).save(out, optimize=True)
 
 
-def _row(message: dict, picture_of_it: bytes | None) -> str:
+def _row(message: dict[str, Any], picture_of_it: bytes | None) -> str:
     bot = message["from"]["is_bot"]
     parts = []
     if "reply_to_message" in message:

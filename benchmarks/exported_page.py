@@ -19,14 +19,14 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 from chromium import running_chromium  # noqa: E402 (beside the tests)
 
 from serving_bot.reading.classifier import Classifier  # noqa: E402
-from serving_bot.versions.folder import newest_version  # noqa: E402
+from serving_bot.versions.registry import asked_for  # noqa: E402
 from serving_bot.web.static import export_page  # noqa: E402
 
 
 def main(push_dir: str, images: Path, count: int = 1000) -> None:
     """Prints how many digits differ in class, by how much probabilities differ at most, and the time per digit."""
     digits = np.frombuffer(gzip.decompress(images.read_bytes()), np.uint8, offset=16).reshape(-1, 28, 28)[:count]
-    expected = Classifier.load(newest_version(push_dir)).predict(digits)
+    expected = Classifier.load(asked_for(push_dir)[0].version.path).predict(digits)
     with tempfile.TemporaryDirectory() as folder, running_chromium() as browser:
         export_page(push_dir, Path(folder))
         page = browser.new_page()

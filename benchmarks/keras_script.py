@@ -13,10 +13,11 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 
-def load(folder, name):
+def load(folder: Path, name: str) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]:
     """Images float32 [N, 32, 32, 1] in 0..1 and labels uint8 [N]."""
     images = np.frombuffer(gzip.decompress((folder / f"{name}-images-idx3-ubyte.gz").read_bytes()), np.uint8, offset=16)
     labels = np.frombuffer(gzip.decompress((folder / f"{name}-labels-idx1-ubyte.gz").read_bytes()), np.uint8, offset=8)
@@ -24,7 +25,7 @@ def load(folder, name):
     return padded.astype(np.float32) / 255, labels
 
 
-def build():
+def build() -> keras.Model:
     """MyModel with a softmax."""
     return keras.Sequential(
         [
@@ -41,7 +42,7 @@ def build():
     )
 
 
-def main():
+def main() -> None:
     """Trains on DATA and writes a SavedModel and a LiteRT flatbuffer to OUT."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path)

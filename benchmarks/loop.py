@@ -30,7 +30,7 @@ from serving_bot.feedback.snapshot import EVALUATION_SHARE, Example
 from serving_bot.feedback.store import Store
 from serving_bot.reading.classifier import Classifier
 from serving_bot.reading.reader import Reader
-from serving_bot.versions.folder import newest_version
+from serving_bot.versions.registry import asked_for
 
 HANDS = 20  # that correct, and as many others that are only measured
 CORRECTIONS = 300
@@ -138,7 +138,7 @@ def _name(person: str, evaluates: bool) -> str:
 
 
 def _accuracy(push_dir: str) -> float:
-    card = json.loads((Path(newest_version(push_dir)) / "assets.extra" / "card.json").read_text())
+    card = json.loads((Path(asked_for(push_dir)[0].version.path) / "assets.extra" / "card.json").read_text())
     return float(card["metrics"]["test_accuracy"])
 
 
@@ -153,7 +153,7 @@ def main(
     feedback = root / "feedback"
     half = len(images) // 2  # the corrected digits and the measured ones are different images, too
     others = [Hand.draw(np.random.default_rng(1000 + number)) for number in range(HANDS)]
-    version = newest_version(push_dir)
+    version = asked_for(push_dir)[0].version.path
     reader = Reader(Classifier.load(version))
     before, accuracy = measure(reader, others, images[half:], labels[half:], seed + 1), _accuracy(push_dir)
     print(f"before: {before:.1%} of {HANDS * PAGES_A_HAND} pages of {HANDS} hands, MNIST test {accuracy:.2%}")
@@ -163,7 +163,9 @@ def main(
     done = subprocess.run([sys.executable, "-m", "pipeline.cli", "run", *options], check=False)
     if done.returncode:
         raise typer.Exit(done.returncode)
-    after = measure(Reader(Classifier.load(newest_version(push_dir))), others, images[half:], labels[half:], seed + 1)
+    after = measure(
+        Reader(Classifier.load(asked_for(push_dir)[0].version.path)), others, images[half:], labels[half:], seed + 1
+    )
     print(f"after: {after:.1%}, MNIST test {_accuracy(push_dir):.2%} ({_accuracy(push_dir) - accuracy:+.2%})")
 
 

@@ -14,7 +14,7 @@ from models.synthesis import pages
 from serving_bot.reading.classifier import Classifier
 from serving_bot.reading.evaluation import collect, evaluate, summarise
 from serving_bot.reading.reader import Reader
-from serving_bot.versions.folder import newest_version
+from serving_bot.versions.registry import asked_for
 
 
 def main() -> None:
@@ -27,7 +27,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=2026)
     options = parser.parse_args()
     cv2.setNumThreads(1)
-    reader = Reader(Classifier.load(newest_version(options.push_dir)))
+    reader = Reader(Classifier.load(asked_for(options.push_dir)[0].version.path))
     images, labels = load_test_set(options.data)
     rng = np.random.default_rng(options.seed)
     print_digits(reader, images, labels, rng, options.pictures)

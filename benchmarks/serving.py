@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ import requests
 from models.synthesis import pages
 from serving_bot.reading.classifier import Classifier
 from serving_bot.reading.reader import Reader
-from serving_bot.versions.folder import newest_version
+from serving_bot.versions.registry import asked_for
 
 SIZE = (960, 1280)
 
@@ -39,13 +40,13 @@ def main() -> None:
     parser.add_argument("--pictures", type=int, default=1000, help="after which memory is looked at")
     options = parser.parse_args()
     cv2.setNumThreads(1)  # like the server
-    classifier = Classifier.load(newest_version(options.push_dir))
+    classifier = Classifier.load(asked_for(options.push_dir)[0].version.path)
     rng = np.random.default_rng(2026)
     digits = [make_digit(rng) for _ in range(10)]
     pictures = [pages.photo([digit], rng, size=SIZE) for digit in digits]
     with running(options.push_dir) as (address, server), requests.Session() as session:
         print_reading(session, address, Reader(classifier), pictures, options.repeats)
-        with running_starlette(newest_version(options.push_dir)) as plain:
+        with running_starlette(asked_for(options.push_dir)[0].version.path) as plain:
             print_tensors(session, address, plain, classifier, options.repeats)
         for number in range(options.pictures):
             session.post(f"{address}/read", data=pictures[number % len(pictures)])
@@ -113,8 +114,8 @@ def print_reading(session: requests.Session, address: str, reader: Reader, pictu
     inside, outside = [], []
     for number in range(repeats):
         picture = pictures[number % len(pictures)]
-        inside.append(seconds(lambda data=picture: reader.read(data)))
-        outside.append(seconds(lambda data=picture: session.post(f"{address}/read", data=data)))
+        inside.append(seconds(partial(reader.read, picture)))
+        outside.append(seconds(partial(session.post, f"{address}/read", data=picture)))
     name = f"POST /read of {SIZE[1]}×{SIZE[0]}, median"
     medians = statistics.median(outside), statistics.median(inside)
     print(f"{name:<44} {1000 * medians[0]:8.1f} ms, {medians[0] / medians[1]:.2f} of Reader.read")
@@ -132,7 +133,7 @@ def print_tensors(session: requests.Session, address: str, plain: str, classifie
             "data": head + images.tobytes(),
             "headers": {"Inference-Header-Content-Length": str(len(head))},
         }
-        alone = [seconds(lambda images=images: classifier.predict(images)) for _ in range(repeats)]  # type: ignore[misc]
+        alone = [seconds(partial(classifier.predict, images)) for _ in range(repeats)]
         print(f"{f'the model alone, batches of {size}':<44} {size / statistics.median(alone):8.0f} images/s")
         for name, path, body in (
             ("raw tensors", "/v2/models/digits/infer", raw),
@@ -140,8 +141,8 @@ def print_tensors(session: requests.Session, address: str, plain: str, classifie
         ):
             ours, theirs = [], []
             for _ in range(repeats):
-                ours.append(seconds(lambda path=path, body=body: session.post(address + path, **body)))  # type: ignore[misc]
-                theirs.append(seconds(lambda path=path, body=body: session.post(plain + path, **body)))  # type: ignore[misc]
+                ours.append(seconds(partial(session.post, address + path, **body)))
+                theirs.append(seconds(partial(session.post, plain + path, **body)))
             each = statistics.median(ours)
             ratio = statistics.median(theirs) / each
             print(f"{f'{name}, batches of {size}':<44} {size / each:8.0f} images/s, {ratio:.2f} of plain Starlette")

@@ -214,6 +214,7 @@ def hostile() -> Iterator[tuple[str, dict[str, str], bytes]]:
     yield "/read", {"Content-Type": "multipart/form-data; boundary=x"}, b"--x\r\nno form"
     yield "/read", {"Content-Type": "multipart/form-data"}, real
     yield "/read?images=9", {}, real
+    content: object
     for content in (
         *(None, 1, [], {}, {"instances": 1}, {"instances": []}, {"instances": [[]]}, {"instances": "x"}),
         *({"instances": [{"b64": data}]} for data in ("?", "", 3)),
@@ -235,6 +236,7 @@ def hostile() -> Iterator[tuple[str, dict[str, str], bytes]]:
         yield predict, {}, body
         yield infer, {}, body
     tensor = {"name": "images", "datatype": "UINT8", "shape": [1, 28, 28]}
+    inputs: object
     for inputs in (
         *(None, [], [{}], [{"name": "x"}], [{**tensor, "datatype": "FP32", "data": []}]),
         *([{**tensor, "shape": [count, 28, 28], "data": [0] * 784}] for count in (10**9, -1)),
