@@ -30,7 +30,9 @@ WATCH = """() => {
         showAnswer(answer);
         if (answer && asked === ended && began) { latencies.push(performance.now() - began); began = 0; }
     };
-    addEventListener("pointerup", () => { ended += 1; began = performance.now(); }, true);
+    const canvas = document.getElementById("canvas");
+    canvas.addEventListener("pointerup", () => { ended += 1; began = performance.now(); }, true);
+    canvas.addEventListener("pointerdown", () => { ended += 1; began = 0; }, true);
 }"""
 
 
