@@ -9,7 +9,6 @@ wrote so: the figures say that the loop learns what it is sent, not how well peo
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -137,9 +136,11 @@ def _name(person: str, evaluates: bool) -> str:
     raise AssertionError("no name falls on that side")
 
 
-def _accuracy(push_dir: str) -> float:
-    card = json.loads((Path(asked_for(push_dir)[0].version.path) / "assets.extra" / "card.json").read_text())
-    return float(card["metrics"]["test_accuracy"])
+def load(push_dir: str) -> tuple[Reader, int, float]:
+    """A reader with the model in service, the model's version, and its accuracy on MNIST's test images."""
+    pushed = asked_for(push_dir)[0]
+    reader = Reader(Classifier.load(pushed.version.path))
+    return reader, pushed.version.number, float(pushed.card["metrics"]["test_accuracy"])
 
 
 def main(
@@ -152,21 +153,19 @@ def main(
     images, labels = load_validation(root / "data")
     feedback = root / "feedback"
     half = len(images) // 2  # the corrected digits and the measured ones are different images, too
-    others = [Hand.draw(np.random.default_rng(1000 + number)) for number in range(HANDS)]
-    version = asked_for(push_dir)[0].version.path
-    reader = Reader(Classifier.load(version))
-    before, accuracy = measure(reader, others, images[half:], labels[half:], seed + 1), _accuracy(push_dir)
+    others = [Hand.draw(np.random.default_rng(1000 * seed + number)) for number in range(HANDS)]
+    reader, version, accuracy = load(push_dir)
+    before = measure(reader, others, images[half:], labels[half:], seed + 1)
     print(f"before: {before:.1%} of {HANDS * PAGES_A_HAND} pages of {HANDS} hands, MNIST test {accuracy:.2%}")
-    counts = correct(Store(str(feedback)), reader, int(Path(version).name), images[:half], labels[:half], seed)
+    counts = correct(Store(str(feedback)), reader, version, images[:half], labels[:half], seed)
     print(f"{counts['trained']} accepted digits to train on, {counts['corrections']} of them had been wrong")
     options = ["--epochs", str(epochs), "--root", str(root), "--push-dir", push_dir, "--feedback", str(feedback)]
     done = subprocess.run([sys.executable, "-m", "pipeline.cli", "run", *options], check=False)
     if done.returncode:
         raise typer.Exit(done.returncode)
-    after = measure(
-        Reader(Classifier.load(asked_for(push_dir)[0].version.path)), others, images[half:], labels[half:], seed + 1
-    )
-    print(f"after: {after:.1%}, MNIST test {_accuracy(push_dir):.2%} ({_accuracy(push_dir) - accuracy:+.2%})")
+    reader, _, later = load(push_dir)
+    after = measure(reader, others, images[half:], labels[half:], seed + 1)
+    print(f"after: {after:.1%}, MNIST test {later:.2%} ({later - accuracy:+.2%})")
 
 
 if __name__ == "__main__":

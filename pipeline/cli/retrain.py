@@ -42,6 +42,15 @@ def retrain(
         float,
         typer.Option(min=0, max=1, help="Run if more than this share of the last 100 judged digits was wrong."),
     ] = 0.2,
+    max_drift: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            max=1,
+            help="Run if 30 or more new digits differ by more than this, in labels, ink or slant, from those that were "
+            "trained on.",
+        ),
+    ] = 0.3,
     trust: options.Trust = 0,
     max_users_drop: options.MaxUsersDrop = 0.0,
     model: options.Model = options.DEFAULT_MODEL,
@@ -65,7 +74,9 @@ def retrain(
     except HistoryError:  # no run yet
         runs = []
     entries = Store(options.absolute(feedback)).entries()
-    decision = decide(entries, runs, trust=trust, min_new=min_new, every=every, max_wrong=max_wrong)
+    decision = decide(
+        entries, runs, trust=trust, min_new=min_new, every=every, max_wrong=max_wrong, max_drift=max_drift
+    )
     typer.echo(f"{'Training' if decision.due else 'Not training'}: {decision.reason}.")
     if decision.due:
         places, users = Places(root, data, push_dir), Users(feedback, trust, max_users_drop)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from components.evaluation.result import EvaluationResult
+
+if TYPE_CHECKING:
+    from pipeline.data.drift import Drift
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,7 @@ class UsersReport:
     baseline_accuracy: float | None  # the baseline's; None without one
     examples: int  # how many digits
     trained: int  # how many of other users it was trained on
+    drift: Drift | None  # of all users' digits from MNIST's training images; None if there are too few
     wrong: tuple[tuple[str, str], ...]  # those it misclassifies: (label and answer as text, PNG in base64)
 
 

@@ -6,9 +6,12 @@ import os
 
 from components.evaluation.result import EvaluationResult, read_evaluation
 from models.features import USERS, USERS_TRAIN
+from pipeline.data.drift import measure_drift, read_digits
 from pipeline.history.records import Run
 from pipeline.report.contents import UsersReport
 from pipeline.report.pictures import find_pictures
+
+_COMPARED = ((USERS_TRAIN, USERS), ("train",))
 
 
 def read_users(run: Run) -> UsersReport | None:
@@ -23,6 +26,9 @@ def read_users(run: Run) -> UsersReport | None:
         baseline_accuracy=evaluation.baseline_accuracy,
         examples=evaluation.examples,
         trained=int(run.users.get(USERS_TRAIN, 0)),
+        drift=measure_drift(
+            *(read_digits([f"{run.examples.uri}/Split-{name}" for name in names]) for names in _COMPARED)
+        ),
         wrong=tuple(
             (f"{misread.label}, answered {misread.predicted} ({misread.probability:.0%})", pictures[misread.digest])
             for misread in evaluation.misread

@@ -150,6 +150,7 @@ def _tables(models: Sequence[ModelReport]) -> dict[str, list[Row]]:
             ),
             row("Baseline", lambda model: model.users and model.users.baseline_accuracy, _percent),
             row("Trained on", lambda model: model.users and model.users.trained, "{:,}".format),
+            row("Drift", lambda model: model.users and model.users.drift, str),
         ],
         "Cost": [
             row("Parameters", lambda model: model.card["parameters"], "{:,}".format, min),

@@ -186,6 +186,22 @@ def test_nothing_imports_the_command_line():
     assert not violations(paths, "pipeline.cli")
 
 
+def test_what_benchmarks_import_of_the_packages_exists():
+    """No type checker and no test runs them."""
+    missing = []
+    for path in modules("benchmarks"):
+        for name in imports(path):
+            *package, member = name.split(".")
+            module = ROOT.joinpath(*package).with_suffix(".py")
+            if package and package[0] in PACKAGES and module.is_file():
+                known = re.findall(
+                    r"^(?:class|def|async def) (\w+)|^(\w+)\b.*? = |\bimport (.*)", module.read_text(), re.M
+                )
+                words = {word for found in known for part in found for word in re.findall(r"\w+", part)}
+                missing += [f"{path.name}: {name}"] if member not in words else []
+    assert missing == []
+
+
 def test_the_packages_import_neither_tests_nor_benchmarks():
     assert not violations(modules(*PACKAGES), "tests", "benchmarks", "notebooks")
 

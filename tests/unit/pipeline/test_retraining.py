@@ -1,9 +1,13 @@
 import json
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
+from pipeline.history.reading import read_runs
 from pipeline.history.records import Artifact, Run, Step
 from pipeline.retraining import decide
 from serving_bot.feedback.contribution import Contribution
@@ -46,7 +50,15 @@ def run_on(tmp_path):
 
 
 def decided(entries, runs=(), **changes):
-    rules = {"trust": 0, "min_new": 20, "every": timedelta(days=7), "max_wrong": 0.2, "now": NOW, **changes}
+    rules = {
+        "trust": 0,
+        "min_new": 20,
+        "every": timedelta(days=7),
+        "max_wrong": 0.2,
+        "max_drift": 0.3,
+        "now": NOW,
+        **changes,
+    }
     decision = decide(entries, runs, **rules)
     return decision.due, decision.reason
 
@@ -96,6 +108,37 @@ def test_a_live_model_that_is_often_wrong_is_a_reason(run_on):
 
     assert decided(entries, [run]) == (True, "33% of the last judged digits were wrong")
     assert not decided(entries, [run], max_wrong=0.5)[0]
+
+
+def test_new_digits_that_differ_from_those_trained_on_are_a_reason(run_on, some_training_images):
+    images, labels = some_training_images
+
+    def drawn(number, slanted=False):
+        shear = np.array([[1, -0.8, 11], [0, 1, 0]], np.float32)
+        image = cv2.warpAffine(images[number], shear, (28, 28)) if slanted else images[number]
+        one = entry(number)
+        digit = int(labels[number])
+        contribution = replace(one.contribution, image=image, said=digit, answered=digit)
+        return Entry(contribution, replace(one.review, digit=digit))
+
+    before, same = [drawn(number) for number in range(200)], [drawn(number) for number in range(200, 260)]
+    run = run_on(before)
+
+    due, reason = decided([*before, *[drawn(number, slanted=True) for number in range(200, 260)]], [run], min_new=99)
+    assert due
+    assert reason.startswith("the 60 new digits differ from the last run's users' digits in slant by 0.")
+    assert not decided([*before, *same], [run], min_new=99)[0]
+    assert not decided(before[:29], [], min_new=99)[0]
+
+
+def test_the_first_digits_are_compared_with_mnist(tiny_run):
+    runs = read_runs(Path(tiny_run.config.root))
+    blank = [entry(number) for number in range(30)]
+
+    due, reason = decided(blank, runs, min_new=99)
+
+    assert due
+    assert reason.startswith("the 30 new digits differ from MNIST's training images in slant")
 
 
 def test_a_forgotten_contributor_is_a_reason(run_on):

@@ -6,6 +6,7 @@ import hand_made_report
 import pytest
 from hand_made_report import four_models, model
 
+from pipeline.data.drift import Drift
 from pipeline.report.contents import Photos, UsersReport
 from pipeline.report.writing import as_json, render_html, render_markdown, write_report
 
@@ -225,7 +226,7 @@ def test_text_is_escaped():
 
 
 def test_users_digits_have_a_section_with_their_mistakes():
-    users = UsersReport(0.945, 0.795, 73, 300, (("4, answered 9 (77%)", "iVBORw0KGgo="),))
+    users = UsersReport(0.945, 0.795, 73, 300, Drift(0.05, 0.125, 0.5), (("4, answered 9 (77%)", "iVBORw0KGgo="),))
     report = hand_made_report.report([replace(model(), users=users)])
 
     page, text = render_html(report), render_markdown(report)
@@ -236,5 +237,8 @@ def test_users_digits_have_a_section_with_their_mistakes():
     assert "4, answered 9 (77%)" in page
     assert "iVBORw0KGgo=" in page
     assert "of 73" in text
+    drift = "slant by 0.50, ink by 0.12, shares of digits by 0.05"
+    assert drift in page
+    assert drift in text
     assert "iVBORw0KGgo=" not in json.dumps(as_json(report))
     assert 'id="users"' not in render_html(hand_made_report.report([model()]))
