@@ -21,6 +21,7 @@ PAGES = {"digit": 40, "number of four digits": 30, "two joined digits": 30}  # s
 _DIGITS = {"digit": 1, "number of four digits": 4, "two joined digits": 2}  # digits in each picture
 OTHERS = 8  # pictures of each of `pages.NON_DIGITS`
 SIZE = (450, 600)  # height and width of a picture in pixels
+_ROUNDING = 1e-9
 SEED = 2026  # the same pictures for every model, so models can be compared
 
 Images = npt.NDArray[np.uint8]
@@ -77,18 +78,33 @@ class Judgement:
         """The share of right answers for each kind of picture."""
         return _by_kind(self.pictures)
 
-    def misses(self, thresholds: Mapping[str, float]) -> list[str]:
-        """A text for each missed threshold, `min_pages_accuracy` or `min_refusal`, with the worst kinds of pictures."""
+    def misses(self, thresholds: Mapping[str, float], baseline: Judgement | None = None) -> list[str]:
+        """A text for each missed threshold, with the worst kinds of pictures.
+
+        Args:
+            thresholds: `min_pages_accuracy` and `min_refusal`; `max_pictures_drop` below the baseline's figures.
+            baseline: the answers of the baseline to the same pictures; None without one.
+        """
         found = []
-        for name, value, what, pictures in (
-            ("min_pages_accuracy", self.pages_accuracy, "of synthetic pages get a confident right answer", self.pages),
-            ("min_refusal", self.refusal, "of the pictures without a digit get no confident answer", self.others),
+        drop = thresholds.get("max_pictures_drop", 1.0)
+        for name, figure, what in (
+            ("min_pages_accuracy", "pages_accuracy", "of synthetic pages get a confident right answer"),
+            ("min_refusal", "refusal", "of the pictures without a digit get no confident answer"),
         ):
+            value, before = getattr(self, figure), getattr(baseline, figure, 0.0)
+            pictures = self.pages if figure == "pages_accuracy" else self.others
+            kinds = _by_kind(pictures)
+            worst = ", ".join(
+                f"{kind} {share:.0%}" for share, kind in sorted((kinds[kind], kind) for kind in kinds)[:3]
+            )
             if value < thresholds.get(name, 0.0):
-                worst = sorted((share, kind) for kind, share in _by_kind(pictures).items())[:3]
-                kinds = ", ".join(f"{kind} {share:.0%}" for share, kind in worst)
                 option = f"--{name.replace('_', '-')} {thresholds[name]:.2%}"
-                found.append(f"{value:.2%} {what}, below {option} (the worst: {kinds})")
+                found.append(f"{value:.2%} {what}, below {option} (the worst: {worst})")
+            elif before - value > drop + _ROUNDING:
+                found.append(
+                    f"{value:.2%} {what}, {100 * (before - value):.2f} points below the baseline's {before:.2%}; "
+                    f"--max-pictures-drop allows {100 * drop:.2f} (the worst: {worst})"
+                )
         return found
 
 

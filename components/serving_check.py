@@ -23,6 +23,7 @@ from serving_bot.reading.classifier import BrokenModelError, Classifier
 from serving_bot.versions.folder import Version
 from serving_bot.versions.hot_swap import check_version
 
+_MINIMA = ("min_pages_accuracy", "min_refusal")
 _KEPT = 24  # number of wrongly answered pictures to keep
 TOLERANCE = 1e-3  # largest allowed difference between LiteRT's and the SavedModel's probabilities
 
@@ -34,6 +35,7 @@ def ServingCheck(  # noqa: N802
     blessing: OutputArtifact[standard_artifacts.InfraBlessing],
     images: Parameter[int] = 500,
     thresholds: Parameter[str] = "{}",
+    baseline: InputArtifact[standard_artifacts.Model] = None,
 ) -> None:
     """Sends test images through the bot's classifier and through both SavedModel endpoints.
 
@@ -48,30 +50,50 @@ def ServingCheck(  # noqa: N802
         examples: the first `images` of the split `test` are sent, and pages composed of those of `eval`.
         blessing: gets the custom property `blessed`, 1 or 0, as from TFX's InfraValidator.
         images: number of images to send.
-        thresholds: JSON with `min_pages_accuracy` and `min_refusal` (pipeline/config.py). If both are 0, the pictures
-            are skipped, which saves some seconds; without thresholds they are read and only measured.
+        thresholds: JSON with `min_pages_accuracy`, `min_refusal` and `max_pictures_drop` (pipeline/config.py). If the
+            first two are 0, the pictures are skipped, which saves some seconds; without thresholds they are read and
+            only measured.
+        baseline: the model to compare with on the same pictures; None without one.
     """
     export = path_utils.serving_model_path(model.uri)
     report = check_export(export, _read(examples, "test", images))
     fileio.makedirs(blessing.uri)
     report["misses"] = []
     demanded = json.loads(thresholds)
-    if report["problem"] is None and (any(demanded.values()) or not demanded):
+    if report["problem"] is None and (not demanded or any(demanded.get(name) for name in _MINIMA)):
         digits, labels = _decode(_read(examples, "eval", images))
         judgement = judge(Classifier.load(export), digits[..., 0], labels)
+        before = (
+            _judge_baseline(baseline, digits[..., 0], labels) if demanded.get("max_pictures_drop", 1.0) < 1 else None
+        )
         report |= {
             "pages_accuracy": judgement.pages_accuracy,
             "pages_wrong": judgement.pages_wrong,
             "refusal": judgement.refusal,
             "by_kind": judgement.by_kind(),
-            "misses": judgement.misses(demanded),
+            "misses": judgement.misses(demanded, before),
         }
+        if before is not None:
+            report |= {"baseline_pages_accuracy": before.pages_accuracy, "baseline_refusal": before.refusal}
         _keep_wrong(judgement, os.path.join(blessing.uri, "pictures"))
     io_utils.write_string_file(os.path.join(blessing.uri, "report.json"), json.dumps(report, indent=2) + "\n")
     blessed = report["problem"] is None and not report["misses"]
     io_utils.write_string_file(os.path.join(blessing.uri, "INFRA_BLESSED" if blessed else "INFRA_NOT_BLESSED"), "")
     blessing.set_int_custom_property("blessed", int(blessed))
     logging.info("ServingCheck: %s", report)
+
+
+def _judge_baseline(
+    model: Artifact | None, images: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64]
+) -> Judgement | None:
+    """The baseline's answers; None without one, or where this reader cannot load it."""
+    if model is None:
+        return None
+    try:
+        return judge(Classifier.load(path_utils.serving_model_path(model.uri)), images, labels)
+    except (BrokenModelError, OSError) as error:
+        logging.warning("The baseline is not compared on pictures: %s", error)
+        return None
 
 
 def _read(examples: Artifact, split: str, count: int) -> list[bytes]:

@@ -49,6 +49,13 @@ class Thresholds:
         label="Minimum refusal",
         help="Minimum share of non-digit pictures without a confident answer.",
     )
+    max_pictures_drop: float = setting(
+        0.08,
+        minimum=0,
+        maximum=1,
+        label="Maximum pictures drop",
+        help="Maximum drop of either share on synthetic pictures below the baseline's.",
+    )
 
 
 @dataclass(frozen=True)

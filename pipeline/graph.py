@@ -131,6 +131,7 @@ def create_pipeline(
         examples=examples,
         images=config.serving_images,
         thresholds=parameter("serving_thresholds", demanded),
+        **({"baseline": baseline.outputs["model"]} if config.baseline == "latest" else {}),
     )
     pusher = []
     if config.thresholds:

@@ -23,7 +23,7 @@ _BOUNDS: dict[str, _Bound] = {
 }
 """The place of each of the Evaluator's thresholds: slice, kind of threshold, key and sign."""
 
-SERVING = ("min_pages_accuracy", "min_refusal")
+SERVING = ("min_pages_accuracy", "min_refusal", "max_pictures_drop")
 """The thresholds of ServingCheck. All others of pipeline.config.Thresholds are the Evaluator's."""
 
 

@@ -6,7 +6,9 @@ from typing import Any
 from models.recipe import Training
 from pipeline.config import PipelineConfig, Thresholds
 
-NO_DEMANDS = Thresholds(min_accuracy=0, min_digit_accuracy=0, max_drop=1, min_pages_accuracy=0, min_refusal=0)
+NO_DEMANDS = Thresholds(
+    min_accuracy=0, min_digit_accuracy=0, max_drop=1, min_pages_accuracy=0, min_refusal=0, max_pictures_drop=1
+)
 """Every model is blessed."""
 
 

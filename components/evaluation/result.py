@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -77,6 +78,17 @@ class EvaluationResult:
     def worst_digit(self) -> int:
         """The digit with the lowest accuracy."""
         return min(self.accuracy_by_digit, key=self.accuracy_by_digit.__getitem__)
+
+
+def surely_wrong(result: EvaluationResult, card: Mapping[str, Any]) -> float | None:
+    """The share of wrong answers that are not below the model's threshold, which people would get as facts.
+
+    Returns:
+        None if the card of an earlier release has no threshold, or not all wrong answers are listed.
+    """
+    if "sure" not in card or not result.lists_all_misread or not result.examples:
+        return None
+    return sum(one.probability >= float(card["sure"]) for one in result.misread) / result.examples
 
 
 def read_evaluation(uri: str) -> EvaluationResult:

@@ -147,8 +147,9 @@ def _serving_figures(run: Run) -> tuple[float | None, MadePictures | None]:
         return found["litert_latency_ms"], None
     pictures = sorted(tf.io.gfile.glob(os.path.join(check.uri, "pictures", "*")))[:_MADE_SHOWN]
     wrong = tuple((os.path.splitext(os.path.basename(path))[0][3:], _thumbnail(path)) for path in pictures)
+    before = (found["baseline_pages_accuracy"], found["baseline_refusal"]) if "baseline_refusal" in found else None
     return found["litert_latency_ms"], MadePictures(
-        found["pages_accuracy"], found["pages_wrong"], found["refusal"], wrong
+        found["pages_accuracy"], found["pages_wrong"], found["refusal"], before, wrong
     )
 
 

@@ -37,6 +37,7 @@ class MadePictures:
     pages_accuracy: float  # share of the pages with a confident right answer
     pages_wrong: float  # share of the pages with a confident wrong answer
     refusal: float  # share of the pictures without a digit that get no confident answer
+    baseline: tuple[float, float] | None  # the baseline's accuracy on pages and refusal; None without one
     # some with a wrong answer: (kind, label and answer as text, JPEG thumbnail in base64)
     wrong: tuple[tuple[str, str], ...]
 
@@ -48,6 +49,7 @@ class UsersReport:
     accuracy: float  # share of right answers
     baseline_accuracy: float | None  # the baseline's; None without one
     examples: int  # how many digits
+    surely_wrong: float | None  # share of wrong answers above the model's threshold
     trained: int  # how many of other users it was trained on
     drift: Drift | None  # of all users' digits from MNIST's training images; None if there are too few
     wrong: tuple[tuple[str, str], ...]  # those it misclassifies: (label and answer as text, PNG in base64)

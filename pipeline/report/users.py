@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from components.evaluation.result import EvaluationResult, read_evaluation
+from components.evaluation.result import EvaluationResult, read_evaluation, surely_wrong
 from models.features import USERS, USERS_TRAIN
 from pipeline.data.drift import measure_drift, read_digits
 from pipeline.history.records import Run
@@ -25,6 +25,7 @@ def read_users(run: Run) -> UsersReport | None:
         accuracy=evaluation.accuracy,
         baseline_accuracy=evaluation.baseline_accuracy,
         examples=evaluation.examples,
+        surely_wrong=surely_wrong(evaluation, run.card),
         trained=int(run.users.get(USERS_TRAIN, 0)),
         drift=measure_drift(
             *(read_digits([f"{run.examples.uri}/Split-{name}" for name in names]) for names in _COMPARED)

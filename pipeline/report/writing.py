@@ -11,7 +11,7 @@ from typing import Any
 import jinja2
 
 from components.evaluation.metrics import MOST_MISREAD
-from components.evaluation.result import EvaluationResult
+from components.evaluation.result import EvaluationResult, surely_wrong
 from pipeline.report import charts
 from pipeline.report.conclusions import describe
 from pipeline.report.contents import ModelReport, Report
@@ -128,6 +128,7 @@ def _tables(models: Sequence[ModelReport]) -> dict[str, list[Row]]:
             row("95 % interval", lambda model: f"{100 * model.interval[0]:.2f} to {_percent(model.interval[1])}"),
             row("Predecessor's", lambda model: model.published_accuracy, _percent),
             row("Misclassified", lambda model: f"{model.evaluation.wrong:,} of {model.evaluation.examples:,}"),
+            row("Surely wrong", lambda model: surely_wrong(model.evaluation, model.card), _percent, min),
             row("Loss", lambda model: model.evaluation.loss, "{:.4f}".format, min),
             row("Calibration error", lambda model: model.evaluation.calibration_error, "{:.4f}".format, min),
             row("Worst digit", lambda model: model.evaluation, _describe_worst),
@@ -140,7 +141,17 @@ def _tables(models: Sequence[ModelReport]) -> dict[str, list[Row]]:
         "Synthetic pictures": [
             row("Pages right", lambda model: model.made and model.made.pages_accuracy, _percent, max),
             row("Pages wrong", lambda model: model.made and model.made.pages_wrong, _percent, min),
+            row(
+                "Pages answered",
+                lambda model: model.made and model.made.pages_accuracy + model.made.pages_wrong,
+                _percent,
+            ),
             row("Non-digits refused", lambda model: model.made and model.made.refusal, _percent, max),
+            row(
+                "Baseline",
+                lambda model: model.made and model.made.baseline,
+                lambda shares: f"{_percent(shares[0])} right, {_percent(shares[1])} refused",
+            ),
         ],
         "Users' digits": [
             row(
@@ -148,6 +159,7 @@ def _tables(models: Sequence[ModelReport]) -> dict[str, list[Row]]:
                 lambda model: model.users and (model.users.accuracy, model.users.examples),
                 lambda pair: f"{_percent(pair[0])} of {pair[1]:,}",
             ),
+            row("Surely wrong", lambda model: model.users and model.users.surely_wrong, _percent, min),
             row("Baseline", lambda model: model.users and model.users.baseline_accuracy, _percent),
             row("Trained on", lambda model: model.users and model.users.trained, "{:,}".format),
             row("Drift", lambda model: model.users and model.users.drift, str),

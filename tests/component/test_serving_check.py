@@ -41,14 +41,16 @@ def check(tiny_run, export, tmp_path, monkeypatch):
     monkeypatch.setattr(judging, "PAGES", dict.fromkeys(judging.PAGES, 3))  # reading all pictures takes long
     monkeypatch.setattr(judging, "OTHERS", 1)
 
-    def check(**parameters):
+    def check(baseline=(), **parameters):
         model, blessing = artifacts.Model(), artifacts.InfraBlessing()
         model.uri, blessing.uri = str(tmp_path), str(tmp_path / "blessing")
         export.rename(tmp_path / "Format-Serving")
         examples = tiny_run.artifact("MnistExampleGen", "examples", artifacts.Examples)
         component = ServingCheck(model=as_channel([model]), examples=as_channel([examples]), images=40, **parameters)
         component.executor_spec.executor_class().Do(
-            {"model": [model], "examples": [examples]}, {"blessing": [blessing]}, component.exec_properties
+            {"model": [model], "examples": [examples], "baseline": list(baseline)},
+            {"blessing": [blessing]},
+            component.exec_properties,
         )
         folder = Path(blessing.uri)
         return blessing, folder, json.loads((folder / "report.json").read_text())
@@ -143,6 +145,29 @@ def test_a_model_that_reads_pictures_badly_is_not_blessed_and_the_report_has_fig
     kept = list((folder / "pictures").iterdir())
     assert 0 < len(kept) <= 24
     assert all(path.read_bytes()[:2] in (b"\xff\xd8", b"\x89P") for path in kept)
+
+
+def test_the_baseline_reads_the_same_pictures(check, tiny_run):
+    same = tiny_run.artifact("Trainer", "model", artifacts.Model)
+
+    _, _, report = check(
+        baseline=[same],
+        thresholds=json.dumps({"min_pages_accuracy": 0.0001, "min_refusal": 0.0001, "max_pictures_drop": 0.0}),
+    )
+
+    assert report["baseline_pages_accuracy"] == report["pages_accuracy"]
+    assert report["baseline_refusal"] == report["refusal"]
+    assert not any("baseline" in miss for miss in report["misses"])
+
+
+def test_a_baseline_that_cannot_be_loaded_is_not_compared(check, tmp_path):
+    gone = artifacts.Model()
+    gone.uri = str(tmp_path / "gone")
+
+    blessing, _, report = check(baseline=[gone], thresholds=json.dumps({"min_refusal": 0.0001, "max_pictures_drop": 0}))
+
+    assert blessing.get_int_custom_property("blessed") == 1
+    assert "baseline_refusal" not in report
 
 
 def test_without_thresholds_the_pictures_are_skipped(check):

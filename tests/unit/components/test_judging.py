@@ -1,5 +1,6 @@
 """Judging on synthetic pictures, with classifiers whose answers are known."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -39,6 +40,19 @@ def test_only_a_missed_threshold_has_a_message_with_the_worst_kinds():
     assert JUDGEMENT.misses({"min_pages_accuracy": 0.6, "min_refusal": 0.8}) == [
         "50.00% of synthetic pages get a confident right answer, below --min-pages-accuracy 60.00% "
         "(the worst: digit 50%, two joined digits 50%)",
+        "50.00% of the pictures without a digit get no confident answer, below --min-refusal 80.00% "
+        "(the worst: letter 0%, blank 100%)",
+    ]
+
+
+def test_a_model_that_reads_pictures_worse_than_the_baseline_has_a_message():
+    better = Judgement(tuple(replace(one, text=one.label, sure=bool(one.label)) for one in JUDGEMENT.pictures))
+
+    assert better.misses({"max_pictures_drop": 0.0}, JUDGEMENT) == []
+    assert JUDGEMENT.misses({"max_pictures_drop": 0.5}, better) == []
+    assert JUDGEMENT.misses({"min_refusal": 0.8, "max_pictures_drop": 0.4}, better) == [
+        "50.00% of synthetic pages get a confident right answer, 50.00 points below the baseline's 100.00%; "
+        "--max-pictures-drop allows 40.00 (the worst: digit 50%, two joined digits 50%)",
         "50.00% of the pictures without a digit get no confident answer, below --min-refusal 80.00% "
         "(the worst: letter 0%, blank 100%)",
     ]

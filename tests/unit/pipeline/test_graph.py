@@ -24,7 +24,7 @@ NODES = {
     "Trainer": {"MnistExampleGen", "Transform"},
     "Baseline": {"Trainer"},
     "Evaluator": {"MnistExampleGen", "Trainer", "Baseline"},
-    "ServingCheck": {"MnistExampleGen", "Trainer"},
+    "ServingCheck": {"MnistExampleGen", "Trainer", "Baseline"},
     "VersionedPusher": {"MnistExampleGen", "Trainer", "Evaluator", "ServingCheck"},
 }
 

@@ -226,7 +226,9 @@ def test_text_is_escaped():
 
 
 def test_users_digits_have_a_section_with_their_mistakes():
-    users = UsersReport(0.945, 0.795, 73, 300, Drift(0.05, 0.125, 0.5), (("4, answered 9 (77%)", "iVBORw0KGgo="),))
+    users = UsersReport(
+        0.945, 0.795, 73, 0.0137, 300, Drift(0.05, 0.125, 0.5), (("4, answered 9 (77%)", "iVBORw0KGgo="),)
+    )
     report = hand_made_report.report([replace(model(), users=users)])
 
     page, text = render_html(report), render_markdown(report)
@@ -237,6 +239,7 @@ def test_users_digits_have_a_section_with_their_mistakes():
     assert "4, answered 9 (77%)" in page
     assert "iVBORw0KGgo=" in page
     assert "of 73" in text
+    assert "1.37" in text
     drift = "slant by 0.50, ink by 0.12, shares of digits by 0.05"
     assert drift in page
     assert drift in text

@@ -257,4 +257,8 @@ def test_changed_thresholds_equal_compiled_ones(job):
 
     expected = json.loads(compiled["runtimeConfig"]["parameterValues"]["eval_config"])
     assert json.loads(changed["eval_config"]) == expected
-    assert json.loads(changed["serving_thresholds"]) == {"min_pages_accuracy": 0.6, "min_refusal": 0.7}
+    assert json.loads(changed["serving_thresholds"]) == {
+        "min_pages_accuracy": 0.6,
+        "min_refusal": 0.7,
+        "max_pictures_drop": 0.08,
+    }
