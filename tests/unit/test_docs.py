@@ -60,6 +60,19 @@ def test_the_pages_have_commands():
     assert sum(len(commands(page)) for page in PAGES) > 120
 
 
+def test_figures_have_a_page_a_command_a_date_and_a_machine():
+    page = (ROOT / "docs" / "figures.md").read_text(encoding="utf-8")
+    machines = set(re.findall(r"^\| ([A-Z]) \|", page, re.MULTILINE))
+    rows = [re.split(r" \| ", row.strip("| \n")) for row in page.splitlines() if row.startswith("| [")]
+    assert len(rows) > 30
+    for link, figure, _, command, measured, machine in rows:
+        place = re.sub(r".*\((.*)\)", r"\1", link)
+        text = " ".join((ROOT / "docs" / place).read_text(encoding="utf-8").split())
+        assert figure in text, f"docs/figures.md has {figure}, {place} does not: update the row"
+        assert "`" in command and re.fullmatch(r"\d{4}-\d\d-\d\d", measured), link
+        assert machine in machines, link
+
+
 def test_the_site_has_every_page():
     navigation = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
     pages = [path.relative_to(ROOT / "docs").as_posix() for path in (ROOT / "docs").rglob("*.md")]
