@@ -41,6 +41,7 @@ def assemble(target: Path) -> None:
         shutil.copyfile(ROOT / source, target / page)
     for page in target.rglob("*.md"):
         page.write_text(_with_site_links(page.read_text(encoding="utf-8"), page.relative_to(target)), encoding="utf-8")
+    _add_revisions(target / "figures.md")
     _write_commands(target / "commands.md")
     for package in PACKAGES:
         _write_reference(package, target / "reference" / f"{package}.md")
@@ -63,6 +64,26 @@ def _with_site_links(text: str, page: Path) -> str:
         return match[0]
 
     return re.sub(r"\[(?P<text>[^\]]*)\]\((?P<place>(?!https?:|#)[^)#\s]+)(?P<anchor>#[^)]*)?\)", link, text)
+
+
+def _add_revisions(page: Path) -> None:
+    """Adds a column to the table of figures: the newest commit that changed how often the page has the figure."""
+    lines = []
+    for line in page.read_text(encoding="utf-8").splitlines():
+        column = ""
+        if line.startswith("| ["):
+            link, figure = line.split(" | ")[:2]
+            place = re.sub(r".*\((.*)\)", r"\1", link)
+            place = next((name for name, site in ROOT_PAGES.items() if site == place), f"docs/{place}")
+            command = ["git", "log", "-1", f"-S{figure}", "--format=%h", "--", place]
+            done = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)
+            column = f" {done.stdout.strip() or 'unknown'} |"
+        elif line.startswith("| page |"):
+            column = " revision |"
+        elif line.startswith("|---|---|---|"):
+            column = "---|"
+        lines.append(line + column)
+    page.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def _write_commands(page: Path) -> None:
