@@ -5,10 +5,12 @@ python benchmarks/served_page.py serving_model
 
 from __future__ import annotations
 
+import io
 import sys
 from pathlib import Path
 
 import typer
+from PIL import Image
 
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
@@ -27,7 +29,8 @@ def main(push_dir: Path, out: Path = ROOT / "docs" / "served-page.png") -> None:
         page.locator("#why").click()
         page.locator("#tiles canvas").first.wait_for()
         page.locator("#boxes rect").first.wait_for(state="attached")
-        page.screenshot(path=out, full_page=True)
+        shot = page.screenshot(full_page=True)
+    Image.open(io.BytesIO(shot)).convert("RGB").quantize(128, dither=Image.Dither.NONE).save(out, optimize=True)
 
 
 if __name__ == "__main__":

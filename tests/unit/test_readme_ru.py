@@ -1,4 +1,4 @@
-"""Russian pages match the English ones: the README completely, docs/ru/ in commands, options and figures."""
+"""Russian pages match the English ones: README and learning completely, docs/ru/ in commands, options and figures."""
 
 import re
 from pathlib import Path
@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAIR = [(ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "README.ru.md")]
+WHOLE = [("README.md", "README.ru.md"), ("docs/learning.md", "docs/ru/learning.md")]
+"""Pages that are translated completely."""
 
 
 def sections(text: str) -> list[str]:
@@ -32,8 +33,9 @@ def figures(text: str) -> list[str]:
     ],
     ids=["sections", "blocks", "code", "figures", "rows", "links"],
 )
-def test_both_have_the_same_facts(facts):
-    english, russian = map(facts, PAIR)
+@pytest.mark.parametrize("pair", WHOLE, ids=lambda pair: pair[1])
+def test_both_have_the_same_facts(pair, facts):
+    english, russian = (facts((ROOT / name).read_text(encoding="utf-8")) for name in pair)
     assert russian == english
 
 
