@@ -52,6 +52,7 @@ RESULTS := build/results
 results: $(INSTALLED) ## Measure docs/results.md: both networks, 10 and 40 epochs.
 	$(BIN)/digits compare --models lenet,my_model --epochs 10,40 --root $(RESULTS)/runs --output $(RESULTS)
 	cp $(RESULTS)/report.md docs/results.md
+	$(BIN)/python docs/site/results.py
 
 # Run `make results` and `make run` first: it uses the report of the one, the model of the other, and a separate run.
 pictures: $(INSTALLED) ## Redraw the documentation's pictures (needs Chromium).

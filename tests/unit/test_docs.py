@@ -1,6 +1,7 @@
 """Names in the documentation exist: commands with their options, targets of make, files, and pages of the site."""
 
 import re
+import runpy
 import shlex
 from pathlib import Path
 from typing import Any
@@ -69,8 +70,16 @@ def test_figures_have_a_page_a_command_a_date_and_a_machine():
         place = re.sub(r".*\((.*)\)", r"\1", link)
         text = " ".join((ROOT / "docs" / place).read_text(encoding="utf-8").split())
         assert figure in text, f"docs/figures.md has {figure}, {place} does not: update the row"
-        assert "`" in command and re.fullmatch(r"\d{4}-\d\d-\d\d", measured), link
+        assert "`" in command, link
+        assert re.fullmatch(r"\d{4}-\d\d-\d\d", measured), link
         assert machine in machines, link
+
+
+def test_pages_have_the_figures_of_the_results():
+    for page, text in runpy.run_path(str(ROOT / "docs" / "site" / "results.py"))["updated_pages"]().items():
+        assert page.read_text(encoding="utf-8") == text, (
+            f"{page.name} is older than results.md: run docs/site/results.py"
+        )
 
 
 def test_the_site_has_every_page():
