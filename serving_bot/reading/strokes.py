@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from models.normalising import stroke_width
 from serving_bot.reading.frames import drop_frames, find_boxes, usual_height
 from serving_bot.reading.geometry import Box
 from serving_bot.reading.ink import Mask, above
@@ -24,6 +25,12 @@ SPECK = 0.1
 
 FAINTEST = 0.3
 """Minimum contrast of faint ink that is separate and like a stroke, as a share of the strongest ink's."""
+
+LEAST_AROUND = 0.5
+"""A frame or ring lies beside at least this share of what it encloses, on each of the four sides."""
+
+MOST_AROUND = 2.0
+"""It is this thick there at most, in stroke widths; ink with more strokes is writing."""
 
 
 class TooManyPiecesError(Exception):
@@ -142,13 +149,46 @@ def _enclosures(labels: npt.NDArray[np.int32], names: list[int], boxes: list[Box
         ]
         if not inner:
             continue
-        within = max(other.height for other in inner)
         own = labels[box.top : box.bottom, box.left : box.right] == names[index]
+        inner = [other for other in inner if _surrounds(own, box, other, labels.shape)]
+        if not inner:
+            continue
+        within = max(other.height for other in inner)
         middle = own[box.height // 4 : -(box.height // 4) or None, box.width // 4 : -(box.width // 4) or None]
         hollow = np.count_nonzero(middle) < 0.12 * middle.size or len(inner) > 3
         if hollow and within < 0.85 * box.height:
             found.add(index)
     return found
+
+
+def _surrounds(ink: npt.NDArray[np.bool_], box: Box, inner: Box, size: tuple[int, ...]) -> bool:
+    """Whether a thin line runs on all four sides of a smaller box: beside most of its rows, above and below most of its
+    columns. The edge of the picture counts as a line.
+
+    Args:
+        ink: bool [box.height, box.width], the line's ink.
+        box: around the ink.
+        inner: the smaller box, in pixels of the picture, as `box`.
+        size: height and width of the picture.
+    """
+    left, top, right, bottom = (
+        inner.left - box.left,
+        inner.top - box.top,
+        inner.right - box.left,
+        inner.bottom - box.top,
+    )
+    rows, columns = ink[top:bottom], ink[:, left:right]
+    sides = (
+        (rows[:, :left].sum(axis=1), box.left == 0),
+        (rows[:, right:].sum(axis=1), box.right == size[1]),
+        (columns[:top].sum(axis=0), box.top == 0),
+        (columns[bottom:].sum(axis=0), box.bottom == size[0]),
+    )
+    most = MOST_AROUND * stroke_width(ink.astype(np.float32))
+    return all(
+        (np.mean(side > 0) > LEAST_AROUND or at_edge) and side.sum() <= most * max(np.count_nonzero(side), 1)
+        for side, at_edge in sides
+    )
 
 
 def _lies_under(rule: Box, boxes: list[Box]) -> bool:

@@ -30,3 +30,16 @@ def test_a_ring_and_an_underline_are_no_writing() -> None:
     strokes = find_strokes(plane, 60.0, 120.0, ruled=False)
     assert len(strokes.boxes) == 2
     assert len(strokes.dropped) == 1
+
+
+def test_digits_joined_by_rules_do_not_frame_their_neighbour() -> None:
+    plane = contrast("29 7")
+    cv2.line(plane, (60, 205), (620, 205), 200, 8)  # under the 7, which it does not touch
+    cv2.line(plane, (60, 102), (620, 102), 200, 8)
+    cv2.line(plane, (200, 102), (200, 205), 200, 8)
+    cv2.rectangle(plane, (400, 107), (620, 200), 0, -1)
+    cv2.putText(plane, "7", (440, 190), cv2.FONT_HERSHEY_SIMPLEX, 2.5, 200, 10)
+    strokes = find_strokes(plane, 60.0, 120.0, ruled=False)
+    ink = strokes.mask(list(range(len(strokes.boxes))))
+    assert ink[102:205, 60:290].any(axis=0).mean() > 0.9
+    assert ink[102:205, 440:500].any()
