@@ -31,6 +31,7 @@ def command(tiny_run):
             "min-digit-accuracy": config.thresholds.min_digit_accuracy,
             "min-pages-accuracy": config.thresholds.min_pages_accuracy,
             "min-refusal": config.thresholds.min_refusal,
+            "max-pictures-drop": config.thresholds.max_pictures_drop,
             "max-drop": config.thresholds.max_drop,
             "root": config.root,
             "data": config.data,
