@@ -64,9 +64,9 @@ class UsersDigits:
 
     folder: str  # the feedback folder, local or an address
     trust: int  # contributors who must agree without a review; 0 for accepted contributions only
-    digest: str  # of the snapshot
-    trained: int  # examples for training
-    evaluated: int  # examples for evaluation, from other contributors
+    digest: str  # of the snapshot; empty to take what is accepted when the run starts
+    trained: int  # examples for training; at least so many with an empty digest
+    evaluated: int  # examples for evaluation, from other contributors; likewise
     max_drop: float = 0.0  # maximum drop of accuracy on them below the baseline's
 
 

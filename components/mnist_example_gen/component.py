@@ -52,7 +52,8 @@ class MnistExampleGen(FileBasedExampleGen):  # type: ignore[misc]
             input_base: folder of IDX files.
             eval_size: number of training images held out.
             feedback: the bot's feedback folder (`folder`), the number of contributors who must agree (`trust`), and the
-                `digest` of its snapshot, for the cache key; None to use only MNIST.
+                `digest` of its snapshot, for the cache key, or "" to take what is accepted when it runs; None to use
+                only MNIST.
         """
         split = example_gen_pb2.Input.Split
         values = struct_pb2.Struct()

@@ -98,9 +98,15 @@ def take_users(feedback: dict[str, Any]) -> Snapshot:
     """The bot's users' contributions.
 
     Raises:
-        FeedbackError: the folder cannot be read, or has changed since the run started.
+        FeedbackError: the folder cannot be read, or has changed since the run started; or, for a run that takes what
+            is accepted now, nothing is accepted for training or for evaluation.
     """
     snapshot = take_snapshot(Store(feedback["folder"]).entries(), int(feedback["trust"]))
+    if not feedback["digest"]:
+        missing = [name for name, chosen in snapshot.splits().items() if not chosen]
+        if missing:
+            raise FeedbackError(f"{feedback['folder']} has nothing accepted for the split {missing[0]} yet.")
+        return snapshot
     if snapshot.digest != feedback["digest"]:
         raise FeedbackError(f"{feedback['folder']} has changed since this run started. Run the same command again.")
     return snapshot

@@ -60,6 +60,9 @@ def compile_job(
         ),
     ] = None,
     model: options.Model = options.DEFAULT_MODEL,
+    feedback: options.Feedback = None,
+    trust: options.Trust = 0,
+    max_users_drop: options.MaxUsersDrop = 0.0,
     baseline: options.Baseline = "latest",
     beam_runner: options.BeamRunner = "direct",
     beam_workers: options.BeamWorkers = None,
@@ -119,6 +122,7 @@ def compile_job(
     Model, training, thresholds, data and push folder become the job's defaults; `digits vertex submit --set` changes
     them.
     """
+    from pipeline.users_digits import expect_users_digits
     from pipeline.vertex.job import IMAGE_SCHEMA_FILE, JobConfig, compile_in_child
 
     demand("tfx", "kfp", "google.cloud.aiplatform")
@@ -138,6 +142,7 @@ def compile_job(
         training=Training.choose(model, given.of(Training, Recipe, Execution)),
         thresholds=Thresholds(**given.of(Thresholds)),
         baseline=baseline,
+        users=expect_users_digits(_remote(feedback, "--feedback"), trust, max_users_drop) if feedback else None,
         schema_file=schema_file or IMAGE_SCHEMA_FILE,
         enable_cache=not no_cache,
         beam_args=beam_engine(beam_runner, root, beam_workers, beam_image, beam_arg),

@@ -46,7 +46,9 @@ def compile_job(config: PipelineConfig, job: JobConfig) -> dict[str, Any]:
     # TFX puts the defaults beside the pipeline, where only Vertex AI's client reads them.
     for name, value in defaults.items():
         spec["root"]["inputDefinitions"]["parameters"][name]["defaultValue"] = value
-    spec["root"]["dag"]["tasks"][_NEVER_CACHED].pop("cachingOptions", None)
+    # (Vertex AI's cache does not see a changed feedback folder)
+    for name in (_NEVER_CACHED, *(["MnistExampleGen"] if config.users else [])):
+        spec["root"]["dag"]["tasks"][name].pop("cachingOptions", None)
     containers = {
         name: spec["deploymentSpec"]["executors"][component["executorLabel"]].get("container")
         for name, component in spec["components"].items()

@@ -23,6 +23,7 @@ class Album:
     # the answer for each picture, by message number
     answers: dict[int, Answer] = field(default_factory=dict)
     sent: Message | None = None  # the bot's message with the answers; None until it is sent
+    judged: set[int] = field(default_factory=set)  # message numbers whose answers were sent again, to be judged
     arrived: list[Update] = field(default_factory=list)
     task: asyncio.Task[None] | None = None
 
@@ -59,12 +60,19 @@ class Albums:
             if oldest.task is not None and oldest.task.done():
                 self._albums.popitem(last=False)
 
-    def recall(self, answer: Message) -> list[Message]:
-        """The pictures of ``answer`` that can be shown; empty if it was not for an album, or is too old."""
+    def find(self, answer: Message) -> Album | None:
+        """The album that ``answer`` was for; None if it was for none, or is too old."""
         for album in self._albums.values():
             if album.sent is not None and (album.sent.chat_id, album.sent.id) == (answer.chat_id, answer.id):
-                return [album.messages[number] for number, one in sorted(album.answers.items()) if one.can_be_shown]
-        return []
+                return album
+        return None
+
+    def recall(self, answer: Message) -> list[Message]:
+        """The pictures of ``answer`` that can be shown; empty if it was not for an album, or is too old."""
+        album = self.find(answer)
+        if album is None:
+            return []
+        return [album.messages[number] for number, one in sorted(album.answers.items()) if one.can_be_shown]
 
     async def finish(self) -> None:
         """Answers the messages collected so far, and waits until the answers are sent."""

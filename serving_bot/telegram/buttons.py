@@ -11,7 +11,7 @@ from serving_bot.reading.annotation import annotate
 from serving_bot.reading.answer import Reading
 from serving_bot.telegram.attachments import attachment, download
 from serving_bot.telegram.context import BotContext
-from serving_bot.telegram.keyboards import RIGHT, SHOW, WRONG, answer_keyboard
+from serving_bot.telegram.keyboards import PART, RIGHT, SHOW, WRONG, answer_keyboard
 from serving_bot.telegram.texts import Texts
 from serving_bot.telegram.wording import caption, display_name
 from serving_bot.versions.hot_swap import ServedModel
@@ -59,8 +59,9 @@ async def on_show(update: Update, context: BotContext) -> None:
 def _without_show(asked: Message, texts: Texts) -> InlineKeyboardMarkup | None:
     """The buttons that stay under an answer: those that ask whether it is right, if they are still there."""
     keys = asked.reply_markup.inline_keyboard if asked.reply_markup is not None else ()
-    data = {key.callback_data for row in keys for key in row}
-    return answer_keyboard(texts, None, asks=WRONG in data, sure=RIGHT in data)
+    data = [str(key.callback_data) for row in keys for key in row]
+    parts = [int(one.removeprefix(PART)) for one in data if one.startswith(PART)]
+    return answer_keyboard(texts, None, asks=WRONG in data, sure=RIGHT in data, parts=parts)
 
 
 async def _show_all(

@@ -27,6 +27,7 @@ from serving_bot.telegram.keyboards import (
     CONSENT,
     DIGIT,
     NONE,
+    PART,
     RIGHT,
     WRONG,
     answer_keyboard,
@@ -34,6 +35,7 @@ from serving_bot.telegram.keyboards import (
     keypad,
     number_keyboard,
 )
+from serving_bot.telegram.pictures import on_part
 from serving_bot.telegram.texts import Texts
 
 log = logging.getLogger(__name__)
@@ -56,6 +58,7 @@ def add_feedback_handlers(application: Application[Any, BotContext, Any, Any, An
             CommandHandler("forget", on_forget, filters.UpdateType.MESSAGE),
             CallbackQueryHandler(on_button, f"^({RIGHT}|{WRONG}|{BACK}|{DIGIT}.)$"),
             CallbackQueryHandler(on_consent, f"^{CONSENT}"),
+            CallbackQueryHandler(on_part, rf"^{PART}\d+$"),
             MessageHandler(correction & _ToTheBot(application.bot), on_correction),
             MessageReactionHandler(on_reaction),
         ]

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from telegram import InlineKeyboardButton, InlineKeyboardMarkup
 
 from serving_bot.telegram.texts import Texts
 
 SHOW = "saw:"  # followed by the version that answered
 RIGHT, WRONG = "right", "wrong"
+PART = "part:"  # followed by the place of a picture in its album
 BACK = "back"
 DIGIT = "is:"  # followed by a digit, or by NONE
 NONE = "-"
+_KEYS_A_ROW = 5
 CONSENT = "consent:"  # followed by yes, tell (yes, and tell me what was learned) or no; the user, answer and verdict
 
 
-def answer_keyboard(texts: Texts, version: int | None, asks: bool, sure: bool = True) -> InlineKeyboardMarkup | None:
+def answer_keyboard(
+    texts: Texts, version: int | None, asks: bool, sure: bool = True, parts: Sequence[int] = ()
+) -> InlineKeyboardMarkup | None:
     """The buttons under an answer; None if there are none.
 
     Args:
@@ -22,6 +28,7 @@ def answer_keyboard(texts: Texts, version: int | None, asks: bool, sure: bool = 
         version: the version that answered; None to omit the button that shows what the network saw.
         asks: whether to ask if the answer is right.
         sure: whether the answer is confident; a doubtful answer can only be corrected.
+        parts: places of an album's pictures whose answers can be judged one by one.
     """
     rows = []
     if asks:
@@ -29,6 +36,8 @@ def answer_keyboard(texts: Texts, version: int | None, asks: bool, sure: bool = 
         if sure:
             buttons.insert(0, InlineKeyboardButton(texts("right-button"), callback_data=RIGHT))
         rows.append(buttons)
+    keys = [InlineKeyboardButton(texts("part-button", place=str(one)), callback_data=f"{PART}{one}") for one in parts]
+    rows += [keys[start : start + _KEYS_A_ROW] for start in range(0, len(keys), _KEYS_A_ROW)]
     if version is not None:
         rows.append([InlineKeyboardButton(texts("show-button"), callback_data=f"{SHOW}{version}")])
     return InlineKeyboardMarkup(rows) if rows else None
@@ -37,7 +46,7 @@ def answer_keyboard(texts: Texts, version: int | None, asks: bool, sure: bool = 
 def keypad(texts: Texts) -> InlineKeyboardMarkup:
     """The keypad for one digit."""
     keys = [InlineKeyboardButton(str(digit), callback_data=f"{DIGIT}{digit}") for digit in range(10)]
-    return InlineKeyboardMarkup([keys[:5], keys[5:], _last_row(texts)])
+    return InlineKeyboardMarkup([keys[:_KEYS_A_ROW], keys[_KEYS_A_ROW:], _last_row(texts)])
 
 
 def number_keyboard(texts: Texts) -> InlineKeyboardMarkup:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
 
 from telegram import InlineKeyboardMarkup, Message, Update
 from telegram.constants import MessageLimit
@@ -17,7 +16,7 @@ from serving_bot.telegram.attachments import TooBigError, attachment, download
 from serving_bot.telegram.commands import word_for
 from serving_bot.telegram.context import BotContext, meant_for, message_of
 from serving_bot.telegram.drawings import DrawingError, paint, parse_strokes
-from serving_bot.telegram.keyboards import answer_keyboard
+from serving_bot.telegram.keyboards import PART, answer_keyboard
 from serving_bot.telegram.texts import Texts
 from serving_bot.telegram.typing_action import typing_action
 from serving_bot.telegram.wording import Answer, tell
@@ -36,11 +35,9 @@ async def on_picture(update: Update, context: BotContext) -> None:
 
 async def _send(answer: Answer, message: Message, context: BotContext, texts: Texts) -> None:
     """Sends an answer with its buttons, and records it if the sender may judge it."""
-    feedback, picture, user = context.services.feedback, attachment(message), message.from_user
+    feedback, picture = context.services.feedback, attachment(message)
     version = answer.model.version.number if answer.can_be_shown and answer.model is not None else None
-    asks = False
-    if feedback is not None and version is not None and user is not None:
-        asks = feedback.asks(user.id, answer.read)
+    asks = _asks(answer, message, context)
     sure = answer.outcome == "read"
     sent = await message.reply_text(
         answer.text,
@@ -51,6 +48,14 @@ async def _send(answer: Answer, message: Message, context: BotContext, texts: Te
     if feedback is not None and version is not None and picture is not None:
         place = (sent.chat_id, sent.message_id, picture.file_id, picture.size)
         feedback.note_answer(JudgedAnswer(*place, version, answer.read, sure))
+
+
+def _asks(answer: Answer, message: Message, context: BotContext) -> bool:
+    """Whether to ask the sender of a picture if its answer is right."""
+    feedback, user = context.services.feedback, message.from_user
+    if feedback is None or user is None or answer.model is None or not answer.can_be_shown:
+        return False
+    return feedback.asks(user.id, answer.read)
 
 
 async def on_drawing(update: Update, context: BotContext) -> None:
@@ -99,7 +104,7 @@ async def _answer_album(album: Album, arrived: list[Message], context: BotContex
         return
     answers = [album.answers[number] for number in sorted(album.answers)]
     lines = "\n".join(f"{place}. {answer.text}" for place, answer in enumerate(answers, 1))
-    text, button = lines[: MessageLimit.MAX_TEXT_LENGTH], _show_button(answers, texts)
+    text, button = lines[: MessageLimit.MAX_TEXT_LENGTH], _album_keyboard(album, context, texts)
     if album.sent is not None:
         if text == album.sent.text:
             return
@@ -182,7 +187,40 @@ async def _read(message: Message, context: BotContext, texts: Texts) -> Answer |
     return Answer(text, outcome, model, reading.text)
 
 
-def _show_button(answers: Sequence[Answer], texts: Texts) -> InlineKeyboardMarkup | None:
-    shown = (answer.model for answer in answers if answer.can_be_shown and answer.model is not None)
-    model = next(shown, None)
-    return None if model is None else answer_keyboard(texts, model.version.number, asks=False)
+async def on_part(update: Update, context: BotContext) -> None:
+    """Sends one answer of an album again, by itself, with the buttons to judge it."""
+    query, texts = update.callback_query, context.texts(update)
+    if query is None or query.data is None or not isinstance(query.message, Message):
+        return
+    album = context.services.albums.find(query.message)
+    numbers = sorted(album.answers) if album is not None else []
+    place = int(query.data.removeprefix(PART))
+    try:
+        await query.answer(None if place <= len(numbers) else texts("feedback-too-old"))
+    except BadRequest:  # pressed while the bot was down
+        log.info("a pressed button is too old to be acknowledged")
+    if album is None or place > len(numbers) or numbers[place - 1] in album.judged:
+        return
+    number = numbers[place - 1]
+    album.judged.add(number)
+    await _send(album.answers[number], album.messages[number], context, texts)
+    try:
+        await query.edit_message_reply_markup(_album_keyboard(album, context, texts))
+    except BadRequest as error:
+        log.info("the button could not be removed", extra={"reason": error.message})
+
+
+def _album_keyboard(album: Album, context: BotContext, texts: Texts) -> InlineKeyboardMarkup | None:
+    """What the network saw, and a button for each answer that can be judged and was not sent again."""
+    answers = [(number, album.answers[number]) for number in sorted(album.answers)]
+    parts = [
+        place
+        for place, (number, answer) in enumerate(answers, 1)
+        if number not in album.judged and _asks(answer, album.messages[number], context)
+    ]
+    models = (answer.model for _, answer in answers if answer.can_be_shown and answer.model is not None)
+    model = next(models, None)
+    if model is None:
+        return None
+    shown = album.sent is not None and (album.sent.chat_id, album.sent.message_id) in context.services.shown
+    return answer_keyboard(texts, None if shown else model.version.number, asks=False, parts=parts)

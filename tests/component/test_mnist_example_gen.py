@@ -245,6 +245,17 @@ def test_forgotten_contributors_are_in_no_split(tmp_path, tiny_mnist, feedback):
     assert json.loads(examples.get_string_custom_property("feedback"))["contributors"] == 7
 
 
+def test_a_run_can_take_what_is_accepted_when_it_starts(tmp_path, tiny_mnist, feedback):
+    told, snapshot = take(feedback)
+
+    examples = generate(tiny_mnist, tmp_path / "out", feedback={**told, "digest": ""})
+
+    assert json.loads(examples.get_string_custom_property("feedback"))["digest"] == snapshot.digest
+    feedback.forget(sorted({one.contributor for one in snapshot.splits()["users"]}))
+    with pytest.raises(FeedbackError, match="nothing accepted for the split users yet"):
+        generate(tiny_mnist, tmp_path / "again", feedback={**told, "digest": ""})
+
+
 def test_a_folder_that_changed_during_the_run_is_refused(tmp_path, tiny_mnist, feedback):
     told, _ = take(feedback)
     feedback.forget(["person 1"])

@@ -259,6 +259,27 @@ def test_in_a_group_nobody_is_asked_whether_to_be_told(anna):
     assert [data.split(":")[1:3] for data in choices] == [["yes", str(person)], ["no", str(person)]]
 
 
+def test_each_answer_of_an_album_can_be_judged(anna):
+    anna.agree()
+    first, _ = (anna.api.photo(picture(digits), chat=anna.chat, album=f"a{anna.chat}") for digits in ("25", "7"))
+    album = anna.answer_to(first)
+    assert anna.api.buttons(album) == ["part:1", "part:2", f"saw:{VERSION}"]
+
+    anna.press(album, "part:2")
+    anna.press(album, "part:2")
+    second = anna.answer_to(first + 1)
+    assert anna.api.buttons(second) == ["right", "wrong", f"saw:{VERSION}"]
+    anna.api.wait(lambda: anna.api.buttons(album) == ["part:1", f"saw:{VERSION}"])
+    anna.press(second, "wrong")
+    anna.api.wait(lambda: "is:1" in anna.api.buttons(second))
+    anna.press(second, "is:1")
+    anna.press(album, f"saw:{VERSION}")
+
+    assert [(one.answered, one.said) for one in anna.kept(2) if one.corrects] == [(7, 1)]
+    anna.api.wait(lambda: anna.api.buttons(album) == ["part:1"])
+    assert len(anna.api.answers(anna.chat, first + 1)) == 1
+
+
 def test_an_answer_with_very_many_digits_is_not_asked_about(anna):
     rows = [cv2.imdecode(np.frombuffer(picture("2580147", suffix=".png"), np.uint8), 1) for _ in range(6)]
     page = cv2.imencode(".png", np.vstack(rows))[1].tobytes()

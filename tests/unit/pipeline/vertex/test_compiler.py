@@ -19,6 +19,7 @@ from tfx.scripts import run_executor
 from models.recipe import Training
 from pipeline.config import PIPELINE_NAME, PipelineConfig
 from pipeline.graph import JOB_NAME
+from pipeline.users_digits import expect_users_digits
 from pipeline.vertex.compiler import UnknownComponentError, compile_job
 from pipeline.vertex.job import Cluster, JobConfig, Machine, parameter_values
 
@@ -55,6 +56,23 @@ def containers(job, spec):
     json_format.ParseDict(job["pipelineSpec"]["deploymentSpec"], deployment)
     executors = {name: deployment.executors[component.executor_label] for name, component in spec.components.items()}
     return {name: executor.container for name, executor in executors.items() if executor.HasField("container")}
+
+
+def test_users_digits_are_those_accepted_when_the_job_runs():
+    users = expect_users_digits("gs://bucket/feedback", trust=0, max_drop=0.01)
+    spec = compile_job(replace(CONFIG, users=users), JOB)["pipelineSpec"]
+
+    json_format.ParseDict(spec, pipeline_spec_pb2.PipelineSpec())
+    tasks = spec["root"]["dag"]["tasks"]
+    assert "UsersEvaluator" in tasks["VersionedPusher"]["dependentTasks"]
+    assert "cachingOptions" not in tasks["MnistExampleGen"]  # a changed feedback folder must not find the cache
+    assert "cachingOptions" in tasks["Trainer"]
+    (parameter,) = [
+        value["runtimeValue"]["constant"]
+        for name, value in tasks["MnistExampleGen"]["inputs"]["parameters"].items()
+        if name == "custom_config"
+    ]
+    assert "gs://bucket/feedback" in parameter
 
 
 def test_the_job_parses_as_kubeflows_type(job):
