@@ -1,7 +1,8 @@
 """Who contributed, without names: a keyed hash of a person's number, which nobody can undo who lacks the key.
 
-The key file holds one key a line, the present one first. To rotate the key, put a new line before the others: what was
-contributed under an older key can still be forgotten.
+The key file holds one key a line, the present one first. To rotate the key, put a new line before the others: who comes
+new is named under it. Somebody known under an older key keeps that name (serving_bot/telegram/feedback.py), so that their
+hand stays on its side of the division into training and evaluation, and can still be forgotten.
 """
 
 from __future__ import annotations

@@ -153,6 +153,12 @@ class Outbox:
         with self._transaction() as database:
             database.execute("DELETE FROM telling WHERE chat = ?", (listener.chat,))
 
+    def known(self, names: list[str]) -> str:
+        """Under which of a person's names, one for each key, they are known here; the first if under none."""
+        marks = ", ".join("?" * len(names))
+        row = self._one(f"SELECT contributor FROM consent WHERE contributor IN ({marks}) ORDER BY at", tuple(names))
+        return names[0] if row is None else str(row[0])
+
     # ----------------------------------------------------------------------------------------- contributions
 
     def keep(self, answer: JudgedAnswer, contributions: list[Contribution]) -> Kept:

@@ -83,7 +83,7 @@ class Feedback:
         contributions = [
             Contribution(
                 id=self.contributors.contribution_id(answer.chat, answer.message, place),
-                contributor=self.contributors.name(user),
+                contributor=self._name(user),
                 image=digit.image,
                 said=label,
                 answered=digit.digit,
@@ -105,15 +105,19 @@ class Feedback:
 
     def consent(self, user: int) -> bool | None:
         """Whether a person agreed that their corrections are kept; None if they were never asked."""
-        return self.outbox.consent(self.contributors.name(user))
+        return self.outbox.consent(self._name(user))
 
     def note_consent(self, user: int, given: bool, listener: Listener | None = None) -> None:
         """Remembers what a person decided; ``listener`` is set if they also want to hear what was learned."""
-        self.outbox.note_consent(self.contributors.name(user), given, listener)
+        self.outbox.note_consent(self._name(user), given, listener)
 
     def listens(self, user: int) -> bool:
         """Whether a person wants to hear what was learned."""
-        return self.outbox.listens(self.contributors.name(user))
+        return self.outbox.listens(self._name(user))
+
+    def _name(self, user: int) -> str:
+        """The contributor's name: the one they are known under, which a rotation of the key does not change."""
+        return self.outbox.known(self.contributors.names(user))
 
     async def forget(self, user: int) -> bool:
         """Removes everything of a person; whether the store has done so, too, or will when it is back."""

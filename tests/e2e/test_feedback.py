@@ -305,6 +305,8 @@ def test_neither_a_kill_nor_a_store_that_is_away_loses_or_doubles_a_contribution
                 if place == 6:
                     bot.process.kill()  # with taps confirmed, kept, and not yet received
                     bot.end()
+                    keys = tmp_path / "state" / "feedback-keys"
+                    keys.write_text(f"{'0' * 64}\n{keys.read_text()}")  # (a rotated key changes nobody's name)
                     bot = RunningBot(arguments)
             api.wait(lambda: all("right" not in api.buttons(answer) for answer in answers), 60)
             os.unlink(feedback)
@@ -322,3 +324,4 @@ def test_neither_a_kill_nor_a_store_that_is_away_loses_or_doubles_a_contribution
     assert refused == [] or "I no longer know that picture. Please send it again." in toasts
     assert len(entries) == 1 + len(answers) - len(refused)
     assert len({entry.contribution.id for entry in entries}) == len(entries)
+    assert len({entry.contribution.contributor for entry in entries}) == 1

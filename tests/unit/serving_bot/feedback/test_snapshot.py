@@ -1,3 +1,4 @@
+import time
 from dataclasses import replace
 from datetime import datetime, timezone
 
@@ -6,7 +7,7 @@ import numpy as np
 import pytest
 
 from serving_bot.feedback.contribution import Contribution
-from serving_bot.feedback.snapshot import RECORD, rate_contributors, take_snapshot
+from serving_bot.feedback.snapshot import NEAR, RECORD, find_near, rate_contributors, take_snapshot
 from serving_bot.feedback.store import Entry, Review
 
 RNG = np.random.default_rng(5)
@@ -76,6 +77,34 @@ def test_several_contributors_who_agree_are_trusted():
     assert set(chosen(entries, trust=3)) == {0, 1, 2}
     assert chosen(entries, trust=4) == {}
     assert chosen([*entries, entry(9, contributor="other", said=1, image=image)], trust=3) == {}
+
+
+def test_near_crops_are_those_that_comparing_all_pairs_finds():
+    drawn = [cv2.GaussianBlur(digit_image(str(n % 10), n % 3), (0, 0), 1 + n % 4 / 4) for n in range(120)]
+    crops = np.stack([*drawn, np.zeros((28, 28), np.uint8)]).reshape(121, -1)
+    rows = crops.astype(np.float64) / 255
+    ink = rows.sum(1)
+    difference = np.abs(rows[:, None] - rows[None]).sum(2) / np.maximum(ink[:, None] + ink[None], 1e-6)
+
+    found = find_near(crops)
+
+    assert 0.01 < (difference < NEAR).mean() < 0.2
+    for row, indices in zip(difference, found, strict=True):
+        assert set(indices) == set(np.flatnonzero(row < NEAR))
+
+
+def test_ten_thousand_contributions_are_compared_in_seconds():
+    rng = np.random.default_rng(1)
+    shapes = np.stack([cv2.GaussianBlur(digit_image(str(n)), (0, 0), 1.5) for n in range(10)]).reshape(10, -1)
+    drawn = (
+        shapes[rng.integers(10, size=10_000)] * rng.uniform(0.2, 1, (10_000, 1)) * rng.uniform(0.5, 1, (10_000, 784))
+    )
+    crops = drawn.astype(np.uint8)
+    began = time.process_time()
+
+    find_near(crops)
+
+    assert time.process_time() - began < 30  # all pairs take minutes
 
 
 def test_other_digits_are_not_near():
