@@ -115,6 +115,12 @@ def _six(rng: Rng) -> list[_Corners]:
 
 
 def _seven(rng: Rng) -> list[_Corners]:
+    if rng.random() < 0.15:  # a wave for its top
+        wave = [(0.0, rng.uniform(0.25, 0.45)), (rng.uniform(0.15, 0.25), rng.uniform(-0.05, 0.1))]
+        wave += [(rng.uniform(0.35, 0.5), rng.uniform(0.25, 0.45)), (rng.uniform(0.8, 1), rng.uniform(-0.05, 0.1))]
+        y = rng.uniform(0.55, 0.8)
+        bar = [(rng.uniform(0.3, 0.5), y + rng.uniform(-0.08, 0.08)), (rng.uniform(0.9, 1.2), y)]
+        return [[*wave, (rng.uniform(0.5, 0.85), 1.0)], bar]
     barred = rng.random() < 0.75
     left = rng.uniform(0.2, 0.5) if barred and rng.random() < 0.25 else 0.0  # the bar distinguishes it
     strokes = [[(left, rng.uniform(-0.05, 0.1)), (rng.uniform(0.75, 1), 0.0), (rng.uniform(0.2, 0.6), 1.0)]]

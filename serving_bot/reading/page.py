@@ -13,8 +13,9 @@ from serving_bot.reading.cutting import Group, Piece, cut, group, lift
 from serving_bot.reading.geometry import Box
 from serving_bot.reading.ink import Mask, Pixels, find_levels, measure_contrast
 from serving_bot.reading.lines import Line, group_into_lines, lay
+from serving_bot.reading.shapes import is_filled
 from serving_bot.reading.signs import name_sign
-from serving_bot.reading.strokes import find_strokes
+from serving_bot.reading.strokes import Strokes, find_strokes
 
 SMALL_SIDE = 160
 """A picture with a shorter side below this is enlarged first, so edges are found with subpixel accuracy."""
@@ -126,7 +127,7 @@ def find(pixels: Pixels, *, dark: bool | None = None, within: Mask | None = None
     if levels is None:
         return Page([], [], zoom, 0.0, size)
     faint, strong = levels
-    strokes = find_strokes(contrast, faint, strong, ruled=zoom == 1)
+    strokes = _without_shapes(find_strokes(contrast, faint, strong, ruled=zoom == 1), pixels)
     if not strokes.boxes:
         return Page([], strokes.dropped, zoom, 0.0, size)
     tallest = max(box.side for box in strokes.boxes)
@@ -149,6 +150,19 @@ def find(pixels: Pixels, *, dark: bool | None = None, within: Mask | None = None
     ]
     large = [height for height in heights if height >= 0.5 * max(heights)]
     return Page(lattices, strokes.dropped, zoom, float(np.median(large)) / zoom if large else 0.0, size)
+
+
+def _without_shapes(strokes: Strokes, pixels: Pixels) -> Strokes:
+    """The strokes without the outlines of filled shapes."""
+    kept: list[tuple[int, Box]] = []
+    shapes: list[tuple[int, Box]] = []
+    for name, box in zip(strokes.names, strokes.boxes, strict=True):
+        ink = strokes.labels[box.top : box.bottom, box.left : box.right] == name
+        (shapes if is_filled(pixels, ink, box) else kept).append((name, box))
+    if not shapes:
+        return strokes
+    names, boxes = [name for name, _ in kept], [box for _, box in kept]
+    return replace(strokes, names=names, boxes=boxes, dropped=strokes.dropped + [box for _, box in shapes])
 
 
 def _lattice(line: Line, strong: float) -> Lattice:

@@ -57,6 +57,9 @@ CLOSEST_SIDE = 2000
 LIKELY = 0.5
 """Minimum mean probability of being digits for marks to be a number."""
 
+MOSTLY_SURE, FEW = 0.6, 4
+"""Minimum share of confident digits in a number of more than `FEW` digits. Written words have less."""
+
 LIKE_A_DIGIT = 0.6
 """A mark of at least this share of the line's height that is neither digit nor known sign makes the line doubtful."""
 
@@ -197,9 +200,9 @@ class Reader:
         if len(digits) > MOST_DIGITS:
             return Attempt(Reading((), picture, too_many=True), (), page.height, 0)
         trust = sum(digit.probability * digit.share for digit in digits)
-        likely = any(digit.sure for digit in digits) and (
-            len(digits) + unread == 1 or trust >= LIKELY * (len(digits) + unread)
-        )
+        sure = sum(digit.sure for digit in digits)
+        likely = sure > 0 and (len(digits) + unread == 1 or trust >= LIKELY * (len(digits) + unread))
+        likely &= len(digits) <= FEW or sure >= MOSTLY_SURE * len(digits)
         reading = Reading(tuple(lines), picture, tuple(left_out), likely)
         clear = page.upside_down or all(line.clear for line in read)
         return Attempt(reading, tuple(gains), page.height, unread, page, probabilities, clear)

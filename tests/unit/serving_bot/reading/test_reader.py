@@ -89,6 +89,30 @@ def test_not_sure(some_test_images: tuple[Images, Images]) -> None:
     assert reading.describe() == "no number found"
 
 
+class DoubtsSevens:
+    """Knows each digit but the 7."""
+
+    def __init__(self, model: Model) -> None:
+        self.card: dict[str, Any] = {}
+        self._model = model
+
+    def predict(self, images: Images) -> npt.NDArray[np.float32]:
+        rows = self._model.predict(images)
+        return np.where(rows.argmax(axis=1, keepdims=True) == 7, 0.5 * rows + 0.05, rows).astype(np.float32)
+
+
+@pytest.mark.parametrize(("number", "outcome"), [("107102", "doubtful"), ("707701", "none")])
+def test_a_row_of_marks_that_are_mostly_doubtful_is_no_number(
+    nearest_images: Model, some_test_images: tuple[Images, Images], number: str, outcome: str
+) -> None:
+    images, labels = some_test_images
+    glyphs = [images[np.flatnonzero(labels == int(digit))[0]] for digit in number]
+    data = pages.photo(glyphs, np.random.default_rng(1), instrument="marker", ground="plain")
+    reading = Reader(DoubtsSevens(nearest_images)).read(data)
+    assert reading.outcome == outcome
+    assert len(reading.digits) == len(number)
+
+
 @pytest.mark.parametrize(("temperature", "expected"), [(1.0, 0.64), (2.0, 0.8 / (0.8 + 0.4 + 8 * 0.025**0.5))])
 def test_temperature_calibrates(temperature: float, expected: float, some_test_images: tuple[Images, Images]) -> None:
     model = Fixed([0.64, 0.16, *[0.025] * 8], temperature)
