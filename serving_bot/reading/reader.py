@@ -60,6 +60,9 @@ LIKELY = 0.5
 MOSTLY_SURE, FEW = 0.6, 4
 """Minimum share of confident digits in a number of more than `FEW` digits. Written words have less."""
 
+LONE = 0.7
+"""Minimum calibrated probability of a digit that is alone in a picture which is not a crop around it."""
+
 LIKE_A_DIGIT = 0.6
 """A mark of at least this share of the line's height that is neither digit nor known sign makes the line doubtful."""
 
@@ -201,7 +204,10 @@ class Reader:
             return Attempt(Reading((), picture, too_many=True), (), page.height, 0)
         trust = sum(digit.probability * digit.share for digit in digits)
         sure = sum(digit.sure for digit in digits)
-        likely = sure > 0 and (len(digits) + unread == 1 or trust >= LIKELY * (len(digits) + unread))
+        if len(digits) + unread == 1:
+            likely = sure > 0 and (page.zoom > 1 or digits[0].probability >= LONE)
+        else:
+            likely = sure > 0 and trust >= LIKELY * (len(digits) + unread)
         likely &= len(digits) <= FEW or sure >= MOSTLY_SURE * len(digits)
         reading = Reading(tuple(lines), picture, tuple(left_out), likely)
         clear = page.upside_down or all(line.clear for line in read)

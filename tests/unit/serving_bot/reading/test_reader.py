@@ -89,6 +89,16 @@ def test_not_sure(some_test_images: tuple[Images, Images]) -> None:
     assert reading.describe() == "no number found"
 
 
+@pytest.mark.parametrize(
+    ("probability", "side", "outcome"), [(0.64, 640, "none"), (0.73, 640, "number"), (0.64, 28, "number")]
+)
+def test_a_lone_digit_in_a_large_picture_needs_more(
+    probability: float, side: int, outcome: str, some_test_images: tuple[Images, Images]
+) -> None:
+    model = Fixed([probability, *[(1 - probability) / 9] * 9], 1.0)
+    assert Reader(model).read(pages.canvas(some_test_images[0][0], side=side)).outcome == outcome
+
+
 class DoubtsSevens:
     """Knows each digit but the 7."""
 
