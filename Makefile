@@ -85,7 +85,7 @@ test-portable: $(INSTALLED) ## Run the pipeline on Beam's job API (some minutes)
 
 test-faults: $(INSTALLED) ## Test failing writes and kills (strace; some minutes).
 	@command -v strace >/dev/null || { echo "strace is missing: install it (Debian: apt-get install strace)."; exit 1; }
-	$(BIN)/python -m pytest -m faults tests/faults $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -m faults tests/faults tests/e2e/test_feedback.py $(PYTEST_ARGS)
 
 # In a separate environment, because the clients have other dependencies.
 test-clients: build/clients-venv/installed ## Test `digits serve` with other projects' clients.

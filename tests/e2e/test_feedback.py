@@ -287,41 +287,57 @@ def test_an_answer_with_very_many_digits_is_not_asked_about(anna):
     assert anna.api.buttons(anna.send(page)) == [f"saw:{VERSION}"]
 
 
-def test_neither_a_kill_nor_a_store_that_is_away_loses_or_doubles_a_contribution(folders, tmp_path):
+@pytest.mark.parametrize(
+    ("people", "each", "kills"), [(1, 10, 1), pytest.param(20, 100, 8, marks=pytest.mark.faults)], ids=["few", "2,000"]
+)
+def test_neither_kills_nor_a_store_that_is_away_lose_or_double_a_contribution(folders, tmp_path, people, each, kills):
+    """Buttons are tapped twice all the while."""
+    feedback, away, state = tmp_path / "feedback", tmp_path / "away", tmp_path / "state"
     with LoopbackBotApi() as api:
-        anna = Person(api, tmp_path)
-        feedback = tmp_path / "feedback"
+        everybody = [Person(api, tmp_path) for _ in range(people)]
         arguments = ["--api-url", api.url, "--push-dir", str(folders / "models"), "--feedback-dir", str(feedback)]
-        arguments += ["--state-dir", str(tmp_path / "state"), "--pictures-per-minute", "100000"]
+        arguments += ["--state-dir", str(state), "--pictures-per-minute", "100000"]
         bot = RunningBot(arguments)
         try:
-            anna.agree()
-            answers = [anna.send(f"{number}") for number in range(10)]
-            shutil.move(feedback, tmp_path / "away")
-            feedback.write_text("in the way")
-            for place, answer in enumerate(answers):
-                anna.press(answer, "right")
-                anna.press(answer, "right")
-                if place == 6:
+            for person in everybody:
+                person.agree()
+            sent = [(person, person.send(f"{number % 10}")) for number in range(each) for person in everybody]
+            for place, (person, answer) in enumerate(sent):
+                if place % 300 in (0, 150):  # the store goes away, and comes back
+                    _toggle(feedback, away)
+                person.press(answer, "right")
+                person.press(answer, "right")
+                if place % (len(sent) // kills) == 0.7 * len(sent) // kills:
                     bot.process.kill()  # with taps confirmed, kept, and not yet received
                     bot.end()
-                    keys = tmp_path / "state" / "feedback-keys"
+                    keys = state / "feedback-keys"
                     keys.write_text(f"{'0' * 64}\n{keys.read_text()}")  # (a rotated key changes nobody's name)
                     bot = RunningBot(arguments)
-            api.wait(lambda: all("right" not in api.buttons(answer) for answer in answers), 60)
-            os.unlink(feedback)
-            shutil.move(tmp_path / "away", feedback)
+            api.wait(lambda: all("right" not in api.buttons(answer) for _, answer in sent), 60 + len(sent) / 5)
+            if away.exists():
+                _toggle(feedback, away)
             bot.process.send_signal(signal.SIGTERM)  # what waits is handed over at the stop, if not before
             bot.end()
         finally:
             bot.process.kill()
-        # An answer that was sent right before the kill is not known after it, which is said.
-        refused = [answer for answer in answers if not api.buttons(answer)]
-        toasts = anna.toasts()
+        # An answer that was sent right before a kill is not known after it, which is said.
+        refused = [answer for _, answer in sent if not api.buttons(answer)]
+        toasts = everybody[0].toasts()
 
     entries = Store(str(feedback)).entries()
-    assert len(refused) <= 2
+    print(f"{len(sent)} answers, {kills} kills: {len(entries) - people} kept, {len(refused)} refused with a word")
+    assert len(refused) <= 2 * kills
     assert refused == [] or "I no longer know that picture. Please send it again." in toasts
-    assert len(entries) == 1 + len(answers) - len(refused)
+    assert len(entries) == people + len(sent) - len(refused)
     assert len({entry.contribution.id for entry in entries}) == len(entries)
-    assert len({entry.contribution.contributor for entry in entries}) == 1
+    assert len({entry.contribution.contributor for entry in entries}) == people
+
+
+def _toggle(feedback: Path, away: Path) -> None:
+    """Puts a file in the place of the feedback folder, or the folder back."""
+    if away.exists():
+        os.unlink(feedback)
+        shutil.move(away, feedback)
+    else:
+        shutil.move(feedback, away)
+        feedback.write_text("in the way")
