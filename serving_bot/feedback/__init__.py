@@ -1,1 +1,1 @@
-"""What people say of the answers: collected by the bot, reviewed by the operator, trained on by `digits run`."""
+"""Users' feedback on answers: the bot collects it, the operator reviews it, `digits run` trains on it."""

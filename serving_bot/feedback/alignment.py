@@ -1,22 +1,22 @@
-"""Which digit of a reading is which of the right number: by edit distance (Levenshtein, 1966)."""
+"""Matches the digits of a reading with those of the right number, by edit distance (Levenshtein, 1966)."""
 
 from __future__ import annotations
 
-MOST_WRONG = 0.5  # share of digits that may differ in a correction; more is another number, or a slip
+MOST_WRONG = 0.5  # maximum share of digits that a correction may change; above that it is probably another number
 
 
 def align(read: str, right: str) -> list[int | None] | None:
-    """For each digit read, the digit it is.
+    """The true digit of each digit in a reading.
 
-    Of numbers of the same length the places correspond. Otherwise a place that was cut wrongly stands somewhere, and
-    only what both numbers share is certain.
+    In numbers of the same length the positions correspond. Otherwise a digit was cut wrongly, and only the digits that
+    both numbers share are certain.
 
     Args:
-        read: what was read, digits only.
-        right: what stands there.
+        read: the reading, digits only.
+        right: the right number.
 
     Returns:
-        A digit for each one read, None where that is not certain; None for all where the numbers differ too much.
+        A digit for each digit read, None if it is uncertain; None instead of the list if the numbers differ too much.
     """
     if not read or not right:
         return None
@@ -28,7 +28,7 @@ def align(read: str, right: str) -> list[int | None] | None:
 
 
 def _common(read: str, right: str) -> list[int | None]:
-    """The digits that a cheapest alignment leaves as they are, where every cheapest alignment does."""
+    """The digits that every cheapest alignment keeps; None for the others."""
     before, after = _distances(read, right), _distances(read[::-1], right[::-1])
     rows, columns = len(read), len(right)
     total = before[rows][columns]
@@ -44,7 +44,7 @@ def _common(read: str, right: str) -> list[int | None]:
 
 
 def _can_change(row: int, before: list[list[int]], after: list[list[int]], right: str) -> bool:
-    """Whether a cheapest alignment drops or replaces the digit of this row."""
+    """Whether some cheapest alignment deletes or replaces the digit of this row."""
     rows, columns = len(before) - 1, len(right)
     total = before[rows][columns]
     rest = after[rows - row - 1]
@@ -54,7 +54,7 @@ def _can_change(row: int, before: list[list[int]], after: list[list[int]], right
 
 
 def _distances(first: str, second: str) -> list[list[int]]:
-    """Edit distances between all beginnings of two texts."""
+    """The edit distances between all prefixes of two texts."""
     table = [list(range(len(second) + 1))]
     for row, one in enumerate(first, 1):
         line = [row]

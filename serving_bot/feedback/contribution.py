@@ -1,6 +1,6 @@
-"""A contribution: one cut-out digit, what its contributor says it is, and what the model had answered.
+"""A contribution: one cut-out digit, its contributor's label, and the model's answer.
 
-It is kept as a PNG: any viewer shows the crop, `tf.io.decode_png` reads it, and the facts stand in a text chunk.
+It is stored as a PNG: any viewer shows the crop, `tf.io.decode_png` reads it, and a text chunk holds the facts.
 """
 
 from __future__ import annotations
@@ -23,29 +23,29 @@ FACTS = "digits"
 
 
 class FeedbackError(UserError):
-    """The feedback folder cannot be used, or holds something else than it should."""
+    """The feedback folder cannot be used, or one of its files is damaged."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Contribution:
-    """What one person said about one cut-out digit."""
+    """One person's feedback on one cut-out digit."""
 
     id: str  # 32 hexadecimal digits, the same for the same digit of the same picture
-    contributor: str  # keyed hash of who said it (serving_bot/feedback/contributors.py)
-    image: npt.NDArray[np.uint8]  # [28, 28], what the network saw: light on dark
-    said: int | None  # the digit it is; None for "this is not a digit"
-    answered: int  # the digit that the model had answered
+    contributor: str  # the contributor's code (serving_bot/feedback/contributors.py)
+    image: npt.NDArray[np.uint8]  # [28, 28], the network's input: light on dark
+    said: int | None  # the contributor's label; None for a non-digit
+    answered: int  # the model's answer
     probability: float  # of that answer, calibrated
     version: int  # the pushed version that answered
-    at: datetime  # when it was said, UTC
+    at: datetime  # time of the feedback, UTC
 
     @property
     def corrects(self) -> bool:
-        """Whether it says something else than the model."""
+        """Whether the label differs from the model's answer."""
         return self.said != self.answered
 
     def to_png(self) -> bytes:
-        """As a PNG with the facts in a text chunk; `from_png` is its inverse."""
+        """Encodes it as a PNG with the facts in a text chunk; `from_png` is the inverse."""
         facts = {
             "id": self.id,
             "contributor": self.contributor,
@@ -63,10 +63,10 @@ class Contribution:
 
     @classmethod
     def from_png(cls, data: bytes) -> Contribution:
-        """From what `to_png` made.
+        """Decodes what `to_png` wrote.
 
         Raises:
-            ValueError: it is something else; the message says what.
+            ValueError: the data is something else; the message says what.
         """
         try:
             with Image.open(io.BytesIO(data), formats=["PNG"]) as picture:

@@ -1,8 +1,8 @@
-"""Who contributed, without names: a keyed hash of a person's number, which nobody can undo who lacks the key.
+"""Contributors' codes: keyed hashes of their Telegram numbers, which cannot be reversed without the key.
 
-The key file holds one key a line, the present one first. To rotate the key, put a new line before the others: who comes
-new is named under it. Somebody known under an older key keeps that name (serving_bot/telegram/feedback.py), so that their
-hand stays on its side of the division into training and evaluation, and can still be forgotten.
+The key file holds one key a line, the present one first. To rotate the key, put a new line before the others: new
+contributors are named under it. Somebody known under an older key keeps that name (serving_bot/telegram/feedback.py):
+the same hand stays either in training or in evaluation, and can still be forgotten.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ _HASH_CHARACTERS = 32  # 128 bits
 
 
 class Contributors:
-    """Names contributors by HMAC-SHA-256 of their Telegram number (RFC 2104).
+    """Computes contributors' codes: HMAC-SHA-256 of their Telegram number (RFC 2104).
 
     Args:
-        key_file: the keys; made with one random key, readable by its owner only, where it is missing.
+        key_file: the keys; created with one random key, readable only by its owner, if it is missing.
 
     Raises:
-        FeedbackError: the file cannot be read or made, or a key is too short.
+        FeedbackError: the file cannot be read or created, or a key is too short.
     """
 
     def __init__(self, key_file: Path) -> None:
@@ -46,15 +46,15 @@ class Contributors:
         self._keys = [key.encode() for key in keys]
 
     def name(self, user: int) -> str:
-        """The contributor's name under the present key, 32 hexadecimal digits."""
+        """The code under the current key, 32 hexadecimal digits."""
         return _hash(self._keys[0], f"user {user}")
 
     def names(self, user: int) -> list[str]:
-        """The names under all keys, the present one first."""
+        """The codes under all keys, the current one first."""
         return [_hash(key, f"user {user}") for key in self._keys]
 
     def contribution_id(self, chat: int, message: int, place: int) -> str:
-        """The number of a contribution: the same for the same digit of the same answer, however often it is sent."""
+        """The id of a contribution: always the same for the same digit of the same answer."""
         return _hash(self._keys[0], f"digit {chat} {message} {place}")
 
 

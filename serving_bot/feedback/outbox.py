@@ -1,7 +1,7 @@
-"""The bot's side of feedback, in one SQLite file: answers that can be judged, consent, and what waits for the store.
+"""The bot's feedback data in one SQLite file: answers that can be judged, consent, and contributions for the store.
 
-A contribution is committed to disk before the person is thanked, and leaves this file when the store has it: neither a
-kill nor a store that is away for a while loses one. The answers hold identifiers only, no picture.
+A contribution is committed before the bot thanks the person, and deleted when the store has it, so neither a kill nor
+an unreachable store loses one. Answers are stored as identifiers, without pictures.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from serving_bot.feedback.contribution import Contribution
 from serving_bot.feedback.store import Store
 from serving_bot.storage import open_database
 
-KEPT_S = 7 * 24 * 3600.0  # how long an answer can be judged
-MOST_WAITING = 10_000  # contributions that wait for the store; more are refused
+KEPT_S = 7 * 24 * 3600.0  # time for which an answer can be judged
+MOST_WAITING = 10_000  # maximum contributions that wait for the store; more are refused
 A_DAY_S = 24 * 3600.0
 
 _TABLES = """
@@ -44,33 +44,33 @@ Kept = Literal["kept", "known", "too-many", "full"]
 
 @dataclass(frozen=True)
 class Listener:
-    """A person who wants to hear what was learned from their corrections."""
+    """A person who wants to be told what was learned from their corrections."""
 
-    chat: int  # where to write to; nothing else here holds a chat for longer than its answers can be judged
-    language: str | None  # of their Telegram
-    learned: int = 0  # how many of the digits that they corrected were read rightly when they were told last
+    chat: int  # number of the private chat
+    language: str | None  # language code of their Telegram
+    learned: int = 0  # number of corrected digits that they were last told are read correctly
 
 
 @dataclass(frozen=True)
 class JudgedAnswer:
-    """An answer of the bot that a person may judge."""
+    """An answer that a person can judge."""
 
     chat: int
-    message: int  # number of the bot's message
-    file: str  # Telegram's id of the picture
+    message: int  # number of the answer's message
+    file: str  # Telegram's file identifier of the picture
     size: int | None  # of that file, bytes
-    version: int  # that answered
-    read: str  # the digits, lines divided by line breaks
-    sure: bool  # whether it was given as a fact
-    judged: bool = False  # whether somebody has said what is right
+    version: int  # version of the model that answered
+    read: str  # the digits, with line breaks between lines
+    sure: bool  # whether the answer was confident
+    judged: bool = False  # whether somebody has judged it
 
 
 class Outbox:
-    """What the bot remembers for feedback.
+    """The bot's feedback data.
 
     Args:
         path: the file; None for memory only.
-        per_day: how many contributions one person may make a day.
+        per_day: maximum contributions of one person in 24 hours.
 
     Raises:
         OSError, sqlite3.Error: the file cannot be opened or written.
@@ -81,7 +81,7 @@ class Outbox:
         # The event loop puts in, and a thread takes out.
         self._lock = threading.RLock()
         self._database = open_database(path, check_same_thread=False)
-        self._database.execute("PRAGMA secure_delete = ON")  # what is forgotten leaves no bytes behind
+        self._database.execute("PRAGMA secure_delete = ON")  # deleted data leaves no bytes behind
         self._database.executescript(_TABLES)
         self._database.execute("DELETE FROM answers WHERE at < ?", (time.time() - KEPT_S,))
         self._database.execute("DELETE FROM given WHERE at < ?", (time.time() - KEPT_S,))
@@ -89,7 +89,7 @@ class Outbox:
     # ------------------------------------------------------------------------------------------------- answers
 
     def note_answer(self, answer: JudgedAnswer) -> None:
-        """Remembers an answer, so that it can be judged."""
+        """Records an answer, so it can be judged."""
         with self._transaction() as database:
             database.execute(
                 "INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0)",
@@ -106,7 +106,7 @@ class Outbox:
             )
 
     def answer(self, chat: int, message: int) -> JudgedAnswer | None:
-        """The answer with this number; None where it is too old or was none."""
+        """The answer with this number; None if it is too old, or the message is no answer."""
         row = self._one(
             "SELECT chat, message, file, size, version, read, sure, judged FROM answers WHERE chat = ? AND message = ?",
             (chat, message),
@@ -119,12 +119,12 @@ class Outbox:
     # ------------------------------------------------------------------------------------------------- consent
 
     def consent(self, contributor: str) -> bool | None:
-        """Whether a person lets their corrections be kept; None where they have not been asked."""
+        """Whether a person has agreed that corrections are stored; None if they have not been asked."""
         row = self._one("SELECT given FROM consent WHERE contributor = ?", (contributor,))
         return None if row is None else bool(row[0])
 
     def note_consent(self, contributor: str, given: bool, listener: Listener | None = None) -> None:
-        """Remembers what a person decided; ``listener`` is set if they also want to hear what was learned."""
+        """Records a person's decision; ``listener`` is set if they also want to be told what was learned."""
         with self._transaction() as database:
             database.execute("INSERT OR REPLACE INTO consent VALUES (?, ?, ?)", (contributor, int(given), time.time()))
             if listener is None:
@@ -134,27 +134,27 @@ class Outbox:
                 database.execute("INSERT OR IGNORE INTO telling VALUES (?, ?, ?, 0, 0)", row)
 
     def listens(self, contributor: str) -> bool:
-        """Whether a person wants to hear what was learned."""
+        """Whether a person wants to be told what was learned."""
         return self._one("SELECT 1 FROM telling WHERE contributor = ?", (contributor,)) is not None
 
     def next_listener(self, version: int) -> Listener | None:
-        """Somebody who has not been dealt with since this version, or a newer one, is served; None if all have."""
+        """A listener who has not been handled for this or a newer version; None if all have."""
         row = self._one("SELECT chat, language, learned FROM telling WHERE version < ? ORDER BY chat", (version,))
         return None if row is None else Listener(*row)
 
     def note_told(self, listener: Listener, version: int, learned: int) -> bool:
-        """Remembers, on disk before it returns, that a listener is dealt with; False if they no longer are one."""
+        """Commits that a listener has been handled for a version; False if they no longer are a listener."""
         with self._transaction() as database:
             row = (version, learned, listener.chat)
             return bool(database.execute("UPDATE telling SET version = ?, learned = ? WHERE chat = ?", row).rowcount)
 
     def drop_listener(self, listener: Listener) -> None:
-        """Forgets where to write to somebody who cannot be reached."""
+        """Deletes the chat of somebody who cannot be reached."""
         with self._transaction() as database:
             database.execute("DELETE FROM telling WHERE chat = ?", (listener.chat,))
 
     def known(self, names: list[str]) -> str:
-        """Under which of a person's names, one for each key, they are known here; the first if under none."""
+        """The code, of one for each key, that a person has decided on consent under; the first if none."""
         marks = ", ".join("?" * len(names))
         row = self._one(f"SELECT contributor FROM consent WHERE contributor IN ({marks}) ORDER BY at", tuple(names))
         return names[0] if row is None else str(row[0])
@@ -162,11 +162,11 @@ class Outbox:
     # ----------------------------------------------------------------------------------------- contributions
 
     def keep(self, answer: JudgedAnswer, contributions: list[Contribution]) -> Kept:
-        """Keeps what a person said of an answer, all or nothing, on disk before it returns.
+        """Commits the contributions from one judged answer, all or none.
 
         Returns:
-            `kept`; `known` where the answer was judged before; `too-many` where the person has contributed enough
-            today; `full` where too much waits for the store.
+            `kept`; `known` if the answer was judged before; `too-many` if the person has reached the daily limit;
+            `full` if too many contributions wait for the store.
 
         Raises:
             sqlite3.Error: the disk is full, or the file is damaged. Nothing was kept.
@@ -192,7 +192,7 @@ class Outbox:
         return "kept"
 
     def _today(self, contributor: str) -> int:
-        """How many contributions a person made in the last 24 hours."""
+        """The number of a person's contributions in the last 24 hours."""
         return int(
             self._one(
                 "SELECT count(*) FROM given WHERE contributor = ? AND at > ?", (contributor, time.time() - A_DAY_S)
@@ -200,7 +200,7 @@ class Outbox:
         )
 
     def forget(self, contributors: list[str]) -> None:
-        """Drops what is here of a person under all their names, and has the store drop theirs before anything newer."""
+        """Deletes a person's data under all their codes, and queues the same for the store, before anything newer."""
         with self._transaction() as database:
             for name in contributors:
                 database.execute("DELETE FROM waiting WHERE contributor = ?", (name,))
@@ -210,17 +210,17 @@ class Outbox:
                 database.execute("INSERT INTO waiting (contributor) VALUES (?)", (name,))
 
     def waiting(self) -> int:
-        """How many contributions, and requests to forget somebody, wait for the store."""
+        """The number of contributions and deletions that wait for the store."""
         return int(self._one("SELECT count(*) FROM waiting")[0])
 
     def deliver(self, store: Store) -> int:
-        """Hands what waits to the store, in order.
+        """Passes waiting contributions and deletions to the store, in order.
 
         Returns:
-            How much was handed over.
+            The number that were passed on.
 
         Raises:
-            FeedbackError: the store cannot take it; it stays here.
+            FeedbackError: the store cannot be written; the rest stays here.
         """
         delivered = 0
         while True:
@@ -232,7 +232,7 @@ class Outbox:
                 store.forget([contributor])
             else:
                 store.add(contribution_id, contributor, png)
-            # (who asks to be forgotten while theirs is on its way is next in the queue)
+            # (a deletion requested meanwhile is later in the queue)
             with self._transaction() as database:
                 database.execute("DELETE FROM waiting WHERE number = ?", (number,))
             delivered += 1
@@ -243,12 +243,12 @@ class Outbox:
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        """All that is written within is kept, or nothing."""
+        """Commits everything written inside, or nothing."""
         with self._lock, self._database:
             self._database.execute("BEGIN IMMEDIATE")
             yield self._database
 
     def _one(self, statement: str, arguments: tuple[Any, ...] = ()) -> Any:
-        """The first row that a query finds, None where it finds none."""
+        """The first row of a query's result; None if it is empty."""
         with self._lock:
             return self._database.execute(statement, arguments).fetchone()

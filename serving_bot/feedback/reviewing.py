@@ -1,4 +1,4 @@
-"""The page to review contributions on: a small server for this machine alone."""
+"""The review page: a small server that only this machine can reach."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ _SECURITY = (
 
 
 def list_for_review(store: Store, classifier: Classifier | None) -> list[dict[str, Any]]:
-    """What waits for a review, as JSON values; what the present model disagrees with most comes first.
+    """The contributions without a review, as JSON values; those that the current model disagrees with most come first.
 
     Args:
         store: the contributions.
-        classifier: the present model; None where none was pushed.
+        classifier: the current model; None if none was pushed.
     """
     entries = store.entries()
     rates = rate_contributors(entries)
@@ -61,7 +61,7 @@ def list_for_review(store: Store, classifier: Classifier | None) -> list[dict[st
 
 
 def _disagree(entries: list[Entry], classifier: Classifier | None) -> list[float]:
-    """For each contribution, 1 minus the probability that the present model gives to what was said."""
+    """For each contribution, 1 minus the current model's probability of the contributor's label."""
     if classifier is None or not entries:
         return [float(entry.contribution.corrects) for entry in entries]
     probabilities = classifier.predict(np.stack([entry.contribution.image for entry in entries]))
@@ -79,7 +79,7 @@ class _Page(RequestHandler):
 
 
 class _Local(RequestHandler):
-    """Answers this page only: another site cannot name this server as its host."""
+    """Answers only this page: another site cannot name this server as its host."""
 
     def initialize(self, store: Store, classifier: Classifier | None) -> None:
         self.store, self.classifier = store, classifier
@@ -120,15 +120,15 @@ def serve_page(feedback_dir: str, push_dir: str, port: int, ready: Callable[[str
 
     Args:
         feedback_dir: the contributions.
-        push_dir: where the present model was pushed to; none may be there.
-        port: where to listen; 0 takes a free one.
-        ready: is given the page's address when it answers.
+        push_dir: the push folder with the current model; it may be empty.
+        port: the port to listen on; 0 for a free one.
+        ready: called with the page's address when it answers.
 
     Raises:
         FeedbackError: the folder cannot be read, or the port is taken.
     """
     store = Store(feedback_dir)
-    store.entries()  # what is damaged is said before the page opens
+    store.entries()  # reports damaged files before the page opens
     try:
         classifier = Classifier.load(asked_for(push_dir)[0].version.path)
     except NoPushedModelError:

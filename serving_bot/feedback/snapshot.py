@@ -1,4 +1,4 @@
-"""What is trained on: the contributions that were accepted or are trusted, divided by contributor, with a digest."""
+"""Selects the contributions to train on, accepted or trusted, splits them by contributor, and digests them."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from models.features import USERS, USERS_TRAIN
 from serving_bot.feedback.store import Entry
 
 SNAPSHOT_FILE = "snapshot.json"  # beside the examples of a run: JSON of the ids and contributors in them
-EVALUATION_SHARE = 4  # one contributor in so many is evaluated on, and never trained on
-RECORD = 20  # reviewed contributions that make a record
-RELIABLE = 0.95  # share of them accepted as they were said that makes it a good one
-NEAR = 0.06  # mean difference of blurred crops, of 1, below which they are nearly identical
+EVALUATION_SHARE = 4  # one contributor in so many is for evaluation, never for training
+RECORD = 20  # minimum reviewed contributions for a record
+RELIABLE = 0.95  # minimum share of them accepted with the contributor's label, for a good record
+NEAR = 0.06  # blurred crops that differ by less than this share of their ink are nearly identical
 _BLUR = 1.5  # sigma in pixels
 _PIVOTS = 16
 
@@ -30,18 +30,18 @@ class Example:
     id: str
     contributor: str
     image: npt.NDArray[np.uint8]  # [28, 28]
-    digit: int | None  # None for no digit
-    answered: int  # what the model said when it was contributed
+    digit: int | None  # None for a non-digit
+    answered: int  # the model's answer at the time
 
     @property
     def evaluates(self) -> bool:
-        """Whether its contributor is one whose digits are evaluated on. It is the same in every run."""
+        """Whether its contributor is for evaluation. The same in every run."""
         return int(hashlib.sha256(self.contributor.encode()).hexdigest(), 16) % EVALUATION_SHARE == 0
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """All examples at one moment, in an order that depends on nothing else."""
+    """The examples at one moment, ordered by id."""
 
     examples: tuple[Example, ...]
 
@@ -54,7 +54,7 @@ class Snapshot:
         return digest.hexdigest()
 
     def splits(self) -> dict[str, list[Example]]:
-        """The examples to train on, and those to evaluate on, by the name of their split."""
+        """The examples for training and for evaluation, by split."""
         return {
             USERS_TRAIN: [one for one in self.examples if not one.evaluates],
             USERS: [one for one in self.examples if one.evaluates],
@@ -62,20 +62,20 @@ class Snapshot:
 
     @property
     def contributors(self) -> list[str]:
-        """Everybody who is in it."""
+        """The codes of its contributors."""
         return sorted({one.contributor for one in self.examples})
 
 
 def take_snapshot(entries: Sequence[Entry], trust: int = 0) -> Snapshot:
-    """Chooses what may be trained on.
+    """Selects the contributions to use.
 
-    A reviewed contribution counts as it was reviewed. One that waits for a review counts only with `trust`: where its
-    contributor has a good record, or so many different contributors say the same of nearly identical crops and nobody
-    says something else. What is no digit teaches to abstain, and is left out where its contributor is evaluated on.
+    An accepted contribution has its reviewed label. One without a review is used only with `trust`: if its contributor
+    has a good record, or if that many contributors give nearly identical crops the same label and nobody gives another.
+    Non-digits teach the network to abstain, and are left out if their contributor is for evaluation.
 
     Args:
         entries: all contributions.
-        trust: how many contributors have to agree, 2 or more; 0 to trust nobody.
+        trust: number of contributors who must agree, 2 or more; 0 for reviewed contributions only.
     """
     chosen = [(entry, entry.review.digit) for entry in entries if entry.review and entry.review.verdict == "accepted"]
     if trust:
@@ -96,7 +96,7 @@ def take_snapshot(entries: Sequence[Entry], trust: int = 0) -> Snapshot:
 
 
 def rate_contributors(entries: Sequence[Entry]) -> dict[str, tuple[int, int]]:
-    """For each contributor, how many contributions were reviewed, and how many of them were right as they were said."""
+    """The number of reviewed contributions of each contributor, and of those accepted with the contributor's label."""
     rates: dict[str, tuple[int, int]] = defaultdict(lambda: (0, 0))
     for entry in entries:
         if entry.review is not None:
@@ -112,7 +112,7 @@ def _reliable(entries: Sequence[Entry]) -> set[str]:
 
 
 def _agreed(waiting: Sequence[Entry], trust: int) -> set[str]:
-    """The ids of contributions that enough contributors agree on."""
+    """The ids of contributions on which enough contributors agree."""
     if not waiting:
         return set()
     blurred = np.stack([cv2.GaussianBlur(entry.contribution.image, (0, 0), _BLUR) for entry in waiting])

@@ -1,9 +1,9 @@
-"""The feedback folder: contributions, never changed, and the reviews beside them; local or at any address of fsspec.
+"""The feedback folder: contributions, which never change, and their reviews; local or any address for fsspec.
 
     FEEDBACK/contributions/<contributor>/<id>.png   one digit, with its facts (serving_bot/feedback/contribution.py)
-    FEEDBACK/reviews/<contributor>/<id>.json        what the operator decided on it
+    FEEDBACK/reviews/<contributor>/<id>.json        the operator's decision
 
-Forgetting a person removes both folders of theirs.
+Forgetting a contributor removes both of their folders.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ Verdict = Literal["accepted", "rejected"]
 
 @dataclass(frozen=True)
 class Review:
-    """What the operator decided on a contribution."""
+    """The operator's decision on a contribution."""
 
     verdict: Verdict
-    digit: int | None  # what it shows, of an accepted one: as its contributor said or otherwise; None for no digit
-    at: datetime  # when, UTC
+    digit: int | None  # the label of an accepted one, the contributor's or another; None for a non-digit
+    at: datetime  # time of the decision, UTC
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A contribution and its review, None where it waits for one."""
+    """A contribution and its review; None if it has none yet."""
 
     contribution: Contribution
     review: Review | None
@@ -61,7 +61,7 @@ class Store:
         self._root = root.rstrip("/")
 
     def add(self, contribution_id: str, contributor: str, png: bytes) -> None:
-        """Keeps a contribution; one that is there already stays as it is.
+        """Stores a contribution, unless it is there already.
 
         Raises:
             FeedbackError: the folder cannot be written.
@@ -75,7 +75,7 @@ class Store:
         """All contributions, or those of one contributor, with their reviews; oldest first.
 
         Raises:
-            FeedbackError: the folder cannot be read, or a file in it is not what it should be.
+            FeedbackError: the folder cannot be read, or a file in it is damaged.
         """
         below = f"/{contributor}" if contributor else ""
         reviews = dict(self._read(f"reviews{below}", ".json"))
@@ -86,10 +86,10 @@ class Store:
         return sorted(entries, key=lambda entry: (entry.contribution.at, entry.contribution.id))
 
     def find(self, prefix: str) -> Entry:
-        """The contribution whose id begins so; no other one is read.
+        """The contribution whose id starts with a prefix; no other is read.
 
         Raises:
-            FeedbackError: there is none, or there are several.
+            FeedbackError: no contribution matches, or several do.
         """
         with self._explained("read"):
             self._files.invalidate_cache()
@@ -105,11 +105,11 @@ class Store:
         return self._entry(path, contents[path], contents.get(review))
 
     def review(self, contribution: Contribution, verdict: Verdict, digit: int | None) -> Review:
-        """Decides on a contribution; a later decision replaces an earlier one.
+        """Records a decision; a later one replaces an earlier one.
 
         Raises:
             FeedbackError: the folder cannot be written.
-            ValueError: there is no such digit.
+            ValueError: the digit is outside 0..9.
         """
         if digit is not None and not 0 <= digit < NUM_CLASSES:
             raise ValueError(f"{digit} is outside 0..9")
@@ -121,10 +121,10 @@ class Store:
         return review
 
     def forget(self, contributors: Iterable[str]) -> int:
-        """Removes everything of some contributors.
+        """Deletes all contributions and reviews of some contributors.
 
         Returns:
-            How many contributions there were.
+            The number of deleted contributions.
 
         Raises:
             FeedbackError: the folder cannot be changed.
@@ -141,7 +141,7 @@ class Store:
         return count
 
     def contributors(self) -> set[str]:
-        """Everybody of whom there is something."""
+        """The codes of all contributors."""
         with self._explained("read"):
             self._files.invalidate_cache()
             return {path.split("/")[-2] for path in self._files.find(f"{self._root}/contributions")}
@@ -182,7 +182,7 @@ class Store:
         write_whole(self._files, path, data, mode=0o640)
 
     def _explained(self, done: str) -> AbstractContextManager[None]:
-        """Turns what a file system says into a sentence."""
+        """Turns a file system's error into a FeedbackError."""
         return explained(self.folder, done, FeedbackError)
 
 

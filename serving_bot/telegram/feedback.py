@@ -1,4 +1,4 @@
-"""Feedback as the bot's handlers use it: who may contribute, what is kept, and how it gets to the store."""
+"""Feedback for the bot's handlers: consent, contributions, and their delivery to the store."""
 
 from __future__ import annotations
 
@@ -23,58 +23,58 @@ from serving_bot.versions.hot_swap import ServedModel
 
 log = logging.getLogger(__name__)
 
-MOST_DIGITS = 40  # an answer with more digits is not worth correcting by hand
-PATIENCE_S = 30.0  # until the store is tried again
-STORE_S = 5.0  # how long the store may take where somebody waits: to hear that theirs is gone, or for a stop
+MOST_DIGITS = 40  # longer answers are not asked about: nobody corrects so many digits by hand
+PATIENCE_S = 30.0  # seconds until the store is tried again
+STORE_S = 5.0  # maximum seconds to wait for the store in /forget and at a stop
 REMEMBERED_PROMPTS = 1_000
 
 
 @dataclass
 class Feedback:
-    """What the handlers of feedback share."""
+    """The feedback handlers' shared state."""
 
     outbox: Outbox
     contributors: Contributors
     store: Store
     metrics: Metrics
-    # the bot's questions for the right number, by the answer that each is about
+    # the answer that each of the bot's questions for the right number is about
     prompts: OrderedDict[tuple[int, int], int] = field(default_factory=OrderedDict)
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
 
     def asks(self, user: int, read: str) -> bool:
-        """Whether to ask a person if an answer with these digits is right."""
+        """Whether to ask a person if an answer is right; ``read`` is its digits."""
         return 0 < len(read) <= MOST_DIGITS and self.consent(user) is not False
 
     def note_answer(self, answer: JudgedAnswer) -> None:
-        """Remembers an answer so that it can be judged."""
+        """Records an answer, so it can be judged."""
         try:
             self.outbox.note_answer(answer)
         except sqlite3.Error as error:
             log.error("an answer cannot be noted for feedback", extra={"reason": str(error)})
 
     def note_prompt(self, prompt: Message, answer: int) -> None:
-        """Remembers which answer a question is about."""
+        """Records which answer a question is about."""
         self.prompts[prompt.chat_id, prompt.message_id] = answer
         if len(self.prompts) > REMEMBERED_PROMPTS:
             self.prompts.popitem(last=False)
 
     def find_answer(self, chat: int, message: int) -> JudgedAnswer | None:
-        """The answer that a message of the bot is, or asks about; None if it is neither, or too old."""
+        """The answer in a message of the bot, or that it asks about; None if there is none, or it is too old."""
         return self.outbox.answer(chat, self.prompts.get((chat, message), message))
 
     def contribute(self, user: int, answer: JudgedAnswer, reading: Reading, model: ServedModel, right: str) -> str:
-        """Keeps what a person said of an answer, digit by digit.
+        """Stores a person's feedback on an answer, digit by digit.
 
         Args:
             user: their Telegram number.
-            answer: what they judged.
-            reading: the same picture, read now.
-            model: by which model.
-            right: the number that stands there; empty for none.
+            answer: the answer.
+            reading: a new reading of the same picture.
+            model: the model that read it.
+            right: the right number; empty if there is none in the picture.
 
         Returns:
-            `kept` and the other results of `Outbox.keep`; `too-different` where the number cannot be that of the
-            picture; `failed` where it could not be written.
+            A result of `Outbox.keep`; `too-different` if the number differs too much from the reading; `failed` if it
+            could not be written.
         """
         digits = reading.digits
         said = align(reading.text.replace("\n", ""), right) if right else [None] * len(digits)
@@ -104,23 +104,23 @@ class Feedback:
         return result
 
     def consent(self, user: int) -> bool | None:
-        """Whether a person agreed that their corrections are kept; None if they were never asked."""
+        """Whether a person has agreed that corrections are stored; None if they have not been asked."""
         return self.outbox.consent(self._name(user))
 
     def note_consent(self, user: int, given: bool, listener: Listener | None = None) -> None:
-        """Remembers what a person decided; ``listener`` is set if they also want to hear what was learned."""
+        """Records a person's decision; ``listener`` is set if they also want to be told what was learned."""
         self.outbox.note_consent(self._name(user), given, listener)
 
     def listens(self, user: int) -> bool:
-        """Whether a person wants to hear what was learned."""
+        """Whether a person wants to be told what was learned."""
         return self.outbox.listens(self._name(user))
 
     def _name(self, user: int) -> str:
-        """The contributor's name: the one they are known under, which a rotation of the key does not change."""
+        """The contributor's code, which a rotation of the key does not change."""
         return self.outbox.known(self.contributors.names(user))
 
     async def forget(self, user: int) -> bool:
-        """Removes everything of a person; whether the store has done so, too, or will when it is back."""
+        """Deletes everything of a person; False if the store is unreachable and follows later."""
         self.outbox.forget(self.contributors.names(user))
         self._wake.set()
         with contextlib.suppress(asyncio.TimeoutError):
@@ -132,7 +132,7 @@ class Feedback:
             await asyncio.sleep(0.05)
 
     async def deliver(self) -> None:
-        """Hands contributions to the store as they come, until it is cancelled. A store that is away is tried again."""
+        """Passes contributions to the store as they come, until cancelled; retries while it is unreachable."""
         loop = asyncio.get_running_loop()
         complained = False
         while True:
@@ -141,7 +141,7 @@ class Feedback:
                 await loop.run_in_executor(None, self.outbox.deliver, self.store)
                 complained = False
                 wait = None
-            except Exception as error:  # a client of an object store raises what it likes
+            except Exception as error:  # store clients raise various errors
                 wait = PATIENCE_S
                 if not complained:
                     said = isinstance(error, FeedbackError)
@@ -153,10 +153,10 @@ class Feedback:
                 await asyncio.wait_for(self._wake.wait(), wait)
 
     async def finish(self) -> None:
-        """Hands over what it can in a few seconds, at a stop; the rest is handed over after the next start."""
+        """Passes on what it can in a few seconds, at a stop; the rest follows after the next start."""
         delivering = asyncio.get_running_loop().run_in_executor(None, self.outbox.deliver, self.store)
         try:
             await asyncio.wait_for(delivering, STORE_S)
-        except Exception:  # a store that is away, which has been said, or slow
+        except Exception:  # the store is slow, or unreachable, which has been logged
             log.warning("contributions wait for the next start", extra={"count": self.outbox.waiting()})
         self.outbox.close()

@@ -1,4 +1,4 @@
-"""Tells people what a new version has learned from their corrections, if they want to hear it."""
+"""Tells people, if they want it, what a new version has learned from their corrections."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ PAUSE_S = 1.0  # between two messages
 
 
 class Telling:
-    """Writes to each listener once for a version that reads more of what they corrected than they know of.
+    """Sends each listener one message about a version that reads more of their corrected digits than they were told.
 
-    A message is noted on disk before it is sent: a kill in between loses it, and a restart does not repeat it.
+    A message is committed before it is sent: a kill in between loses it, and a restart never repeats it.
 
     Attributes:
-        told: the version for which all listeners have been dealt with since the start.
+        told: the last version for which all listeners have been handled, since the start.
     """
 
     def __init__(self, bot: Bot, services: Services) -> None:
@@ -37,7 +37,7 @@ class Telling:
         self._wake = asyncio.Event()
 
     def look(self) -> None:
-        """Starts telling if a newer version is served than was told about."""
+        """Starts to tell if a newer version is in service."""
         model = self._services.models.current
         if model is not None and model.version.number > self.told:
             self._wake.set()
@@ -56,7 +56,7 @@ class Telling:
                     if await self._tell(listener, model, feedback):
                         await asyncio.sleep(PAUSE_S)
                 self.told, complained = model.version.number, False
-            except Exception as error:  # a client of an object store raises what it likes
+            except Exception as error:  # store clients raise various errors
                 if not complained:
                     log.warning("cannot tell what was learned; trying again", extra={"reason": str(error)})
                 complained = True
@@ -64,7 +64,7 @@ class Telling:
                 self._wake.set()
 
     async def _tell(self, listener: Listener, model: ServedModel, feedback: Feedback) -> bool:
-        """Deals with a listener; whether a message was sent to them."""
+        """Handles one listener; whether a message was sent."""
         services, version = self._services, model.version.number
         names = feedback.contributors.names(listener.chat)  # (a private chat has the number of its user)
         loop = asyncio.get_running_loop()
@@ -88,9 +88,9 @@ class Telling:
 
 
 def count_learned(entries: Sequence[Entry], model: ServedModel) -> tuple[int, int]:
-    """How many of the digits that were corrected under an older version a model reads, and how many there are.
+    """How many of the digits corrected under older versions a model classifies correctly, and their number.
 
-    A rejected correction does not count, and one that was relabelled counts as it was relabelled.
+    Rejected corrections do not count; reviewed ones count with the reviewed label.
     """
     labelled = [
         (entry.contribution, entry.review.digit if entry.review else entry.contribution.said)
