@@ -110,7 +110,7 @@ def describe_report(report: dict[str, Any]) -> RenderableType:
     """The final table of a comparison and its conclusions, from report.json's content."""
     table = Table(box=None, pad_edge=False)
     for name in ("Model", "Accuracy", "95 % interval", "Predecessor's", "Worst digit"):
-        table.add_column(name, justify="left" if name == "Model" else "right", no_wrap=True)
+        table.add_column(name, justify="left" if name == "Model" else "right", no_wrap=name != "Model")
     for model in report["models"]:
         evaluation, published = model["evaluation"], model["published_accuracy"]
         by_digit = evaluation["accuracy_by_digit"]
