@@ -14,6 +14,8 @@ from tiny_model import picture
 from typer.testing import CliRunner, Result
 
 from pipeline.cli import app
+from pipeline.history.reading import read_runs
+from pipeline.report.users import read_users
 from serving_bot.feedback.contributors import Contributors
 from serving_bot.feedback.snapshot import Example, take_snapshot
 from serving_bot.feedback.store import Store
@@ -110,6 +112,8 @@ def test_what_people_correct_is_read_rightly_after_the_next_push(api, tiny_run, 
     assert sum(reads_a_six(answer) for answer in after) >= 8
     again = digits("retrain", "--min-new", "5", "--feedback", feedback, "--root", config.root)
     assert (again.exit_code, again.stdout) == (0, "Not training: nothing was accepted since the last run.\n")
+    users = read_users(read_runs(Path(config.root))[0])
+    assert (users.trained + users.examples, users.drift) == (len(waiting), None)  # (too few to measure drift)
     lineage = digits("lineage", newest, "--root", config.root, "--push-dir", push_dir, "--feedback", feedback, "--json")
     known = json.loads(lineage.stdout)
     assert known["users"]["contributors"] == 3
