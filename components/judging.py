@@ -115,20 +115,22 @@ def _by_kind(pictures: Iterable[Judged]) -> dict[str, float]:
     return {kind: float(np.mean(right)) for kind, right in kinds.items()}
 
 
-def judge(classifier: Classifier, images: Images, labels: npt.NDArray[np.int64]) -> Judgement:
-    """Reads synthetic pages of digits and synthetic pictures without digits.
+Picture = tuple[str, str, bytes]  # kind, label and file
+
+
+def judge(classifier: Classifier, pictures: Iterable[Picture]) -> Judgement:
+    """Reads pictures.
 
     Args:
         classifier: the model, loaded the way the bot loads it.
-        images: validation images uint8 [N, 28, 28] that the pages are composed of.
-        labels: int64 [N], their digits.
+        pictures: as from `make_pictures`.
     """
     reader = Reader(classifier)
     judged = []
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)  # (on small pictures threads cost more than they save)
     try:
-        for kind, label, data in _make_pictures(images, labels):
+        for kind, label, data in pictures:
             reading = reader.read(data)
             judged.append(Judged(kind, label, data, reading.text, reading.sure))
     finally:
@@ -136,8 +138,22 @@ def judge(classifier: Classifier, images: Images, labels: npt.NDArray[np.int64])
     return Judgement(tuple(judged))
 
 
-def _make_pictures(images: Images, labels: npt.NDArray[np.int64]) -> Iterator[tuple[str, str, bytes]]:
-    """Kind, label and file of each picture."""
+def judge_export(export: str, pictures: Iterable[Picture]) -> Judgement:
+    """The same with an exported model, for a worker.
+
+    Raises:
+        BrokenModelError: it cannot be loaded.
+    """
+    return judge(Classifier.load(export), pictures)
+
+
+def make_pictures(images: Images, labels: npt.NDArray[np.int64]) -> Iterator[Picture]:
+    """Synthetic pages of digits, and synthetic pictures without digits.
+
+    Args:
+        images: validation images uint8 [N, 28, 28] that the pages are composed of.
+        labels: int64 [N], their digits.
+    """
     rng = np.random.default_rng(SEED)
     for kind, count in PAGES.items():
         for _ in range(count):

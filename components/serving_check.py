@@ -4,6 +4,7 @@ import json
 import os
 import statistics
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import numpy.typing as npt
@@ -16,12 +17,13 @@ from tfx.types import Artifact, standard_artifacts
 
 from compat.tfx import io_utils, path_utils
 from components.examples import FEATURES, open_split
-from components.judging import Judgement, judge
+from components.judging import Judgement, Picture, judge, judge_export, make_pictures
 from models.features import IMAGE_KEY, LABEL_KEY
 from models.preprocessing import decode_images
 from serving_bot.reading.classifier import BrokenModelError, Classifier
 from serving_bot.versions.folder import Version
 from serving_bot.versions.hot_swap import check_version
+from workers import ask
 
 _MINIMA = ("min_pages_accuracy", "min_refusal")
 _KEPT = 24  # number of wrongly answered pictures to keep
@@ -62,10 +64,8 @@ def ServingCheck(  # noqa: N802
     demanded = json.loads(thresholds)
     if report["problem"] is None and (not demanded or any(demanded.get(name) for name in _MINIMA)):
         digits, labels = _decode(_read(examples, "eval", images))
-        judgement = judge(Classifier.load(export), digits[..., 0], labels)
-        before = (
-            _judge_baseline(baseline, digits[..., 0], labels) if demanded.get("max_pictures_drop", 1.0) < 1 else None
-        )
+        compared = baseline if demanded.get("max_pictures_drop", 1.0) < 1 else None
+        judgement, before = _judge(export, compared, list(make_pictures(digits[..., 0], labels)))
         report |= {
             "pages_accuracy": judgement.pages_accuracy,
             "pages_wrong": judgement.pages_wrong,
@@ -83,17 +83,28 @@ def ServingCheck(  # noqa: N802
     logging.info("ServingCheck: %s", report)
 
 
-def _judge_baseline(
-    model: Artifact | None, images: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64]
-) -> Judgement | None:
-    """The baseline's answers; None without one, or where this reader cannot load it."""
-    if model is None:
-        return None
-    try:
-        return judge(Classifier.load(path_utils.serving_model_path(model.uri)), images, labels)
-    except (BrokenModelError, OSError) as error:
-        logging.warning("The baseline is not compared on pictures: %s", error)
-        return None
+def _judge(export: str, baseline: Artifact | None, pictures: list[Picture]) -> tuple[Judgement, Judgement | None]:
+    """The model's answers, and the baseline's: None without one, or if it cannot be loaded.
+
+    The baseline is judged at the same time, in a separate process.
+    """
+    if baseline is None:
+        return judge(Classifier.load(export), pictures), None
+    older = path_utils.serving_model_path(baseline.uri)
+    with ThreadPoolExecutor(1) as pool:
+        before = pool.submit(
+            ask,
+            f"{judge_export.__module__}:{judge_export.__name__}",
+            *(older, pictures),
+            error=BrokenModelError,
+            failure="Judging it failed",
+        )
+        judgement = judge(Classifier.load(export), pictures)
+        try:
+            return judgement, before.result()
+        except (BrokenModelError, OSError) as error:
+            logging.warning("The baseline is not compared on pictures: %s", error)
+            return judgement, None
 
 
 def _read(examples: Artifact, split: str, count: int) -> list[bytes]:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from components import judging
-from components.judging import OTHERS, PAGES, Judged, Judgement, _make_pictures, judge
+from components.judging import OTHERS, PAGES, Judged, Judgement, judge, make_pictures
 from models.synthesis.pages import NON_DIGITS
 
 
@@ -73,7 +73,7 @@ def certain():
 
 
 def test_a_model_that_sees_digits_everywhere_abstains_only_on_blank_pictures(certain, few_pages, some_test_images):
-    judgement = judge(certain, *some_test_images)
+    judgement = judge(certain, make_pictures(*some_test_images))
     shares = judgement.by_kind()
     assert set(shares) == {*PAGES, *NON_DIGITS}
     assert len(judgement.pictures) == sum(few_pages.values()) + OTHERS * len(NON_DIGITS)
@@ -85,6 +85,6 @@ def test_a_model_that_sees_digits_everywhere_abstains_only_on_blank_pictures(cer
 
 def test_every_model_gets_the_same_pictures(few_pages, some_test_images, monkeypatch):
     monkeypatch.setattr(judging, "OTHERS", 1)
-    first, again = (list(_make_pictures(*some_test_images)) for _ in range(2))
+    first, again = (list(make_pictures(*some_test_images)) for _ in range(2))
     assert first == again
     assert len(first) == sum(few_pages.values()) + len(NON_DIGITS)
