@@ -1,4 +1,4 @@
-"""How soon the served page answers a drawing: python benchmarks/drawing.py serving_model [--rounds 20].
+"""The time until the served page answers a drawing: python benchmarks/drawing.py serving_model [--rounds 20].
 
 Draws the page's own examples stroke by stroke in headless Chromium, as a hand does. Prints the time from the end of a
 stroke to the answer that has all of it.
@@ -19,7 +19,7 @@ from chromium import running_chromium  # noqa: E402 (beside the tests)
 
 from benchmarks.serving import running  # noqa: E402
 
-# The page sends one drawing at a time. Only the answer to one that was sent after the stroke's end is timed.
+# The page sends one drawing at a time. Only answers to drawings sent after the stroke's end are timed.
 WATCH = """() => {
     let ended = 0;
     window.latencies = [];

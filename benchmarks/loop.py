@@ -1,10 +1,10 @@
-"""The learning loop on made people: hands that the present model reads badly, their corrections, and the next model.
+"""The learning loop with synthetic people: hands that the current model reads badly, corrections, and the next model.
 
     digits run --epochs 3 --root build/loop/runs --push-dir build/loop/push
     python -m benchmarks.loop build/loop/runs build/loop/push
 
-A hand is MNIST's validation digits, slanted far, squeezed and written with a pen of its own, its 7s barred. Nobody
-wrote so: the figures say that the loop learns what it is sent, not how well people are read.
+A hand is MNIST's validation digits, strongly slanted, squeezed, with its own stroke width and crossed 7s. The figures
+show that the loop learns from corrections, not how well people are read.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ Images = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Hand:
-    """How one made person writes."""
+    """The handwriting of one synthetic person."""
 
     slant: float  # columns to the right for each row up
     width: float  # of a digit, times MNIST's
@@ -65,7 +65,7 @@ class Hand:
 
 
 def write_page(hand: Hand, image: Images, digit: int, rng: np.random.Generator) -> bytes:
-    """A photo of one digit in this hand, on paper without lines: what lines do to reading is not what is learned."""
+    """A photo of one digit in this hand, on paper without lines, whose effect on reading is not learned."""
     return pages.photo([hand.write(image, digit)], rng, size=SIZE, instrument="pen", ground="plain")
 
 
@@ -77,7 +77,7 @@ def load_validation(data: Path) -> tuple[Images, npt.NDArray[np.uint8]]:
 
 
 def measure(reader: Reader, hands: list[Hand], images: Images, labels: npt.NDArray[np.uint8], seed: int) -> float:
-    """The share of pages whose digit is read rightly, sure or not."""
+    """The share of pages whose digit is read correctly, confident or not."""
     rng = np.random.default_rng(seed)
     right = []
     for hand in hands:
@@ -90,7 +90,7 @@ def measure(reader: Reader, hands: list[Hand], images: Images, labels: npt.NDArr
 def correct(
     store: Store, reader: Reader, version: int, images: Images, labels: npt.NDArray[np.uint8], seed: int
 ) -> dict[str, int]:
-    """Has hands send pages and say what is right, and accepts it.
+    """Lets hands send pages and correct the answers, and accepts the corrections.
 
     Of HANDS the digits are trained on; a quarter as many more are those that the run evaluates on.
 
@@ -107,7 +107,7 @@ def correct(
         reading = reader.read(write_page(hand, images[index], int(labels[index]), rng))
         counts["pages"] += 1
         if len(reading.digits) != 1:
-            continue  # nothing to correct: the digits of a reading are what a person is asked about
+            continue  # nothing to correct: users judge only digits of the reading
         (digit,) = reading.digits
         one = Contribution(
             id=f"{counts['pages']:032x}",
@@ -128,7 +128,7 @@ def correct(
 
 
 def _name(person: str, evaluates: bool) -> str:
-    """A contributor's name on the wanted side of the division."""
+    """A contributor's name on the given side of the split."""
     for attempt in range(10_000):
         name = f"{person} {attempt}".encode().hex().ljust(32, "0")[:32]
         if Example("", name, np.zeros((28, 28), np.uint8), 0, 0).evaluates == evaluates:
@@ -152,7 +152,7 @@ def main(
     """Prints how the group is read before and after, and MNIST's test accuracy."""
     images, labels = load_validation(root / "data")
     feedback = root / "feedback"
-    half = len(images) // 2  # the corrected digits and the measured ones are different images, too
+    half = len(images) // 2  # the corrected and the measured digits are different images
     others = [Hand.draw(np.random.default_rng(1000 * seed + number)) for number in range(HANDS)]
     reader, version, accuracy = load(push_dir)
     before = measure(reader, others, images[half:], labels[half:], seed + 1)

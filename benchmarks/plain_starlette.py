@@ -1,4 +1,4 @@
-"""What the server is compared with (benchmarks/serving.py): the least that Starlette needs to answer the same bodies.
+"""The minimal Starlette application that benchmarks/serving.py compares the server with.
 
 Not a program of the project: it checks nothing, follows no push folder, and knows no limits.
 """

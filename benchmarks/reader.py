@@ -72,7 +72,7 @@ def print_digits(
 def print_joined(
     reader: Reader, images: pages.Pixels, labels: pages.Pixels, rng: np.random.Generator, count: int
 ) -> None:
-    """Share of made pairs and triples that are read right: MNIST's digits, overlapping by 0 to 4 pixels of 28."""
+    """Share of synthetic pairs and triples that are read right: MNIST's digits, overlapping by 0 to 4 pixels of 28."""
     for size in (2, 3):
         right = wrong = 0
         for _ in range(count):

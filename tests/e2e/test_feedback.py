@@ -1,4 +1,4 @@
-"""Corrections in a chat: the real bot as a process of its own, over HTTP, against a loopback Bot API."""
+"""Corrections in a chat: the real bot in a separate process, over HTTP, against a loopback Bot API."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def running_api(folders):
 
 @dataclass
 class Person:
-    """Somebody in a private chat with the bot, and what came of what they did."""
+    """A user in a private chat with the bot, and the results of their actions."""
 
     api: LoopbackBotApi
     folders: Path
@@ -57,12 +57,12 @@ class Person:
         self._seen = len(self.api.calls)
 
     def send(self, digits: str | bytes) -> Call:
-        """Sends a picture; the bot's answer."""
+        """Sends a picture; returns the bot's answer."""
         data = digits if isinstance(digits, bytes) else picture(digits)
         return self.answer_to(self.api.photo(data, chat=self.chat))
 
     def reply(self, to: Call, text: str) -> str:
-        """Replies to a message of the bot; what the bot says to that."""
+        """Replies to a message of the bot; returns the bot's answer."""
         return self.answer_to(self.api.reply(to, text, chat=self.chat)).parameters["text"]
 
     def answer_to(self, message: int) -> Call:
@@ -81,7 +81,7 @@ class Person:
         return self.wait_for("sendMessage", "28×28")
 
     def wait_for(self, method: str, words: str) -> Call:
-        """A message to this person with these words, sent or edited."""
+        """A message to this user with the given text, sent or edited."""
 
         def found() -> list[Call]:
             calls = [c for c in self.api.called(method) if int(c.parameters["chat_id"]) == self.chat]
@@ -96,7 +96,7 @@ class Person:
         self.kept(1)
 
     def toasts(self) -> list[str]:
-        """What buttons said since this person came."""
+        """The notices of buttons since this user's start."""
         calls = self.api.calls[self._seen :]
         return [call.parameters.get("text", "") for call in calls if call.method == "answerCallbackQuery"]
 
@@ -105,7 +105,7 @@ class Person:
         return [entry.contribution for entry in Store(str(self.folders / "feedback")).entries(name)]
 
     def kept(self, number: int) -> list[Contribution]:
-        """The contributions, once there are so many."""
+        """The contributions, once there are that many."""
         deadline = time.monotonic() + 20
         while len(found := self.contributions()) < number:
             assert time.monotonic() < deadline, f"{len(found)} of {number}"
@@ -123,7 +123,7 @@ def ben(running_api, folders):
     return Person(running_api, folders)
 
 
-def test_the_first_tap_asks_for_consent_and_is_taken_up_after_a_yes(anna):
+def test_the_first_tap_asks_for_consent_and_counts_after_a_yes(anna):
     answer = anna.send("2580")
     assert anna.api.buttons(answer) == ["right", "wrong", f"saw:{VERSION}"]
 
@@ -142,7 +142,7 @@ def test_the_first_tap_asks_for_consent_and_is_taken_up_after_a_yes(anna):
     assert "Anna" not in "".join(map(str, (anna.folders / "feedback").rglob("*")))
 
 
-def test_a_no_is_remembered_and_nothing_is_asked_again(anna):
+def test_a_no_is_remembered(anna):
     answer = anna.send("7")
     anna.press(answer, "wrong")
     anna.choose(anna.consent_asked(), "no")
@@ -152,7 +152,7 @@ def test_a_no_is_remembered_and_nothing_is_asked_again(anna):
     assert anna.contributions() == []
 
 
-def test_somebody_else_cannot_agree_for_a_person(anna, ben):
+def test_only_the_user_can_give_consent(anna, ben):
     anna.press(anna.send("7"), "right")
 
     anna.choose(anna.consent_asked(), "yes", user=ben.chat)
@@ -196,7 +196,7 @@ def test_a_number_is_corrected_by_a_reply_to_the_question_or_to_the_answer(anna)
     assert sorted((one.answered, one.said) for one in contributions if one.corrects) == [(4, 7), (8, 3)]
 
 
-def test_what_is_no_number_is_kept_as_that(anna):
+def test_non_digits_are_stored_as_such(anna):
     anna.agree()
     answer = anna.send("25")
     anna.press(answer, "wrong")
@@ -207,7 +207,7 @@ def test_what_is_no_number_is_kept_as_that(anna):
     assert [one.said for one in anna.kept(3)].count(None) == 2
 
 
-def test_a_reaction_counts_as_the_buttons_do(anna):
+def test_a_reaction_counts_like_a_button(anna):
     anna.agree()
     liked, disliked = anna.send("3"), anna.send("6")
 
@@ -219,7 +219,7 @@ def test_a_reaction_counts_as_the_buttons_do(anna):
     assert sorted(one.said for one in anna.kept(2)) == [0, 3]
 
 
-def test_forget_deletes_everything_of_a_person_and_of_nobody_else(anna, ben):
+def test_forget_deletes_only_this_users_contributions(anna, ben):
     anna.agree("tell")
     ben.agree("tell")
     gone = anna.contributions()[0].contributor
@@ -231,7 +231,7 @@ def test_forget_deletes_everything_of_a_person_and_of_nobody_else(anna, ben):
     assert not list((anna.folders / "feedback").rglob(f"*{gone}*"))
 
 
-def test_privacy_says_what_is_kept_and_changes_it(anna):
+def test_privacy_explains_storage_and_changes_the_decision(anna):
     anna.agree()
     anna.api.text("/privacy", language="ru", chat=anna.chat)
     question = anna.wait_for("sendMessage", "Сейчас ваши исправления сохраняются.")
@@ -246,7 +246,7 @@ def test_privacy_says_what_is_kept_and_changes_it(anna):
     assert anna.api.buttons(anna.send("3")) == [f"saw:{VERSION}"]
 
 
-def test_in_a_group_nobody_is_asked_whether_to_be_told(anna):
+def test_in_a_group_the_bot_does_not_offer_to_tell(anna):
     group = -500
     mention = {"caption": "@loopback_digits_bot", "photo": anna.api._sizes(picture("4"))}
     message = anna.api.message(mention, chat=group, kind="supergroup")
@@ -290,7 +290,7 @@ def test_an_answer_with_very_many_digits_is_not_asked_about(anna):
 @pytest.mark.parametrize(
     ("people", "each", "kills"), [(1, 10, 1), pytest.param(20, 100, 8, marks=pytest.mark.faults)], ids=["few", "2,000"]
 )
-def test_neither_kills_nor_a_store_that_is_away_lose_or_double_a_contribution(folders, tmp_path, people, each, kills):
+def test_kills_and_an_absent_store_neither_lose_nor_double_contributions(folders, tmp_path, people, each, kills):
     """Buttons are tapped twice all the while."""
     feedback, away, state = tmp_path / "feedback", tmp_path / "away", tmp_path / "state"
     with LoopbackBotApi() as api:
@@ -311,16 +311,16 @@ def test_neither_kills_nor_a_store_that_is_away_lose_or_double_a_contribution(fo
                     bot.process.kill()  # with taps confirmed, kept, and not yet received
                     bot.end()
                     keys = state / "feedback-keys"
-                    keys.write_text(f"{'0' * 64}\n{keys.read_text()}")  # (a rotated key changes nobody's name)
+                    keys.write_text(f"{'0' * 64}\n{keys.read_text()}")  # (a rotated key changes nobody's code)
                     bot = RunningBot(arguments)
             api.wait(lambda: all("right" not in api.buttons(answer) for _, answer in sent), 60 + len(sent) / 5)
             if away.exists():
                 _toggle(feedback, away)
-            bot.process.send_signal(signal.SIGTERM)  # what waits is handed over at the stop, if not before
+            bot.process.send_signal(signal.SIGTERM)  # the queue is delivered at the stop, if not before
             bot.end()
         finally:
             bot.process.kill()
-        # An answer that was sent right before a kill is not known after it, which is said.
+        # The bot does not know an answer that was sent right before a kill, and says so.
         refused = [answer for _, answer in sent if not api.buttons(answer)]
         toasts = everybody[0].toasts()
 
@@ -334,7 +334,7 @@ def test_neither_kills_nor_a_store_that_is_away_lose_or_double_a_contribution(fo
 
 
 def _toggle(feedback: Path, away: Path) -> None:
-    """Puts a file in the place of the feedback folder, or the folder back."""
+    """Replaces the feedback folder with a file, or restores it."""
     if away.exists():
         os.unlink(feedback)
         shutil.move(away, feedback)

@@ -1,4 +1,4 @@
-"""The loop, closed: answers in a chat, corrections, a review, a run, a push, and the same pictures read rightly."""
+"""The whole loop: answers in a chat, corrections, a review, a run, a push, and the same pictures read correctly."""
 
 import json
 import re
@@ -30,7 +30,7 @@ def api():
 
 
 def on_its_side(image: np.ndarray) -> bytes:
-    """A picture of a digit as nobody writes it, so that a model of MNIST misreads it: dark on light, lying."""
+    """A digit that a model of MNIST misclassifies, because it is rotated: dark on light."""
     large = cv2.resize(np.rot90(image).copy(), (168, 168), interpolation=cv2.INTER_CUBIC)
     return cv2.imencode(".png", 235 - (np.pad(large, 60) * 0.8).astype(np.uint8))[1].tobytes()
 
@@ -46,12 +46,12 @@ def people(key_file: Path, count: int) -> list[int]:
 
 
 def digits(*arguments: object) -> Result:
-    """Runs the command line in this process, which has loaded TensorFlow already."""
+    """Runs a command line in this process, in which TensorFlow is already loaded."""
     return CliRunner().invoke(app, list(map(str, arguments)))
 
 
 def agree(api: LoopbackBotApi, chat: int, choice: str) -> None:
-    """Has somebody judge a first answer, and agree that it is kept: `yes`, or `tell` to hear what was learned."""
+    """Makes a user judge a first answer and consent to storage: `yes`, or `tell` to hear what was learned."""
     message = api.photo(picture("0"), chat=chat)
     answer = api.wait(lambda: api.answers(chat, message))[0]
     api.press(answer, chat, data="right" if "right" in api.buttons(answer) else "wrong")
@@ -66,7 +66,7 @@ def agree(api: LoopbackBotApi, chat: int, choice: str) -> None:
     api.wait(lambda: api.called("editMessageText"))
 
 
-def test_what_people_correct_is_read_rightly_after_the_next_push(api, tiny_run, some_training_images, tmp_path):
+def test_corrected_pictures_are_read_correctly_after_the_next_push(api, tiny_run, some_training_images, tmp_path):
     config, feedback, keys = tiny_run.config, tmp_path / "feedback", tmp_path / "keys"
     keys.write_text(KEY)
     images, labels = some_training_images
@@ -128,5 +128,5 @@ def test_what_people_correct_is_read_rightly_after_the_next_push(api, tiny_run, 
 
 
 def reads_a_six(answer: Call) -> bool:
-    """Whether it says that this is a 6, or that it is probably one."""
+    """Whether the answer is a 6, certain or doubtful."""
     return re.search(r"(This is a|My best guess:) 6\b", answer.parameters["text"]) is not None

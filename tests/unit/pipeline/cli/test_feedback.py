@@ -1,4 +1,4 @@
-"""`digits feedback` as a person calls it."""
+"""`digits feedback` as users call it."""
 
 import json
 from datetime import datetime, timezone
@@ -47,7 +47,7 @@ def states(store):
     return {entry.contribution.id[0]: (entry.state, entry.review and entry.review.digit) for entry in store.entries()}
 
 
-def test_what_waits_is_listed_oldest_first(feedback):
+def test_unreviewed_contributions_are_listed_oldest_first(feedback):
     listed = json.loads(feedback("list", "--json").stdout)
 
     assert [one["id"] for one in listed] == IDS
@@ -76,7 +76,7 @@ def test_decisions_are_kept(feedback, store):
     assert "Nothing waits for a review" in feedback("list").stdout
 
 
-def test_all_are_found_before_one_is_decided_on(feedback, store):
+def test_all_ids_are_resolved_before_the_first_decision(feedback, store):
     done = feedback("accept", "aaa", "xyz")
 
     assert done.exit_code == 1
@@ -84,7 +84,7 @@ def test_all_are_found_before_one_is_decided_on(feedback, store):
     assert states(store)["a"] == ("waiting", None)
 
 
-def test_wrong_digits_are_wrong_usage(feedback):
+def test_an_invalid_digit_is_wrong_usage(feedback):
     assert feedback("relabel", "aaa", "--digit", "12").exit_code == 2
 
 
@@ -122,7 +122,7 @@ def test_statistics_count_states_digits_and_contributors(feedback):
     assert "50%" in feedback("stats").stdout
 
 
-def test_a_damaged_file_is_one_sentence(feedback, store, tmp_path):
+def test_a_damaged_file_is_a_one_line_error(feedback, store, tmp_path):
     next((tmp_path / "feedback").rglob("a*.png")).write_bytes(b"x")
 
     done = feedback("list")

@@ -11,11 +11,11 @@ from serving_bot.feedback.alignment import align
         ("2580", "2530", [2, 5, 3, 0]),
         ("258", "2580", [2, 5, 8]),  # a digit was not seen
         ("25180", "2580", [2, 5, None, 8, 0]),  # a mark was taken for a digit
-        ("2280", "280", [None, None, 8, 0]),  # which of the 2s is too many cannot be known
+        ("2280", "280", [None, None, 8, 0]),  # it is unknown which of the 2s is superfluous
         ("347915", "3479", [3, 4, 7, 9, None, None]),
     ],
 )
-def test_each_digit_gets_what_it_is(read, right, found):
+def test_each_digit_gets_its_label(read, right, found):
     assert align(read, right) == found
 
 

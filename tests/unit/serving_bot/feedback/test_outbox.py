@@ -52,12 +52,12 @@ def test_an_answer_is_judged_once(outbox, store):
     assert len(store.entries()) == 2
 
 
-def test_an_answer_nobody_noted_is_not_judged(outbox):
+def test_an_unrecorded_answer_is_not_judged(outbox):
     assert outbox.answer(1, 8) is None
     assert outbox.keep(answer(8), contributions(1)) == "known"
 
 
-def test_what_waits_survives_a_restart_and_a_second_delivery_doubles_nothing(tmp_path, outbox, store):
+def test_the_queue_survives_a_restart_and_repeated_deliveries_do_not_duplicate(tmp_path, outbox, store):
     outbox.note_answer(answer(7))
     outbox.keep(answer(7), contributions(2))
     again = Outbox(tmp_path / "state" / "feedback.sqlite", per_day=5)
@@ -69,7 +69,7 @@ def test_what_waits_survives_a_restart_and_a_second_delivery_doubles_nothing(tmp
     again.close()
 
 
-def test_a_store_that_is_away_keeps_it_waiting(tmp_path, outbox, store):
+def test_contributions_wait_for_an_unreachable_store(tmp_path, outbox, store):
     outbox.note_answer(answer(7))
     outbox.keep(answer(7), contributions(2))
     (tmp_path / "feedback").write_text("in the way")
@@ -82,7 +82,7 @@ def test_a_store_that_is_away_keeps_it_waiting(tmp_path, outbox, store):
     assert outbox.deliver(store) == 2
 
 
-def test_a_person_may_contribute_so_many_a_day(outbox):
+def test_contributions_per_day_are_limited(outbox):
     for message in (1, 2):
         outbox.note_answer(answer(message))
 
@@ -99,7 +99,7 @@ def test_a_full_outbox_refuses(outbox, monkeypatch):
     assert outbox.waiting() == 0
 
 
-def test_to_forget_overtakes_what_waits(outbox, store):
+def test_forgetting_includes_the_queue(outbox, store):
     for message, name in ((1, "c" * 32), (2, "d" * 32)):
         outbox.note_answer(answer(message))
         outbox.keep(answer(message), contributions(2, first=2 * message, contributor=name))
@@ -116,7 +116,7 @@ def test_to_forget_overtakes_what_waits(outbox, store):
     assert store.contributors() == {"d" * 32}
 
 
-def test_a_listener_is_dealt_with_once_for_a_version(outbox):
+def test_a_listener_is_handled_once_per_version(outbox):
     outbox.note_consent("c" * 32, given=True, listener=Listener(5, "ru"))
     listener = outbox.next_listener(7)
 
@@ -138,7 +138,7 @@ def test_a_listener_is_dealt_with_once_for_a_version(outbox):
     ],
     ids=["forgets", "hears no more", "refuses", "cannot be reached"],
 )
-def test_the_chat_of_somebody_who_no_longer_listens_is_deleted_on_disk(outbox, tmp_path, end):
+def test_a_former_listeners_chat_is_erased_on_disk(outbox, tmp_path, end):
     chat = 0x12345678
     outbox.note_consent("c" * 32, given=True, listener=Listener(chat, "en"))
     assert outbox.listens("c" * 32)
@@ -152,7 +152,7 @@ def test_the_chat_of_somebody_who_no_longer_listens_is_deleted_on_disk(outbox, t
     assert not any(chat.to_bytes(4, "big") in file.read_bytes() for file in files)
 
 
-def test_who_is_forgotten_while_theirs_is_on_its_way_is_forgotten(outbox, store, monkeypatch):
+def test_forgetting_during_a_delivery_deletes_the_contribution(outbox, store, monkeypatch):
     outbox.note_answer(answer(1))
     outbox.keep(answer(1), contributions(1))
     add = store.add

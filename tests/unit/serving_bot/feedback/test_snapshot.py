@@ -37,7 +37,7 @@ def chosen(entries, trust=0):
     return {int(example.id, 16): example.digit for example in take_snapshot(entries, trust).examples}
 
 
-def test_only_what_was_accepted_is_chosen_as_it_was_reviewed():
+def test_only_accepted_contributions_are_chosen_with_their_reviewed_labels():
     entries = [
         entry(1, verdict="accepted", digit=7),
         entry(2, verdict="accepted", digit=3),
@@ -49,7 +49,7 @@ def test_only_what_was_accepted_is_chosen_as_it_was_reviewed():
     assert chosen(entries) == {1: 7, 2: 3, 3: None}
 
 
-def test_the_digest_depends_on_what_is_trained_on_and_on_nothing_else():
+def test_the_digest_depends_only_on_the_training_examples():
     entries = [entry(n, verdict="accepted", digit=7) for n in range(3)]
     digest = take_snapshot(entries).digest
 
@@ -59,7 +59,7 @@ def test_the_digest_depends_on_what_is_trained_on_and_on_nothing_else():
     assert take_snapshot(relabelled).digest != digest
 
 
-def test_a_hand_is_either_trained_or_evaluated_on_in_every_run():
+def test_a_contributor_is_always_on_the_same_side():
     entries = [entry(n, contributor=f"hand {n % 40}", verdict="accepted", digit=1) for n in range(400)]
     sides = {}
     for example in take_snapshot(entries).examples:
@@ -79,7 +79,7 @@ def test_several_contributors_who_agree_are_trusted():
     assert chosen([*entries, entry(9, contributor="other", said=1, image=image)], trust=3) == {}
 
 
-def test_near_crops_are_those_that_comparing_all_pairs_finds():
+def test_near_crops_match_a_comparison_of_all_pairs():
     drawn = [cv2.GaussianBlur(digit_image(str(n % 10), n % 3), (0, 0), 1 + n % 4 / 4) for n in range(120)]
     crops = np.stack([*drawn, np.zeros((28, 28), np.uint8)]).reshape(121, -1)
     rows = crops.astype(np.float64) / 255
@@ -107,7 +107,7 @@ def test_ten_thousand_contributions_are_compared_in_seconds():
     assert time.process_time() - began < 30  # all pairs take minutes
 
 
-def test_other_digits_are_not_near():
+def test_other_digits_are_not_similar():
     entries = [entry(n, contributor=f"hand {n}", said=7, image=digit_image(str(n))) for n in range(10)]
 
     assert chosen(entries, trust=2) == {}
@@ -133,8 +133,8 @@ def test_a_good_record_is_trusted(wrong, trusted):
     assert rate_contributors(reviewed) == {"c": (RECORD, RECORD - wrong)}
 
 
-def test_what_is_no_digit_is_left_out_where_its_contributor_is_evaluated_on():
-    """Otherwise it would stand in no split, and count as new for ever."""
+def test_non_digits_of_evaluating_contributors_are_left_out():
+    """Otherwise it would be in no split, and count as new forever."""
     entries = [entry(n, contributor=f"hand {n}", verdict="accepted", digit=None) for n in range(40)]
 
     snapshot = take_snapshot(entries)

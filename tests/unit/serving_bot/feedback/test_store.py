@@ -47,7 +47,7 @@ def test_a_contribution_comes_back_as_it_was(store):
     assert entry.state == "waiting"
 
 
-def test_what_is_kept_is_never_changed(store):
+def test_stored_contributions_never_change(store):
     one = contribution()
     add(store, one)
     add(store, replace(one, said=3))
@@ -72,7 +72,7 @@ def test_a_review_decides_and_a_later_one_replaces_it(store):
         store.review(one, "accepted", 10)
 
 
-def test_forgetting_leaves_nothing_of_a_person(store):
+def test_forgetting_deletes_everything_of_a_person(store):
     mine, other = contribution(), contribution(id="b" * 32, contributor="d" * 32)
     for one in (mine, other):
         add(store, one)
@@ -84,7 +84,7 @@ def test_forgetting_leaves_nothing_of_a_person(store):
     assert store.contributors() == {other.contributor}
 
 
-def test_one_is_found_by_the_beginning_of_its_id(store):
+def test_a_contribution_is_found_by_the_beginning_of_its_id(store):
     for name in ("ab", "ac"):
         add(store, contribution(id=name * 16))
 
@@ -95,7 +95,7 @@ def test_one_is_found_by_the_beginning_of_its_id(store):
 
 
 @pytest.mark.parametrize("content", [b"", b"\x89PNG\r\n\x1a\n", b"not a picture"])
-def test_a_damaged_file_names_itself(tmp_path, content):
+def test_the_error_names_a_damaged_file(tmp_path, content):
     store = Store(str(tmp_path))
     add(store, contribution())
     (path,) = tmp_path.rglob("*.png")
@@ -105,7 +105,7 @@ def test_a_damaged_file_names_itself(tmp_path, content):
         store.entries()
 
 
-def test_a_damaged_review_names_itself(tmp_path):
+def test_the_error_names_a_damaged_review(tmp_path):
     store, one = Store(str(tmp_path)), contribution()
     add(store, one)
     store.review(one, "accepted", 7)
@@ -116,14 +116,14 @@ def test_a_damaged_review_names_itself(tmp_path):
         store.entries()
 
 
-def test_a_folder_that_cannot_be_written_is_a_sentence(tmp_path):
+def test_an_unwritable_folder_is_a_one_line_error(tmp_path):
     (tmp_path / "feedback").write_text("in the way")
 
     with pytest.raises(FeedbackError, match="could not be written"):
         add(Store(str(tmp_path / "feedback")), contribution())
 
 
-def test_people_are_named_by_a_key_and_an_old_key_still_names_them(tmp_path):
+def test_codes_come_from_a_key_and_old_keys_still_give_their_codes(tmp_path):
     path = tmp_path / "state" / "keys"
     contributors = Contributors(path)
     assert path.stat().st_mode & 0o077 == 0

@@ -27,7 +27,7 @@ def test_shows_the_box_and_what_was_seen(nearest_images: Model, some_test_images
     np.testing.assert_array_equal(sheet[8 : 8 + len(tile), 968 : 968 + len(tile), 0], tile)
 
 
-def test_doubt_is_orange(nearest_images: Model, some_test_images: tuple[Images, Images]) -> None:
+def test_doubtful_digits_are_orange(nearest_images: Model, some_test_images: tuple[Images, Images]) -> None:
     reading = Reader(nearest_images).read(pages.canvas(some_test_images[0][0]))
     doubtful = replace(reading, lines=(tuple(replace(digit, sure=False) for digit in reading.digits),))
     shown = colours(annotate(doubtful))
@@ -35,6 +35,6 @@ def test_doubt_is_orange(nearest_images: Model, some_test_images: tuple[Images, 
     assert SURE_COLOUR not in shown
 
 
-def test_nothing_found_is_still_a_picture(nearest_images: Model) -> None:
+def test_an_empty_answer_is_still_a_picture(nearest_images: Model) -> None:
     reading = Reader(nearest_images).read(pages.canvas(np.zeros((28, 28), np.uint8)))
     assert Image.open(io.BytesIO(annotate(reading))).format == "PNG"

@@ -73,12 +73,12 @@ def test_exif_rotation_is_that_of_pillow(orientation: int) -> None:
     np.testing.assert_array_equal(decode(data).pixels, expected)
 
 
-def test_damaged_exif_is_no_reason_to_refuse() -> None:
+def test_damaged_exif_is_ignored() -> None:
     assert decode(save(corner(), "JPEG", exif=b"Exif\0\0garbage")).pixels.shape == (64, 128, 3)
 
 
 @pytest.mark.parametrize(("stroke", "ground"), [((0, 0, 0), 255), ((255, 255, 255), 0)])
-def test_strokes_on_nothing_stand_out(stroke: tuple[int, int, int], ground: int) -> None:
+def test_strokes_on_a_transparent_background_get_contrast(stroke: tuple[int, int, int], ground: int) -> None:
     pixels = np.zeros((40, 40, 4), np.uint8)
     pixels[10:30, 18:22] = (*stroke, 255)
     decoded = decode(save(Image.fromarray(pixels), "PNG")).pixels
@@ -89,7 +89,7 @@ def test_strokes_on_nothing_stand_out(stroke: tuple[int, int, int], ground: int)
 @pytest.mark.parametrize(("stroke", "nothing"), [(255, 0), (0, 0), (0, 255), (255, 255)])
 @pytest.mark.parametrize("side", [640, 1280])
 def test_half_a_pixel_of_ink_is_half_as_strong(stroke: int, nothing: int, side: int) -> None:
-    """Soft edges have the level that a picture reduced on its ground would have, whatever colour the nothing has."""
+    """Soft edges get the level of a picture reduced on its background, whatever the colour of transparent pixels."""
     pixels = np.full((side, side, 4), (*[nothing] * 3, 0), np.uint8)
     pixels[100:540, 101:103] = (*[stroke] * 3, 255)
     if side == 640:

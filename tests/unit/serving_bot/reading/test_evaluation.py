@@ -54,7 +54,7 @@ def test_figures() -> None:
     json.dumps(summary)
 
 
-def test_pictures_without_a_number_are_right_where_none_is_read() -> None:
+def test_pictures_without_a_number_are_right_if_none_is_read() -> None:
     refused = Outcome(Labelled(Path("cat.jpg"), "", "none"), "", False, "", None, none=True)
 
     summary = summarise([refused, outcome("none", "5"), outcome("none", "5", sure=False), outcome("3", "3")])
@@ -63,7 +63,7 @@ def test_pictures_without_a_number_are_right_where_none_is_read() -> None:
     assert summary["accuracy_when_sure"] == 0.5
 
 
-def test_no_kinds_no_table() -> None:
+def test_without_kinds_there_is_no_table() -> None:
     assert "per_kind" not in summarise([outcome("1", "1")])
 
 

@@ -16,7 +16,7 @@ def test_the_sides_of_cells_go_and_the_digits_stay() -> None:
     assert [box.height > 50 for box in find_boxes(kept)] == [True] * 5
 
 
-def test_a_lone_digit_is_no_frame() -> None:
+def test_a_lone_digit_is_not_a_frame() -> None:
     for text in "014789":
         mask = np.zeros((300, 300), np.uint8)
         cv2.putText(mask, text, (60, 260), cv2.FONT_HERSHEY_SIMPLEX, 9, 1, 20)

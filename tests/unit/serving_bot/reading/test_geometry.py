@@ -8,6 +8,6 @@ def test_box() -> None:
     assert (a.right, a.bottom, a.side) == (4, 6, 4)
 
 
-def test_what_overlaps_or_bars_a_digit_is_stacked() -> None:
+def test_overlapping_pieces_and_bars_are_stacked() -> None:
     hook, bar, beside = Box(10, 20, 30, 50), Box(12, 8, 34, 6), Box(60, 10, 30, 60)
     assert [members for _, members in stack([hook, bar, beside])] == [[1, 0], [2]]

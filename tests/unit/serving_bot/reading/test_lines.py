@@ -43,7 +43,7 @@ def test_slanted_strokes_are_laid_upright() -> None:
 
 
 @pytest.mark.parametrize("lean", [0.4, -0.4])
-def test_a_leaned_line_knows_where_its_ink_lies(lean: float) -> None:
+def test_a_sheared_line_maps_its_ink_back(lean: float) -> None:
     own = np.zeros((80, 200), np.uint8)
     for left in (40, 90, 140):
         own[10:70, left : left + 6] = 1

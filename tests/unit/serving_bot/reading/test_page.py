@@ -13,7 +13,7 @@ Images = npt.NDArray[np.uint8]
 
 
 def marks(pixels: Images) -> list[Box]:
-    """Where the page has what may be digits: what stands together as the strokes of one digit do, no specks."""
+    """Boxes of possible digits on the page: strokes grouped as in one digit, without specks."""
     page = find(pixels)
     found = []
     for lattice in page.lattices:
@@ -99,7 +99,7 @@ def test_uneven_light_and_a_shadow() -> None:
 
 
 @pytest.mark.parametrize("ground", ["ruled", "squared"])
-def test_printed_lines_are_no_ink(ground: str, some_test_images: tuple[Images, Images]) -> None:
+def test_printed_lines_are_not_ink(ground: str, some_test_images: tuple[Images, Images]) -> None:
     images, _ = some_test_images
     rng = np.random.default_rng(3)
     found = [
@@ -124,7 +124,7 @@ def test_a_28_pixel_canvas(some_test_images: tuple[Images, Images]) -> None:
 
 
 @pytest.mark.parametrize("colour", [0, 90, 255])
-def test_nothing_on_an_empty_sheet(colour: int) -> None:
+def test_an_empty_sheet_has_no_marks(colour: int) -> None:
     assert marks(sheet(colour)) == []
 
 
@@ -135,20 +135,20 @@ def test_noise_is_an_error() -> None:
 
 
 def table(digits: int) -> Images:
-    """Rows of ten 7s, as large as fits."""
+    """Rows of ten 7s, as large as possible."""
     pixels = sheet(height=60 + 50 * (-(-digits // 10)), width=640)
     for place in range(digits):
         write(pixels, "7", 40 + 58 * (place % 10), 60 + 50 * (place // 10), scale=1.2)
     return pixels
 
 
-def test_a_long_table_is_found_line_by_line() -> None:
+def test_a_long_table_is_found_by_line() -> None:
     page = find(table(120))
     assert len(page.lattices) == 12
     assert len(marks(table(120))) == 120
 
 
-def test_table_edge_is_no_digit() -> None:
+def test_a_tables_edge_is_not_a_digit() -> None:
     pixels = sheet(200)
     pixels[:14] = (120, 80, 40)
     write(pixels, "4", 150, 200)
@@ -183,8 +183,8 @@ def test_a_shadow_does_not_turn_dark_ink_light() -> None:
 
 
 @pytest.mark.parametrize("upright", [False, True])
-def test_lines_fainter_than_the_ink_leave_nothing_behind(upright: bool) -> None:
-    """Lines that a threshold for ink sees in part only, tilted, in grain."""
+def test_lines_fainter_than_the_ink_are_removed_completely(upright: bool) -> None:
+    """Tilted lines with grain, of which a threshold for ink detects only parts."""
     pixels = sheet(225, 480, 640).astype(np.float32)
     for y in range(-200, 700, 24):
         cv2.line(pixels, (0, y), (640, y + 60), (190, 190, 190), 1, cv2.LINE_AA)
@@ -195,7 +195,7 @@ def test_lines_fainter_than_the_ink_leave_nothing_behind(upright: bool) -> None:
     assert box.side == pytest.approx(140, abs=14)
 
 
-def test_a_turned_page_has_its_last_line_first_and_its_images_turned() -> None:
+def test_a_rotated_page_has_reversed_lines_and_rotated_images() -> None:
     page = find(table(20))
     turned = page.turned()
     assert turned.upside_down

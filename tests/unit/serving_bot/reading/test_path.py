@@ -14,7 +14,7 @@ def line(*columns: tuple[int, int, int, int]) -> np.ndarray:
 
 
 def read(mask: np.ndarray, likely: dict[tuple[int, int], tuple[int, float]]) -> tuple[str, list[float]]:
-    """The digits of the path and their shares, where groups of these pieces are likely and all others are none."""
+    """The digits of the path and their shares if only groups of the given pieces are likely."""
     pieces = cut(mask, HEIGHT, STROKE)
     groups = group(pieces, HEIGHT)
     probabilities = np.full((len(groups), 10), 0.1)
@@ -39,7 +39,7 @@ def test_recognition_decides_what_belongs_together() -> None:
     assert joined == "47"
 
 
-def test_two_readings_that_are_as_likely_share_the_trust() -> None:
+def test_two_equally_likely_readings_share_the_confidence() -> None:
     mask = line((10, 5, 4, 40), (22, 5, 4, 40), (80, 5, 4, 40))
     _, clear = read(mask, {(0, 1): (4, 0.99), (2, 2): (7, 0.99)})
     _, torn = read(mask, {(0, 1): (4, 0.9), (0, 0): (1, 0.99), (1, 1): (1, 0.99), (2, 2): (7, 0.99)})
@@ -47,5 +47,5 @@ def test_two_readings_that_are_as_likely_share_the_trust() -> None:
     assert min(torn) < min(clear)
 
 
-def test_what_is_like_no_digit_is_left_out() -> None:
+def test_marks_unlike_any_digit_are_skipped() -> None:
     assert read(line((10, 5, 4, 40), (60, 30, 6, 6), (80, 5, 4, 40)), {(0, 0): (1, 0.9), (2, 2): (7, 0.9)})[0] == "17"

@@ -22,7 +22,7 @@ def test_reads_photos(nearest_images: Model, some_test_images: tuple[Images, Ima
         reader.read(pages.photo([images[i]], rng, instrument="marker", ground="plain")).text == str(labels[i])
         for i in chosen
     )
-    assert right >= 0.8 * len(chosen)  # nearest neighbours among 1,200 images do not know more
+    assert right >= 0.8 * len(chosen)  # nearest neighbours among 1,200 images are not better
 
 
 def test_reads_a_number_in_order(nearest_images: Model, some_test_images: tuple[Images, Images]) -> None:
@@ -35,7 +35,7 @@ def test_reads_a_number_in_order(nearest_images: Model, some_test_images: tuple[
     assert [digit.box.left for digit in reading.digits] == sorted(digit.box.left for digit in reading.digits)
 
 
-def test_a_digit_carries_what_was_seen(nearest_images: Model, some_test_images: tuple[Images, Images]) -> None:
+def test_a_digit_has_its_box_and_image(nearest_images: Model, some_test_images: tuple[Images, Images]) -> None:
     reading = Reader(nearest_images).read(pages.canvas(some_test_images[0][0], side=1280))
     (digit,) = reading.digits
     assert reading.picture.pixels.shape == (640, 640, 3)
@@ -58,7 +58,7 @@ def test_nothing_found(nearest_images: Model) -> None:
     assert reading.as_json()["problem"] is None
 
 
-def test_too_many_digits_are_said_and_not_nothing(nearest_images: Model) -> None:
+def test_too_many_digits_are_reported(nearest_images: Model) -> None:
     pixels = np.full((640, 640), 235, np.uint8)
     for place in range(225):
         cv2.circle(pixels, (26 + 42 * (place % 15), 26 + 42 * (place // 15)), 12, 30, 3)
@@ -72,7 +72,7 @@ def test_too_many_digits_are_said_and_not_nothing(nearest_images: Model) -> None
 
 
 class Fixed:
-    """Answers the same probabilities for every image, to show what the reader makes of them."""
+    """Returns the same probabilities for every image, to test the reader's use of them."""
 
     def __init__(self, probabilities: list[float], temperature: float) -> None:
         self.card: dict[str, Any] = {"temperature": temperature}
@@ -112,7 +112,7 @@ class DoubtsSevens:
 
 
 @pytest.mark.parametrize(("number", "outcome"), [("107102", "doubtful"), ("707701", "none")])
-def test_a_row_of_marks_that_are_mostly_doubtful_is_no_number(
+def test_a_row_of_mostly_doubtful_marks_is_not_a_number(
     nearest_images: Model, some_test_images: tuple[Images, Images], number: str, outcome: str
 ) -> None:
     images, labels = some_test_images

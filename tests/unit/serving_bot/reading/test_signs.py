@@ -21,7 +21,7 @@ STROKES: dict[str, list[tuple[tuple[int, int], tuple[int, int]]]] = {
 
 
 @pytest.mark.parametrize("sign", STROKES)
-def test_signs_by_their_shape_and_digits_are_none(sign: str) -> None:
+def test_signs_are_recognised_by_shape_and_digits_are_not_signs(sign: str) -> None:
     mask = np.zeros((100, 80), np.uint8)
     for one, other in STROKES[sign]:
         cv2.line(mask, one, other, 1, 7)
@@ -42,7 +42,7 @@ def test_brackets(start: int, sign: str) -> None:
     assert name_sign(pieces, group(pieces, 75.0)[0], 75.0, 7.0, 85.0) == sign
 
 
-def test_flat_zeros_that_are_joined_are_no_bar() -> None:
+def test_joined_flat_zeros_are_not_a_bar() -> None:
     mask = np.zeros((100, 120), np.uint8)
     for x in (20, 42, 64):
         cv2.ellipse(mask, (x, 75), (11, 9), 0, 0, 360, 1, 3)

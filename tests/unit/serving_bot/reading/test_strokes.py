@@ -21,7 +21,7 @@ def test_fainter_ink_is_found_beside_the_strong() -> None:
     assert len(heights(plane)) == 4
 
 
-def test_a_ring_and_an_underline_are_no_writing() -> None:
+def test_a_ring_and_an_underline_are_removed() -> None:
     plane = contrast(" 5")
     cv2.ellipse(plane, (215, 160), (90, 110), 0, 0, 360, 200, 6)
     assert len(heights(plane)) == 1

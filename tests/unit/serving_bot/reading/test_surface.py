@@ -21,11 +21,11 @@ def test_a_sheet_on_a_table(colour: int) -> None:
     assert surface.pixels[10, 10].min() > 180  # the sheet's colour goes on
 
 
-def test_what_fills_the_picture_is_no_sheet() -> None:
+def test_a_surface_that_fills_the_picture_is_not_a_sheet() -> None:
     assert find_surface(np.full((480, 640, 3), 220, np.uint8)) is None
 
 
-def test_light_that_ends_in_a_shadow_is_no_sheet() -> None:
+def test_a_lit_area_beside_a_shadow_is_not_a_sheet() -> None:
     pixels = np.full((480, 640, 3), 220, np.uint8)
     pixels[:, 300:] = 120
     assert find_surface(pixels) is None

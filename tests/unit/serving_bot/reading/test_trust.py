@@ -48,14 +48,14 @@ def test_a_second_name_for_a_digit_lowers_the_share() -> None:
     assert either < 0.7
 
 
-def test_ways_to_cut_that_read_the_same_do_not_lower_it() -> None:
+def test_different_cuts_with_the_same_reading_do_not_lower_the_share() -> None:
     pieces, groups = strokes(10, 22, 80)
     same = share(pieces, groups, {(0, 1): {1: 0.9}, (0, 0): {1: 0.9}, (2, 2): {7: 0.99}}, [1, 7])
     other = share(pieces, groups, {(0, 1): {1: 0.9}, (0, 0): {4: 0.9}, (2, 2): {7: 0.99}}, [1, 7])
     assert same > other
 
 
-def test_turns_to_either_side() -> None:
+def test_rotations_to_both_sides() -> None:
     image = np.zeros((3, 2, 28, 28), np.uint8)
     image[..., 4:24, 12:16] = 255
     left, right = np.split(turn(image), 2)
@@ -81,12 +81,12 @@ def reading(share: float, again: tuple[float, ...], *probabilities: float) -> Li
         (-0.1, (-0.05, -0.05, -3.0), ".77?"),
     ],
 )
-def test_a_number_that_is_not_believed_has_a_doubtful_digit(share: float, again: tuple[float, ...], shown: str) -> None:
+def test_a_number_below_the_threshold_has_a_doubtful_digit(share: float, again: tuple[float, ...], shown: str) -> None:
     line = reading(share, again, 0.99, 0.8, 0.99)
     assert "".join(mark.shown for mark in line.weighed(line.confidence).marks) == shown
 
 
-def test_every_digit_that_is_little_likely_is_doubtful_then() -> None:
+def test_every_improbable_digit_is_then_doubtful() -> None:
     line = reading(-2.0, (0.0, 0.0, 0.0), 0.6, 0.7, 0.99)
     assert "".join(mark.shown for mark in line.weighed(line.confidence).marks) == ".??7"
 

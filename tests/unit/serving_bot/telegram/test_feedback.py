@@ -14,7 +14,7 @@ USER, NEWCOMER = 7, 8
 
 @pytest.fixture
 def start(tmp_path):
-    """Starts the bot's feedback with the keys that are in the file now."""
+    """Starts the bot's feedback with the current keys in the file."""
     outbox = Outbox(tmp_path / "feedback.sqlite", per_day=10)
 
     def start(*keys):
@@ -25,7 +25,7 @@ def start(tmp_path):
     outbox.close()
 
 
-def test_who_is_known_under_an_older_key_keeps_their_name(start):
+def test_a_person_known_under_an_older_key_keeps_their_code(start):
     start(OLD).note_consent(USER, given=True, listener=Listener(USER, "en"))
 
     feedback = start(NEW, OLD)
@@ -38,7 +38,7 @@ def test_who_is_known_under_an_older_key_keeps_their_name(start):
     assert start(NEW).consent(USER) is None  # whose key was removed is nobody
 
 
-def test_who_is_forgotten_comes_back_under_the_present_key(start):
+def test_a_forgotten_person_returns_under_the_current_key(start):
     start(OLD).note_consent(USER, given=True)
     feedback = start(NEW, OLD)
 
