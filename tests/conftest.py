@@ -5,7 +5,6 @@ import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +20,7 @@ from models.recipe import Training
 from pipeline.config import PipelineConfig
 from pipeline.data import mnist
 from pipeline.data.bundled import write_idx
+from pipeline.history.records import Run
 
 # A shell ignores SIGINT in background jobs; programs started by the tests would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -92,7 +92,8 @@ class TinyRun:
     """A finished run of the whole pipeline on a few images. Tests must not change its artifacts."""
 
     config: PipelineConfig
-    summary: Any
+    run: Run
+    report: str  # the path of its page
 
     def artifact(self, node: str, key: str, kind: type[Artifact]) -> Artifact:
         """A component's output artifact with its custom properties."""
@@ -121,4 +122,4 @@ def tiny_run(tmp_path_factory: pytest.TempPathFactory, tiny_mnist: Path) -> Tiny
         thresholds=NO_DEMANDS,
         command="digits run --epochs 2 --max-drop 1",
     )
-    return TinyRun(config, run(config))
+    return TinyRun(config, *run(config))

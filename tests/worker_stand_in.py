@@ -24,7 +24,7 @@ def replace_workers(patch: pytest.MonkeyPatch, folder: Path, program: str) -> No
     class StandIn(Worker):
         def __init__(self, target, *, output=None, environment=None):
             given = dict(os.environ if environment is None else environment)
-            paths = [str(folder), given.get("PYTHONPATH", "")]
+            paths = [str(folder), str(Path(__file__).parent), given.get("PYTHONPATH", "")]
             changed = {**given, "TARGET": target, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
             super().__init__("stand_in:work", output=output, environment=changed)
 

@@ -22,6 +22,7 @@ from pipeline.comparison.view import ComparisonView
 from pipeline.config import PipelineConfig
 from pipeline.history.reading import read_runs
 from pipeline.history.records import HistoryError, Run
+from pipeline.history.verdict import worst_digit
 from pipeline.local.runner import FAILED, INTERRUPTED, explain, follow
 from pipeline.report.worker import write_report_in_child
 
@@ -81,9 +82,9 @@ def compare_locally(
             before = prepare if number == 0 else lambda: None
             outcome = follow(config, run_view, prepare=before, verbose=verbose)
             interrupted = outcome.status == INTERRUPTED
-            view.end(label, outcome.summary, interrupted=interrupted)
-            if outcome.summary:
-                run_ids.append(outcome.summary["run_id"])
+            view.end(label, outcome.run, interrupted=interrupted)
+            if outcome.run:
+                run_ids.append(outcome.run.run_id)
                 continue
             ends = interrupted or not run_view.trainer_started
             if ends:
@@ -113,14 +114,13 @@ def describe_report(report: dict[str, Any]) -> RenderableType:
         table.add_column(name, justify="left" if name == "Model" else "right", no_wrap=name != "Model")
     for model in report["models"]:
         evaluation, published = model["evaluation"], model["published_accuracy"]
-        by_digit = evaluation["accuracy_by_digit"]
-        worst = min(by_digit, key=by_digit.__getitem__)
+        worst, its_accuracy = worst_digit(evaluation)
         table.add_row(
             model["label"],
             f"{evaluation['accuracy']:.2%}",
             " to ".join(f"{end:.2%}" for end in model["interval"]),
             f"{published:.2%}" if published else "–",
-            f"{worst}: {by_digit[worst]:.2%}",
+            f"{worst}: {its_accuracy:.2%}",
         )
     return Group(table, "", *map(Text, report["conclusions"])) if report["conclusions"] else table
 
@@ -135,9 +135,8 @@ def seconds_per_epoch(runs: Iterable[Run]) -> dict[str, float]:
     """Seconds per epoch in the newest training of each network, for a forecast."""
     found: dict[str, float] = {}
     for run in runs:
-        trainer = run.step("Trainer")
-        if trainer and trainer.state == "done" and trainer.seconds:
-            found.setdefault(run.parameters["model"], trainer.seconds / run.parameters["epochs"])
+        if run.training_seconds:
+            found.setdefault(run.parameters["model"], run.training_seconds / run.parameters["epochs"])
     return found
 
 

@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from models.recipe import Training
+from pipeline.history.records import Run
 from pipeline.local.view import SIGNS, RunView
 
 
@@ -103,17 +104,16 @@ class ComparisonView:
             self._say(f"[{position}/{len(self._combinations)}] {label}{self._describe_left(' (about {} left in all)')}")
         return view
 
-    def end(self, label: str, summary: dict[str, Any] | None, *, interrupted: bool = False) -> None:
-        """Ends a run, with its Summary as a dict; None if it was interrupted or failed."""
+    def end(self, label: str, run: Run | None, *, interrupted: bool = False) -> None:
+        """Ends a run; None if it was interrupted or failed."""
         self._seconds[label] = time.monotonic() - self._started[label]
-        if self._at_work:
-            self._learn(self._at_work[1], label, summary)
-        self._states[label] = "done" if summary else "interrupted" if interrupted else "failed"
-        if summary:
+        self._states[label] = "done" if run else "interrupted" if interrupted else "failed"
+        if run:
             self._trained.add(label)
-            evaluation = summary["evaluation"]
+            self._learn(label, run.training_seconds)
+            figures = run.figures or {}
             self._results[label] = (
-                f"{evaluation['accuracy']:.2%}, {evaluation['wrong']:,} of {evaluation['examples']:,} misclassified"
+                f"{figures['accuracy']:.2%}, {figures['wrong']:,} of {figures['examples']:,} misclassified"
             )
         self._at_work = None
         if not self._live:
@@ -209,11 +209,8 @@ class ComparisonView:
             return 0.0
         return view.training_seconds or time.monotonic() - view.trained_since
 
-    def _learn(self, view: CombinationView, label: str, summary: dict[str, Any] | None) -> None:
-        if summary is None:
-            return
+    def _learn(self, label: str, trained: float | None) -> None:
         training = self._combinations[label]
-        trained = summary["seconds"].get("Trainer")
         if trained:
             self._seconds_per_epoch[training.model] = trained / training.epochs
         self._beside_training.append(self._seconds[label] - (trained or 0.0))

@@ -98,6 +98,18 @@ class Run:
         return self.artifact("MnistExampleGen", "examples")
 
     @property
+    def split_sizes(self) -> dict[str, int]:
+        """The number of examples in each split."""
+        sizes = self.examples.properties.get("split_sizes", "{}") if self.examples else "{}"
+        return dict(json.loads(str(sizes)))
+
+    @property
+    def training_seconds(self) -> float | None:
+        """Duration of the training; None if it was not finished, or came from the cache."""
+        trainer = self.step("Trainer")
+        return trainer.seconds if trainer and trainer.state == "done" else None
+
+    @property
     def users(self) -> dict[str, Any] | None:
         """Users' contributions in the run: the snapshot's `digest` and counts; None if there are none."""
         facts = self.examples.properties.get("feedback") if self.examples else None

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
+from pipeline.history.records import Run
 
-def describe_problems(
-    figures: dict[str, Any] | None,
-    serving_problem: str | None,
-    picture_misses: Sequence[str] = (),
-    users_figures: dict[str, Any] | None = None,
-) -> list[str]:
-    """The reasons why a model was not blessed, a text each: missed thresholds, and ServingCheck's findings.
 
-    `figures` is EvaluationResult.figures through JSON, None without an evaluation; `users_figures` the same on the
-    digits of the bot's users.
-    """
+def worst_digit(figures: dict[str, Any]) -> tuple[str, float]:
+    """The digit with the lowest accuracy, and that accuracy, from EvaluationResult.figures through JSON."""
+    digit, accuracy = min(figures["accuracy_by_digit"].items(), key=lambda item: item[1])
+    return str(digit), float(accuracy)
+
+
+def describe_problems(run: Run) -> list[str]:
+    """The reasons why a run's model was not blessed, a text each: missed thresholds, and ServingCheck's findings."""
     problems = []
+    figures, users_figures = run.figures, run.users_figures
     failures = figures["failures"] if figures else []
     for failure in sorted(failures, key=lambda failure: -1 if failure["digit"] is None else failure["digit"]):
         bound = failure["bound"]
@@ -43,7 +42,6 @@ def describe_problems(
             f"{users_figures['baseline_accuracy']:.2%}; --max-users-drop allows {-failure['bound'] * 100:.2f}"
             for failure in users_figures["failures"]
         ]
-    if serving_problem:
-        problems.append(f"the bot could not serve it: {serving_problem}")
-    problems += picture_misses
-    return problems
+    if run.serving_problem:
+        problems.append(f"the bot could not serve it: {run.serving_problem}")
+    return problems + run.picture_misses

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -15,7 +14,7 @@ from models.recipe import TRAINING_SETTINGS
 from models.registry import name_training
 from pipeline.history.lineage import Lineage, Origin, find_makers
 from pipeline.history.records import Run, Step
-from pipeline.history.verdict import describe_problems
+from pipeline.history.verdict import describe_problems, worst_digit
 
 _STYLES = {
     "pushed": "green",
@@ -89,7 +88,7 @@ def explain(run: Run) -> list[str]:
         return [f"it ended at {run.steps[-1].name}; the same command resumes from there"]
     if run.blessed is False and run.figures is None:
         return ["an earlier release ran it without recording figures; run the same command again to record them"]
-    return describe_problems(run.figures, run.serving_problem, run.picture_misses, run.users_figures)
+    return describe_problems(run)
 
 
 def diff_runs(first: Run, second: Run) -> RenderableType:
@@ -127,7 +126,7 @@ def run_as_json(run: Run) -> dict[str, Any]:
         "thresholds": run.thresholds,
         "data": {
             "source": examples.properties.get("source"),
-            "splits": json.loads(str(examples.properties.get("split_sizes", "{}"))),
+            "splits": run.split_sizes,
             "fingerprint": examples.properties.get("input_fingerprint"),
         }
         if examples
@@ -235,7 +234,7 @@ def _facts(run: Run) -> dict[str, Any]:
         "Source fingerprint": parameters.get("source"),
         "Data folder": step.parameters.get("input_base") if step else None,
         "Data source": examples.properties.get("source") if examples else None,
-        "Split sizes": json.loads(str(examples.properties.get("split_sizes", "{}"))) if examples else None,
+        "Split sizes": run.split_sizes if examples else None,
         "Data fingerprint": examples.properties.get("input_fingerprint") if examples else None,
         "Users' digits": run.users["digest"] if run.users else None,
         **{f"--{name.replace('_', '-')}": bound for name, bound in run.thresholds.items()},
@@ -248,10 +247,10 @@ def _outcome(run: Run, *, by_digit: bool = True, seconds: bool = True) -> dict[s
     """A run's results, in the same form."""
     figures = run.figures or {}
     digits = figures.get("accuracy_by_digit", {})
-    worst = min(digits, key=digits.__getitem__, default=None)
+    worst, its_accuracy = worst_digit(figures) if digits else (None, 0.0)
     outcome = {
         "Test accuracy": figures.get("accuracy"),
-        "Worst digit": f"{worst}, {_percent(digits[worst])}" if worst is not None else None,
+        "Worst digit": f"{worst}, {_percent(its_accuracy)}" if digits else None,
         "Test loss": figures.get("loss"),
         "Calibration error": figures.get("calibration_error"),
         "Baseline accuracy": figures.get("baseline_accuracy"),

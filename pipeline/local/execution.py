@@ -6,7 +6,6 @@ import copy
 import re
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
@@ -19,7 +18,8 @@ from pipeline.beam_options import explain_failure
 from pipeline.config import REPORTS_FOLDER, USERS_EVALUATOR, PipelineConfig
 from pipeline.graph import create_pipeline
 from pipeline.history.reading import read_run
-from pipeline.local.summary import Summary, record_error, record_evaluation, record_run, summarise
+from pipeline.history.records import Run
+from pipeline.local.recording import record_error, record_evaluation, record_run
 from pipeline.report import ReportError
 from pipeline.report.collection import collect
 from pipeline.report.writing import write_report
@@ -44,10 +44,13 @@ class ComponentError(RuntimeError):
         self.component, self.reason = component, reason
 
 
-def run(config: PipelineConfig, report: Report = lambda event: None) -> Summary:
+def run(config: PipelineConfig, report: Report = lambda event: None) -> tuple[Run, str | None]:
     """Runs the components one after the other, and reports their starts and ends and the training's progress.
 
     TFX caches finished components, so the same call resumes after the last completed one.
+
+    Returns:
+        The finished run, and its report's page, None if there is none.
 
     Raises:
         ComponentError: a component failed; earlier components keep their results.
@@ -77,16 +80,16 @@ def run(config: PipelineConfig, report: Report = lambda event: None) -> Summary:
         report({"event": "end", "component": name, "state": read_run(config.state_folder, run_id)[name].state})
     assert evaluation is not None  # the graph has an Evaluator
     record_run(config, run_id, time.monotonic() - start)
-    summary = summarise(config, run_id, evaluation)
+    finished = read_run(config.state_folder, run_id)
     # A comparison has one report on all of its runs.
-    return replace(summary, report=_write_report(config, run_id, evaluation)) if config.thresholds else summary
+    return finished, _write_report(config, finished, evaluation) if config.thresholds else None
 
 
-def _write_report(config: PipelineConfig, run_id: str, evaluation: EvaluationResult) -> str | None:
+def _write_report(config: PipelineConfig, run: Run, evaluation: EvaluationResult) -> str | None:
     """The page about the run; None if it cannot be written, which must not fail a run that has pushed its model."""
     try:
-        report = collect([read_run(config.state_folder, run_id)], [], config.command, {run_id: evaluation})
-        return str(write_report(report, config.state_folder / REPORTS_FOLDER / run_id))
+        report = collect([run], [], config.command, {run.run_id: evaluation})
+        return str(write_report(report, config.state_folder / REPORTS_FOLDER / run.run_id))
     except (ReportError, OSError):
         logging.exception("The report could not be written.")
         return None

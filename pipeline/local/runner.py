@@ -2,8 +2,8 @@
 
 The worker (pipeline/local/worker.py) loads TensorFlow; this side does not, so its view stays responsive and can report
 a crash of the worker. Events are dicts: `plan` (components, run_id), `start` (component), `progress` (epoch, epochs,
-step, steps, loss, accuracy, ...), `end` (component, state), `summary` (pipeline.local.summary.Summary) and `error`
-(component or null, message).
+step, steps, loss, accuracy, ...), `end` (component, state), `summary` (run, a pipeline.history.records.Run; report, the
+path of its page or None) and `error` (component or None, message).
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ from rich.text import Text
 from pipeline.beam_options import find_unreachable
 from pipeline.config import LOCK_FILE, PipelineConfig, child_environment, tf_config
 from pipeline.history.reading import check_database
-from pipeline.local.view import RunView, describe_summary
+from pipeline.history.records import Run
+from pipeline.local.view import RunView, summarise
 from workers import UserError, Worker, WorkerEndedError
 
 PUSHED, FAILED, NOT_BLESSED, INTERRUPTED = 0, 1, 3, 130
@@ -48,9 +49,9 @@ class Outcome:
     log_path: Path  # where the libraries' output is
 
     @property
-    def summary(self) -> dict[str, Any] | None:
-        """The run's summary; None if it did not get that far."""
-        return self.last if self.last.get("event") == "summary" and not self.status else None
+    def run(self) -> Run | None:
+        """The finished run; None if it did not get that far."""
+        return self.last["run"] if self.last.get("event") == "summary" and not self.status else None
 
 
 def run_locally(
@@ -69,10 +70,10 @@ def run_locally(
         UserError: see `follow`.
     """
     outcome = follow(config, RunView(console), prepare=prepare, verbose=verbose)
-    if outcome.summary is None:
+    if outcome.run is None:
         return explain(outcome, console)
-    console.print(describe_summary(outcome.summary, config))
-    return PUSHED if outcome.summary["version"] else NOT_BLESSED
+    console.print(summarise(outcome.run, outcome.last["report"], config))
+    return PUSHED if outcome.run.version else NOT_BLESSED
 
 
 def follow(config: PipelineConfig, view: RunView, *, prepare: Callable[[], object], verbose: bool = False) -> Outcome:
@@ -145,7 +146,7 @@ def _cluster_obstacle() -> str | None:
 
 
 def explain(outcome: Outcome, console: Console) -> int:
-    """Prints why a run has no summary, and what to do next; returns the exit code."""
+    """Prints why a run did not finish, and what to do next; returns the exit code."""
     last, status = outcome.last, outcome.status
     if status == INTERRUPTED:
         console.print("Interrupted. The same command resumes after the last completed component.")

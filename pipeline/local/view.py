@@ -14,7 +14,8 @@ from rich.text import Text
 
 from models.registry import name_training
 from pipeline.config import PipelineConfig, UsersDigits
-from pipeline.history.verdict import describe_problems
+from pipeline.history.records import Run
+from pipeline.history.verdict import describe_problems, worst_digit
 from serving_bot.versions.folder import NoPushedModelError, PushFolderError, Version, read_card
 from serving_bot.versions.registry import asked_for
 
@@ -161,49 +162,47 @@ class RunView:
         self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
-def describe_summary(summary: dict[str, Any], config: PipelineConfig) -> RenderableType:
-    """The summary of a run (a Summary as a dict): metrics, verdict, pushed version, and times."""
-    evaluation, training = summary["evaluation"], config.training
-    by_digit = evaluation["accuracy_by_digit"]
-    worst = min(by_digit, key=by_digit.__getitem__)
-    sizes = {split: f"{size:,}" for split, size in summary["split_sizes"].items()}
-    users = summary["users"]
-    problems = describe_problems(evaluation, summary["serving_problem"], summary["picture_misses"], users)
-    blessed = evaluation["blessed"] and summary["servable"] and (users is None or users["blessed"])
+def summarise(run: Run, report: str | None, config: PipelineConfig) -> RenderableType:
+    """The summary of a finished run: metrics, verdict, pushed version, report, and times."""
+    figures, examples, training = run.figures, run.examples, config.training
+    assert figures is not None and examples is not None  # noqa: PT018 (the run is finished)
+    worst, its_accuracy = worst_digit(figures)
+    sizes = {split: f"{size:,}" for split, size in run.split_sizes.items()}
     table = Table.grid(padding=(0, 2))
     table.add_row("Model", f"{name_training(training.model, training.epochs)}, seed {training.seed}")
     table.add_row(
         "Data",
         f"{sizes['train']} training, {sizes['eval']} validation and {sizes['test']} test images "
-        f"({summary['data_source']})",
+        f"({examples.properties['source']})",
     )
-    table.add_row("Test accuracy", f"{evaluation['accuracy']:.2%}")
-    table.add_row("Worst digit", f"{worst}, {by_digit[worst]:.2%}")
+    table.add_row("Test accuracy", f"{figures['accuracy']:.2%}")
+    table.add_row("Worst digit", f"{worst}, {its_accuracy:.2%}")
     if config.users:
-        table.add_row("Users' digits", _describe_users(users, config.users))
-    table.add_row("Baseline", _describe_baseline(evaluation["baseline_accuracy"], config))
-    table.add_row("Verdict", Text("blessed", style="green") if blessed else Text("not blessed", style="red"))
-    if summary["version"]:
-        table.add_row("Pushed", Text(_describe_push(summary)))
-    table.add_row("Live", Text(_describe_live(summary, config)))
-    table.add_row("Report", Text(summary["report"] or "could not be written; see the log"))
-    longest = sorted(summary["seconds"].items(), key=lambda item: -item[1])
-    table.add_row("Time", ", ".join(f"{name} {seconds:.1f} s" for name, seconds in longest) or "all cached")
-    if blessed:
+        table.add_row("Users' digits", _describe_users(run.users_figures, config.users))
+    table.add_row("Baseline", _describe_baseline(figures["baseline_accuracy"], config))
+    table.add_row("Verdict", Text("blessed", style="green") if run.version else Text("not blessed", style="red"))
+    if run.version:
+        table.add_row("Pushed", Text(_describe_push(run)))
+    table.add_row("Live", Text(_describe_live(run, config)))
+    table.add_row("Report", Text(report or "could not be written; see the log"))
+    seconds = {step.name: step.seconds for step in run.steps if step.state == "done" and step.seconds is not None}
+    longest = sorted(seconds.items(), key=lambda item: -item[1])
+    table.add_row("Time", ", ".join(f"{name} {taken:.1f} s" for name, taken in longest) or "all cached")
+    if run.version:
         return table
-    return Group(table, *(Text(f"  • {problem}") for problem in problems), Text(_advice(summary)))
+    return Group(table, *(Text(f"  • {problem}") for problem in describe_problems(run)), Text(_advice(run)))
 
 
-def _describe_push(summary: dict[str, Any]) -> str:
-    card = read_card(Version(int(summary["version"]), summary["path"]))
+def _describe_push(run: Run) -> str:
+    card = read_card(Version(run.version or 0, run.destination or ""))
     run_id, damaged = card.get("run_id"), card.get("replaces")
-    note = f" (since run {run_id})" if run_id not in (None, summary["run_id"]) else ""
+    note = f" (since run {run_id})" if run_id not in (None, run.run_id) else ""
     if damaged and not note:
         note = f" (pushed again: version {damaged} of the same model is damaged)"
-    return f"version {summary['version']}, {summary['path']}{note}"
+    return f"version {run.version}, {run.destination}{note}"
 
 
-def _describe_live(summary: dict[str, Any], config: PipelineConfig) -> str:
+def _describe_live(run: Run, config: PipelineConfig) -> str:
     """The live version, and if it is not this run's, the command to promote this run's version."""
     try:
         live, choice = asked_for(config.push_dir)
@@ -212,12 +211,12 @@ def _describe_live(summary: dict[str, Any], config: PipelineConfig) -> str:
     pinned = live.number == choice.pin
     if choice.problem:
         return f"version {live.number} ({live.name}). {choice.problem}"
-    if str(live.number) == summary["version"]:
+    if live.number == run.version:
         return f"version {live.number}{', pinned' if pinned else ''}"
     text = f"version {live.number} ({live.name}), which is {'pinned' if pinned else 'the newest'}"
-    if summary["version"] is None:
+    if run.version is None:
         return text
-    return f"{text}. To serve this run's version: digits models promote {summary['version']}"
+    return f"{text}. To serve this run's version: digits models promote {run.version}"
 
 
 def _describe_users(figures: dict[str, Any] | None, users: UsersDigits) -> str:
@@ -235,8 +234,8 @@ def _describe_baseline(accuracy: float | None, config: PipelineConfig) -> str:
     return "none (no earlier blessed model)" if config.baseline == "latest" else "none, as requested"
 
 
-def _advice(summary: dict[str, Any]) -> str:
-    if summary["serving_problem"]:
+def _advice(run: Run) -> str:
+    if run.serving_problem:
         return "Nothing was pushed: the export is broken. The bot keeps serving its current version."
     return (
         "Nothing was pushed: the bot keeps serving its current version. Train longer (--epochs), choose another "

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import logging
 import traceback
-from dataclasses import asdict
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING
 
@@ -46,7 +45,8 @@ def work(connection: Connection) -> None:
     progress.propagate = False
     progress.addHandler(ProgressHandler(connection.send))
     try:
-        connection.send({"event": "summary", **asdict(run(connection.recv(), connection.send))})
+        finished, report = run(connection.recv(), connection.send)
+        connection.send({"event": "summary", "run": finished, "report": report})
     except ComponentError as error:
         traceback.print_exc()
         connection.send({"event": "error", "component": error.component, "message": error.reason})

@@ -129,7 +129,7 @@ def _read_model(run: Run, photos: dict[str, Photos], evaluation: EvaluationResul
         latency_ms=latency,
         data_source=str(data["source"]),
         data_fingerprint=str(data["input_fingerprint"]),
-        split_sizes=json.loads(str(data["split_sizes"])),
+        split_sizes=run.split_sizes,
         published_accuracy=PUBLISHED.get((card["model"], card["epochs"])),
         photos=photos.get(card["export_id"]),
         made=made,

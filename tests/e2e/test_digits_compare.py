@@ -12,6 +12,8 @@ WORKER = """
 # Trains an epoch in no time and remembers it, as TFX's cache and the Trainer's checkpoints do: by all it was told.
 import hashlib
 
+from factories import make_run
+
 folder = Path(FOLDER)
 if target == "workers.child:answer":
     _, (root, run_ids, output, photos, command), _ = connection.recv()
@@ -23,7 +25,7 @@ config = connection.recv()
 tell = lambda event, **more: connection.send({"event": event, **more})
 training = config.training
 name = f"{training.model}-{training.epochs}"
-finished = folder / hashlib.sha256(json.dumps(config.to_dict()).encode()).hexdigest()
+finished = folder / hashlib.sha256(repr(config).encode()).hexdigest()
 finished.touch()
 tell("plan", components=["Trainer"])
 tell("start", component="Trainer")
@@ -37,8 +39,7 @@ for epoch in range(len(finished.read_text().split()) + 1, training.epochs + 1):
     figures = {"loss": 1.0, "accuracy": 0.9, "val_loss": 1.0, "val_accuracy": 0.9}
     tell("progress", epoch=epoch, epochs=training.epochs, step=1, steps=1, **figures)
 tell("end", component="Trainer", state="done")
-evaluation = {"accuracy": 0.9, "wrong": 1, "examples": 10}
-tell("summary", run_id=name, seconds={"Trainer": 1.0}, evaluation=evaluation)
+tell("summary", run=make_run(name, seconds={"Trainer": 1.0}))
 """
 
 PROGRAM = """

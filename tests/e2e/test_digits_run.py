@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 import re
 import signal
 import subprocess
@@ -63,19 +64,18 @@ def assert_quiet(done):
 
 
 def test_a_run_pushes_the_version_it_names(tiny_run):
-    summary = tiny_run.summary
-    assert summary.version is not None
-    assert versions(tiny_run.config.push_dir)[0] == int(summary.version)
-    assert summary.path == f"{tiny_run.config.push_dir}/{summary.version}"
-    assert summary.evaluation["examples"] == 300
-    assert summary.evaluation["blessed"]
-    assert summary.evaluation["baseline_accuracy"] is None
-    assert 0 <= summary.evaluation["calibration_error"] <= 1
-    assert set(summary.evaluation["accuracy_by_digit"]) == set(range(10))
-    pushed = card(tiny_run.config.push_dir, summary.version)
-    assert pushed["metrics"]["test_accuracy"] == summary.evaluation["accuracy"]
-    assert pushed["run_id"] == summary.run_id
-    page = Path(summary.report).read_text(encoding="utf-8")
+    finished = tiny_run.run
+    assert versions(tiny_run.config.push_dir)[0] == finished.version
+    assert finished.destination == f"{tiny_run.config.push_dir}/{finished.version}"
+    assert finished.figures["examples"] == 300
+    assert finished.figures["blessed"]
+    assert finished.figures["baseline_accuracy"] is None
+    assert 0 <= finished.figures["calibration_error"] <= 1
+    assert set(finished.figures["accuracy_by_digit"]) == set("0123456789")
+    pushed = card(tiny_run.config.push_dir, finished.version)
+    assert pushed["metrics"]["test_accuracy"] == finished.figures["accuracy"]
+    assert pushed["run_id"] == finished.run_id
+    page = Path(tiny_run.report).read_text(encoding="utf-8")
     assert tiny_run.config.command in page
 
 
@@ -88,7 +88,7 @@ def test_repeating_the_command_uses_the_cache_and_pushes_nothing(tiny_run, comma
     assert ran == ["Baseline", "VersionedPusher"], "the one resolves, the other looks into the push folder"
     assert done.stdout.count(": cached") == 10
     assert versions(tiny_run.config.push_dir) == before
-    assert f"version {tiny_run.summary.version}" in done.stdout
+    assert f"version {tiny_run.run.version}" in done.stdout
 
 
 def test_the_pushed_model_reads_the_sample_picture(tiny_run):
@@ -111,9 +111,9 @@ def test_another_model_reuses_the_data_and_becomes_a_newer_version(tiny_run, com
         assert f"{component}: cached" in done.stdout
     assert "epoch 40/40  loss" in done.stdout
     newest = versions(tiny_run.config.push_dir)[-1]
-    assert newest > int(tiny_run.summary.version)
+    assert newest > tiny_run.run.version
     assert card(tiny_run.config.push_dir, newest)["model"] == "lenet"
-    accuracy = tiny_run.summary.evaluation["accuracy"]
+    accuracy = tiny_run.run.figures["accuracy"]
     assert f"{accuracy:.2%} (the latest earlier blessed model)" in done.stdout
 
 
@@ -177,17 +177,16 @@ def test_a_killed_trainer_resumes_after_its_last_epoch(command, tmp_path):
 def test_a_killed_pusher_leaves_no_version_and_the_next_run_pushes(tiny_run, command, tmp_path):
     config = replace(tiny_run.config, push_dir=str(tmp_path / "to"))
     program = """
-        import json, os, signal, sys
+        import os, pickle, signal, sys
         from components import versioned_pusher
-        from pipeline.config import PipelineConfig
         from pipeline.local.execution import run
 
         # All but saved_model.pb is copied when the kill comes.
         versioned_pusher.io_utils.copy_file = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
-        run(PipelineConfig.from_dict(json.loads(sys.argv[1])))
+        run(pickle.loads(bytes.fromhex(sys.argv[1])))
     """
     killed = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(program), json.dumps(config.to_dict())],
+        [sys.executable, "-c", textwrap.dedent(program), pickle.dumps(config).hex()],
         capture_output=True,
         text=True,
         check=False,

@@ -73,7 +73,7 @@ def test_corrected_pictures_are_read_correctly_after_the_next_push(api, tiny_run
     sixes = [on_its_side(image) for image in images[labels == 6][:12]]
     chats = people(keys, 3)
     push_dir = tmp_path / "serving_model"
-    shutil.copytree(tiny_run.summary.path, push_dir / tiny_run.summary.version)
+    shutil.copytree(tiny_run.run.destination, push_dir / str(tiny_run.run.version))
     options = ("--feedback-dir", str(feedback), "--feedback-key-file", str(keys), "--pictures-per-minute", "10000")
     with running(api, push_dir, *options):
 

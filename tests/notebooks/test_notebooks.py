@@ -80,11 +80,11 @@ def execute():
 
 
 def test_models_are_compared(execute, tiny_run):
-    shown = execute("compare_models", ROOT=Path(tiny_run.config.root), RUNS=[tiny_run.summary.run_id])
+    shown = execute("compare_models", ROOT=Path(tiny_run.config.root), RUNS=[tiny_run.run.run_id])
 
     assert "MyModel, 2 epochs" in shown
     assert "<iframe srcdoc=" in shown
-    assert f"{100 * tiny_run.summary.evaluation['accuracy']:.2f}" in shown
+    assert f"{100 * tiny_run.run.figures['accuracy']:.2f}" in shown
 
 
 def test_data_are_explored(execute, tiny_mnist):

@@ -7,7 +7,7 @@ import pytest
 import tensorflow_model_analysis as tfma
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.testing.util import assert_that
-from factories import make_thresholds
+from factories import make_run, make_thresholds
 from tfx_bsl.arrow import table_util
 
 from components.evaluation.result import read_evaluation
@@ -58,7 +58,7 @@ def test_a_digit_without_examples_does_not_meet_its_threshold(evaluate, baseline
     assert [(failure.digit, failure.value) for failure in result.failures] == [(3, None), (8, None)]
     assert [failure.bound for failure in result.failures] == [pytest.approx(0.9, abs=1e-5)] * 2
     assert not result.blessed
-    assert describe_problems(result.figures(), None) == [
+    assert describe_problems(make_run(**result.figures())) == [
         f"digit {digit}: no test image has this label, so --min-digit-accuracy 90.00% is not met; check the data"
         for digit in (3, 8)
     ]

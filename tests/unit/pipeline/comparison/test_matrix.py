@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from factories import make_training
+from factories import make_run, make_training
 from rich.console import Console
 from worker_stand_in import replace_workers
 
@@ -15,11 +15,6 @@ from pipeline.comparison.matrix import combine, compare_locally, describe_report
 from pipeline.comparison.view import ComparisonView, describe_duration
 from pipeline.config import PipelineConfig
 
-SUMMARY = {
-    "event": "summary",
-    "evaluation": {"accuracy": 0.99, "wrong": 3, "examples": 300},
-    "seconds": {"Trainer": 20.0},
-}
 REPORT = {
     "conclusions": ["MyModel beats LeNet."],
     "models": [
@@ -74,7 +69,8 @@ def run(tmp_path, monkeypatch):
             name = f"{{training.model}}-{{training.epochs}}"
             with open({str(tmp_path / "ran")!r}, "a") as ran:
                 ran.write(name + "\\n")
-            summarise = lambda: tell({{**{SUMMARY!r}, "run_id": name}})
+            from factories import make_run
+            summarise = lambda: tell({{"event": "summary", "run": make_run(name, seconds={{"Trainer": 20.0}})}})
             """
         replace_workers(monkeypatch, tmp_path, textwrap.dedent(head) + textwrap.dedent(program))
         screen = io.StringIO()
@@ -239,7 +235,7 @@ def test_the_forecast_learns_from_finished_runs(clock):
     view = matrix()
     view.begin("a")
     clock.now = 50.0
-    view.end("a", {**SUMMARY, "seconds": {"Trainer": 30.0}})
+    view.end("a", make_run(seconds={"Trainer": 30.0}))
 
     assert view.seconds_left() == 20 + 40 * 3 + 20 + 10 * 3
 
@@ -260,7 +256,7 @@ def test_the_forecast_follows_the_current_training(clock):
 def test_the_matrix_shows_states_results_and_time_left(clock):
     view = matrix({"lenet": 60, "my_model": 60}, trained=["c"])
     view.begin("a")
-    view.end("a", SUMMARY)
+    view.end("a", make_run())
     view.begin("b")
     screen = io.StringIO()
     Console(file=screen, width=100).print(view)
@@ -288,7 +284,7 @@ def test_a_low_window_shows_the_current_training_and_the_time_left(clock, height
     screen = Console(file=io.StringIO(), force_terminal=True, width=80)
     view = ComparisonView(screen, combinations, seconds_per_epoch={"lenet": 60}, trained=())
     view.begin("seed 0")
-    view.end("seed 0", SUMMARY)
+    view.end("seed 0", make_run())
     running = view.begin("seed 7")
     running.show_log(Path("/runs/logs/a.log"))
     assert screen.file.getvalue() == "", "a line for each of them would push the matrix down"

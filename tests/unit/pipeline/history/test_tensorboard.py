@@ -55,7 +55,7 @@ def test_tensorboard_shows_the_trainings_and_ends_on_an_interrupt(tiny_run):
         finally:
             running.kill()
 
-    assert f"my_model-2-epochs-{tiny_run.summary.run_id}/train" in shown
+    assert f"my_model-2-epochs-{tiny_run.run.run_id}/train" in shown
     assert noise == ""
     assert running.returncode == 0
 

@@ -4,13 +4,13 @@ import json
 from dataclasses import replace
 
 import pytest
-from factories import make_training
+from factories import make_run, make_training
 from rich.console import Console
 from tiny_model import push
 
 from pipeline.config import PipelineConfig
 from pipeline.local import view
-from pipeline.local.view import RunView, describe_summary
+from pipeline.local.view import RunView, summarise
 
 CONFIG = PipelineConfig(
     "data",
@@ -18,25 +18,10 @@ CONFIG = PipelineConfig(
     "pushed",
     make_training("my_model"),
 )
-SUMMARY = {
-    "run_id": "r",
-    "evaluation": {
-        "accuracy": 0.9921,
-        "accuracy_by_digit": {"0": 0.995, "8": 0.981, "9": 0.983},
-        "baseline_accuracy": 0.9931,
-        "blessed": True,
-        "failures": [],
-    },
-    "split_sizes": {"train": 53000, "eval": 2000, "test": 10000},
-    "data_source": "bundled",
-    "servable": True,
-    "serving_problem": None,
-    "picture_misses": [],
-    "users": None,
-    "version": "1763800000",
-    "path": "/pushed/1763800000",
-    "seconds": {"Transform": 9.04, "Trainer": 61.5},
-    "report": "/runs/reports/a/report.html",
+FIGURES = {
+    "accuracy": 0.9921,
+    "accuracy_by_digit": {"0": 0.995, "8": 0.981, "9": 0.983},
+    "baseline_accuracy": 0.9931,
 }
 
 
@@ -56,6 +41,11 @@ def shown(renderable, width=120):
     console = Console(file=io.StringIO(), width=width)
     console.print(renderable)
     return console.file.getvalue()
+
+
+def summary(config=CONFIG, width=120, **facts):
+    run = make_run(**FIGURES | facts)
+    return shown(summarise(run, "/runs/reports/a/report.html", config), width)
 
 
 def plain(*events):
@@ -146,7 +136,7 @@ def test_the_end_of_a_training_shows_no_time_left(clock):
 
 
 def test_the_summary_of_a_push():
-    text = shown(describe_summary(SUMMARY, CONFIG))
+    text = summary(version=1763800000, seconds={"Transform": 9.04, "Trainer": 61.5})
 
     rows = {line.split("  ")[0].strip(): line.rstrip() for line in text.splitlines()}
     assert rows["Model"].endswith("MyModel, 3 epochs, seed 1")
@@ -164,23 +154,14 @@ def test_the_summary_of_a_push():
     ("baseline", "text"), [("latest", "none (no earlier blessed model)"), ("none", "none, as requested")]
 )
 def test_a_missing_baseline_is_explained(baseline, text):
-    summary = {**SUMMARY, "evaluation": {**SUMMARY["evaluation"], "baseline_accuracy": None}, "seconds": {}}
-    shown_text = shown(describe_summary(summary, replace(CONFIG, baseline=baseline)))
+    shown_text = summary(replace(CONFIG, baseline=baseline), baseline_accuracy=None)
 
     assert text in shown_text
     assert "all cached" in shown_text
 
 
-def refused(serving_problem=None, *failures):
-    summary = {
-        **SUMMARY,
-        "evaluation": {**SUMMARY["evaluation"], "blessed": not failures, "failures": failures},
-        "servable": serving_problem is None,
-        "serving_problem": serving_problem,
-        "version": None,
-        "path": None,
-    }
-    return shown(describe_summary(summary, CONFIG), width=200)
+def refused(*failures):
+    return summary(width=200, blessed=False, failures=failures)
 
 
 @pytest.mark.parametrize(
@@ -206,7 +187,7 @@ def refused(serving_problem=None, *failures):
     ids=["overall", "digit", "digit zero", "drop"],
 )
 def test_a_refusal_names_the_missed_threshold_and_the_next_step(failure, sentence):
-    text = refused(None, failure)
+    text = refused(failure)
 
     assert sentence in text
     assert text.count("•") == 1
@@ -217,7 +198,6 @@ def test_a_refusal_names_the_missed_threshold_and_the_next_step(failure, sentenc
 
 def test_failures_come_in_the_order_of_digits():
     text = refused(
-        None,
         {"digit": 9, "value": 0.5, "bound": 0.9, "is_change": False},
         {"digit": 0, "value": 0.5, "bound": 0.9, "is_change": False},
         {"digit": None, "value": 0.5, "bound": 0.97, "is_change": False},
@@ -226,8 +206,9 @@ def test_failures_come_in_the_order_of_digits():
     assert text.index("--min-accuracy") < text.index("digit 0") < text.index("digit 9")
 
 
-def test_an_unservable_export_is_reported():
-    text = refused("LiteRT and serving_images disagree")
+def test_an_unservable_export_is_reported(tmp_path):
+    (tmp_path / "report.json").write_text('{"problem": "LiteRT and serving_images disagree", "misses": []}')
+    text = summary(width=200, refused=tmp_path)
 
     assert "• the bot could not serve it: LiteRT and serving_images disagree" in text
     assert "the export is broken" in text
@@ -235,17 +216,18 @@ def test_an_unservable_export_is_reported():
 
 
 def test_brackets_in_a_path_are_not_markup():
-    assert "/[red]x/1" in shown(describe_summary({**SUMMARY, "path": "/[red]x/1"}, CONFIG))
+    assert "/[red]x/1" in summary(version=1, push_dir="/[red]x")
 
 
 @pytest.fixture
 def repeated(tmp_path):
-    """A run's last lines about its version 1763800000, pushed by an earlier run, beside a newer version."""
-    pushed = [push(tmp_path, version) for version in (1763800000, 1763800100)]
+    """What the end of a run says of its version 1763800000, which an earlier run had pushed, beside a newer one."""
+    for version in (1763800000, 1763800100):
+        push(tmp_path, version)
 
-    def repeated(**changes):
-        summary = {**SUMMARY, "path": str(pushed[0]), "run_id": "again", **changes}
-        text = shown(describe_summary(summary, replace(CONFIG, push_dir=str(tmp_path))), width=300)
+    def repeated(version=1763800000, run_id="again"):
+        config = replace(CONFIG, push_dir=str(tmp_path))
+        text = summary(config, 300, run_id=run_id, version=version, push_dir=tmp_path)
         return {
             line.split("  ")[0].strip(): line.split("  ", 1)[1].strip() for line in text.splitlines() if "  " in line
         }
@@ -265,7 +247,7 @@ def test_a_repeated_run_says_that_a_newer_version_is_live(repeated):
 
 def test_a_run_says_that_a_pinned_version_is_live(repeated, tmp_path):
     (tmp_path / "pin").write_text("1763800000")
-    newer = repeated(version="1763800100", path=str(tmp_path / "1763800100"), run_id="run-1763800100")
+    newer = repeated(1763800100, "run-1763800100")
     assert newer["Pushed"] == f"version 1763800100, {tmp_path}/1763800100"
     assert newer["Live"].startswith(
         "version 1763800000 (Ten templates), which is pinned. To serve this run's version: digits"
@@ -280,9 +262,9 @@ def test_a_run_says_that_a_pinned_version_is_live(repeated, tmp_path):
 def test_a_run_says_that_it_pushed_a_damaged_version_again(repeated, tmp_path):
     card = tmp_path / "1763800100" / "assets.extra/card.json"
     card.write_text(json.dumps({**json.loads(card.read_text()), "replaces": 1763800000}))
-    newer = repeated(version="1763800100", path=str(tmp_path / "1763800100"), run_id="run-1763800100")
+    newer = repeated(1763800100, "run-1763800100")
     assert newer["Pushed"].endswith("1763800100 (pushed again: version 1763800000 of the same model is damaged)")
 
 
 def test_a_refused_run_names_the_live_version(repeated):
-    assert repeated(version=None, path=None)["Live"] == "version 1763800100 (Ten templates), which is the newest"
+    assert repeated(version=None)["Live"] == "version 1763800100 (Ten templates), which is the newest"

@@ -20,7 +20,7 @@ from pipeline.report.writing import render_html
 
 @pytest.fixture(scope="module")
 def run(tiny_run):
-    return find_run(read_runs(tiny_run.config.root), tiny_run.summary.run_id)
+    return find_run(read_runs(tiny_run.config.root), tiny_run.run.run_id)
 
 
 @pytest.fixture(scope="module")
@@ -30,13 +30,13 @@ def report(run):
 
 def test_the_figures_match_the_evaluators(report, tiny_run):
     (model,) = report.models
-    figures = tiny_run.summary.evaluation
+    figures = tiny_run.run.figures
 
-    assert model.evaluation.figures() == figures
+    assert json.loads(json.dumps(model.evaluation.figures())) == figures
     assert model.interval[0] < figures["accuracy"] < model.interval[1]
     assert model.blessed is True
-    assert str(model.version) == tiny_run.summary.version
-    assert model.split_sizes == tiny_run.summary.split_sizes
+    assert model.version == tiny_run.run.version
+    assert model.split_sizes == tiny_run.run.split_sizes
     assert report.title == model.label == "MyModel, 2 epochs"
     assert report.comparisons == ()
 
@@ -62,7 +62,7 @@ def test_the_network_is_described_as_it_was_trained(report):
 
 def test_sizes_and_latency_match_the_export(report, tiny_run):
     (model,) = report.models
-    pushed = Path(tiny_run.summary.path)
+    pushed = Path(tiny_run.run.destination)
 
     assert model.litert_bytes == (pushed / "assets.extra" / "model.tflite").stat().st_size
     weights = sum(path.stat().st_size for path in (pushed / "variables").iterdir())
@@ -81,12 +81,12 @@ def test_misclassified_images_are_found(report, tiny_run):
 
 
 def test_a_run_writes_its_page(tiny_run):
-    page = Path(tiny_run.summary.report)
+    page = Path(tiny_run.report)
 
-    assert page == Path(tiny_run.config.root) / "reports" / tiny_run.summary.run_id / "report.html"
+    assert page == Path(tiny_run.config.root) / "reports" / tiny_run.run.run_id / "report.html"
     html = page.read_text(encoding="utf-8")
     assert tiny_run.config.command in html
-    assert len(re.findall("data:image/png", html)) == tiny_run.summary.evaluation["wrong"]
+    assert len(re.findall("data:image/png", html)) == tiny_run.run.figures["wrong"]
 
 
 def test_the_same_model_twice_is_shown_once(run):
@@ -145,7 +145,7 @@ def test_by_default_each_recipes_newest_run_is_reported(tiny_run):
 
 
 def test_runs_are_chosen_by_the_beginning_of_their_id(tiny_run):
-    root, run_id = Path(tiny_run.config.root), tiny_run.summary.run_id
+    root, run_id = Path(tiny_run.config.root), tiny_run.run.run_id
 
     assert [run.run_id for run in select_runs(root, [run_id])] == [run_id]
 

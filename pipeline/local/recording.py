@@ -1,10 +1,9 @@
-"""The summary of a run: read from ML Metadata, and recorded there for later readers."""
+"""Records in ML Metadata what TFX does not: a run's command and figures, and why a component failed."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict
 
 from absl import logging
 from ml_metadata.metadata_store import MetadataStore
@@ -14,24 +13,6 @@ from components.evaluation.result import EvaluationResult, read_evaluation
 from pipeline.config import PipelineConfig
 from pipeline.history.reading import read_run
 from pipeline.history.records import ERROR_PROPERTY, FIGURES_PROPERTY, NOTED_COMMAND, NOTED_SECONDS, HistoryError
-
-
-@dataclass(frozen=True)
-class Summary:
-    """A finished run."""
-
-    run_id: str  # its name in ML Metadata
-    evaluation: dict[str, Any]  # figures and verdict on the split `test`, see EvaluationResult.figures
-    split_sizes: dict[str, int]  # examples in each split
-    data_source: str  # source of the data: mirror, bundled or user
-    servable: bool  # whether the bot can serve the export, according to ServingCheck
-    serving_problem: str | None  # why it cannot, or None
-    picture_misses: list[str]  # missed thresholds on synthetic pictures, a text each
-    version: str | None  # the pushed version; None if nothing was pushed
-    path: str | None  # its folder
-    users: dict[str, Any] | None  # the same on users' digits; None without them
-    seconds: dict[str, float]  # time of each component that ran, by id, without cached ones
-    report: str | None = None  # the page about the run; None if it was not written
 
 
 def record_error(config: PipelineConfig, run_id: str, node: str, reason: str) -> None:
@@ -77,26 +58,6 @@ def record_evaluation(config: PipelineConfig, run_id: str, of_users: bool = Fals
         artifact.custom_properties[FIGURES_PROPERTY].string_value = json.dumps(evaluation.figures())
         store.put_artifacts([artifact])
     return evaluation
-
-
-def summarise(config: PipelineConfig, run_id: str, evaluation: EvaluationResult) -> Summary:
-    """Collects the outputs of a finished run, with its evaluation."""
-    run = read_run(config.state_folder, run_id)
-    examples = run.examples
-    assert examples is not None  # the run is finished
-    return Summary(
-        run_id=run_id,
-        evaluation=evaluation.figures(),
-        split_sizes=json.loads(str(examples.properties["split_sizes"])),
-        data_source=str(examples.properties["source"]),
-        servable=run.servable is not False,
-        serving_problem=run.serving_problem,
-        picture_misses=run.picture_misses,
-        version=str(run.version) if run.pushed_model else None,
-        path=str(run.pushed_model.properties["pushed_destination"]) if run.pushed_model else None,
-        users=run.users_figures,
-        seconds={step.name: step.seconds for step in run.steps if step.state == "done" and step.seconds is not None},
-    )
 
 
 def _open(config: PipelineConfig) -> MetadataStore:
