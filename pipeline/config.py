@@ -6,7 +6,7 @@ import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from models.recipe import Training
 from models.settings import setting
@@ -98,20 +98,6 @@ class PipelineConfig:
     def metadata_path(self) -> str:
         """The ML Metadata database, an SQLite file. It needs locks, which object stores lack."""
         return str(self.state_folder / METADATA_FILE)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Converts to plain JSON values."""
-        import cattrs  # noqa: PLC0415 (missing in the bot's environment)
-
-        values: dict[str, Any] = cattrs.unstructure(self)
-        return values
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> PipelineConfig:
-        """The inverse of `to_dict`."""
-        import cattrs  # noqa: PLC0415
-
-        return cattrs.Converter(forbid_extra_keys=True).structure(values, cls)
 
 
 def state_folder(root: str) -> Path:

@@ -1,8 +1,6 @@
 import json
 import re
-from dataclasses import replace
 
-import cattrs
 import pytest
 from apache_beam.runners.portability.sdk_container_builder import SDK_CONTAINER_ENTRYPOINT
 from factories import make_training
@@ -12,9 +10,6 @@ from pipeline.config import SCHEMA_FILE
 from pipeline.vertex.job import (
     IMAGE_SCHEMA_FILE,
     SETTINGS,
-    Cluster,
-    JobConfig,
-    Machine,
     VertexError,
     known_accelerators,
     load_job,
@@ -36,13 +31,6 @@ def job():
 
 def training(job, **settings):
     return json.loads(parameter_values(job, settings)["training"])
-
-
-def test_a_jobs_containers_survive_json():
-    job = JobConfig("image", "cuda", ("NVIDIA_L4", 1), {"Trainer": Machine(8, 30)}, {"team": "digits"})
-
-    for one in (JobConfig("image"), job, replace(job, cluster=Cluster(4, "n1-standard-8", "proj", "europe-west4"))):
-        assert cattrs.structure(json.loads(json.dumps(cattrs.unstructure(one))), JobConfig) == one
 
 
 def test_accelerators_are_vertex_ais_gpus():
