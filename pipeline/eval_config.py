@@ -43,14 +43,8 @@ def create_users_eval_config(max_drop: float, judged: bool) -> tfma.EvalConfig:
     """The same figures on users' digits, with a threshold only on overall accuracy, relative to the baseline."""
     config = create_eval_config(None)
     if judged:
-        threshold = tfma.MetricThreshold(
-            value_threshold=tfma.GenericValueThreshold(
-                lower_bound={"value": 0.0}
-            ),  # gives a verdict even without a baseline
-            change_threshold=tfma.GenericChangeThreshold(
-                direction=tfma.MetricDirection.HIGHER_IS_BETTER, absolute={"value": -max_drop - ROUNDING}
-            ),
-        )
+        # A lower bound of 0 gives a verdict even without a baseline.
+        threshold = tfma.MetricThreshold(value_threshold=_at_least(0.0), change_threshold=_drop_at_most(max_drop))
         (metric,) = config.metrics_specs[0].metrics
         metric.per_slice_thresholds.append(
             PerSliceMetricThreshold(slicing_specs=[tfma.SlicingSpec()], threshold=threshold)
@@ -61,23 +55,26 @@ def create_users_eval_config(max_drop: float, judged: bool) -> tfma.EvalConfig:
 def _bind(
     thresholds: Thresholds, everything: tfma.SlicingSpec, digits: list[tfma.SlicingSpec]
 ) -> list[PerSliceMetricThreshold]:
-    def at_least(share: float) -> tfma.GenericValueThreshold:
-        return tfma.GenericValueThreshold(lower_bound={"value": share - ROUNDING})
-
     overall = tfma.MetricThreshold(
-        value_threshold=at_least(thresholds.min_accuracy),
-        change_threshold=tfma.GenericChangeThreshold(
-            direction=tfma.MetricDirection.HIGHER_IS_BETTER,
-            absolute={"value": -thresholds.max_drop - ROUNDING},
-        ),
+        value_threshold=_at_least(thresholds.min_accuracy), change_threshold=_drop_at_most(thresholds.max_drop)
     )
-    digit = tfma.MetricThreshold(value_threshold=at_least(thresholds.min_digit_accuracy))
+    digit = tfma.MetricThreshold(value_threshold=_at_least(thresholds.min_digit_accuracy))
     return [
         PerSliceMetricThreshold(slicing_specs=[everything], threshold=overall),
         # Each digit by name: TFMA does not report a missing slice of a feature's values, but a named slice without
         # examples fails its threshold.
         PerSliceMetricThreshold(slicing_specs=digits, threshold=digit),
     ]
+
+
+def _at_least(share: float) -> tfma.GenericValueThreshold:
+    return tfma.GenericValueThreshold(lower_bound={"value": share - ROUNDING})
+
+
+def _drop_at_most(share: float) -> tfma.GenericChangeThreshold:
+    return tfma.GenericChangeThreshold(
+        direction=tfma.MetricDirection.HIGHER_IS_BETTER, absolute={"value": -share - ROUNDING}
+    )
 
 
 def custom_extractors(eval_shared_model: Any, eval_config: tfma.EvalConfig, tensor_adapter_config: Any) -> list[Any]:

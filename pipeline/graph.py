@@ -104,27 +104,23 @@ def create_pipeline(
     model = trainer.outputs["model"]
 
     baseline = _create_baseline(model, on_kubeflow)
+
+    def evaluate(split: str, eval_config: Any) -> Evaluator:
+        return Evaluator(
+            examples=examples,
+            model=model,
+            baseline_model=baseline.outputs["model"] if config.baseline == "latest" else None,
+            eval_config=eval_config,
+            example_splits=[split],
+            module_path=eval_config_module.__name__,  # for its custom_extractors
+        )
+
     eval_config = eval_config_module.create_eval_config(config.thresholds)
-    evaluator = Evaluator(
-        examples=examples,
-        model=model,
-        baseline_model=baseline.outputs["model"] if config.baseline == "latest" else None,
-        eval_config=parameter("eval_config", eval_config, proto_utils.proto_to_json(eval_config)),
-        example_splits=["test"],
-        module_path=eval_config_module.__name__,  # for its custom_extractors
-    )
+    evaluator = evaluate("test", parameter("eval_config", eval_config, proto_utils.proto_to_json(eval_config)))
     users_evaluator = []
     if users and users.evaluated:
-        users_evaluator.append(
-            Evaluator(
-                examples=examples,
-                model=model,
-                baseline_model=baseline.outputs["model"] if config.baseline == "latest" else None,
-                eval_config=eval_config_module.create_users_eval_config(users.max_drop, config.thresholds is not None),
-                example_splits=[USERS],
-                module_path=eval_config_module.__name__,
-            ).with_id(USERS_EVALUATOR)
-        )
+        users_config = eval_config_module.create_users_eval_config(users.max_drop, config.thresholds is not None)
+        users_evaluator.append(evaluate(USERS, users_config).with_id(USERS_EVALUATOR))
     demanded = serving_thresholds(asdict(config.thresholds) if config.thresholds else {})
     serving_check = ServingCheck(
         model=model,
