@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli.options import PLACES, PushDir, openable_if_given, stop
+from pipeline.cli.options import PLACES, PushDir, openable_if_given, read_token, stop
 
 CONNECTION, MINI_APP, ANSWERS, FEEDBACK, WATCHING = "Connection", "Mini App", "Answers", "Feedback", "Watching"
 """Groups of options in `--help`."""
@@ -115,11 +115,7 @@ def bot(
     if source is not None and source.name == "COMMANDLINE":
         stop("Every user of this machine can see a command line: give the token in TELEGRAM_BOT_TOKEN or --token-file.")
     if token_file is not None:
-        try:
-            token = token_file.read_text("utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            reason = getattr(error, "strerror", None) or "not a text file"
-            stop(f"Cannot read the token from {token_file}: {reason}.")
+        token = read_token(token_file)
     if token is None or not token.strip():
         stop("No token. Get one from @BotFather and give it in TELEGRAM_BOT_TOKEN or --token-file.")
     if len(token.split()) > 1:

@@ -236,6 +236,14 @@ def present(content: RenderableType | dict[str, Any] | list[Any]) -> None:
         output().print(content)
 
 
+def read_token(file: Path) -> str:
+    """The content of a token's file; ends the command if it cannot be read."""
+    try:
+        return file.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        stop(f"Cannot read the token from {file}: {getattr(error, 'strerror', None) or 'not a text file'}.")
+
+
 def stop(sentence: str) -> NoReturn:
     """Ends the command with one sentence for the user and exit code 1."""
     typer.echo(f"Error: {sentence}", err=True)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli.options import PushDir, stop
+from pipeline.cli.options import PushDir, read_token, stop
 
 
 def serve(
@@ -30,10 +30,7 @@ def serve(
     """
     token = None
     if token_file is not None:
-        try:
-            token = token_file.read_text("utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            stop(f"Cannot read the token from {token_file}: {getattr(error, 'strerror', None) or 'not a text file'}.")
+        token = read_token(token_file).strip()
         if not token or len(token.split()) > 1:
             stop(f"{token_file} must contain only the token, on one line.")
     from serving_bot.web.server import WebSettings, run

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
@@ -22,49 +23,33 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
-        self.pictures = Counter(
-            "digits_bot_pictures",
-            "Pictures answered, by outcome",
-            ["outcome"],
-            registry=self.registry,
-        )
+        counter = partial(Counter, registry=self.registry)
+        gauge = partial(Gauge, registry=self.registry)
+        histogram = partial(Histogram, registry=self.registry)
+        self.pictures = counter("digits_bot_pictures", "Pictures answered, by outcome", ["outcome"])
         for outcome in OUTCOMES:
             self.pictures.labels(outcome)
-        self.reading = Histogram(
+        self.reading = histogram(
             "digits_bot_reading_seconds",
             "From bytes to digits, including the wait for a reader thread",
             buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
-            registry=self.registry,
         )
-        self.answering = Histogram(
+        self.answering = histogram(
             "digits_bot_answering_seconds",
             "From the update to the sent answer, including the download",
             buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
-            registry=self.registry,
         )
-        self.in_flight = Gauge("digits_bot_pictures_in_flight", "Pictures being answered now", registry=self.registry)
-        self.model_version = Gauge(
-            "digits_bot_model_version", "The version in service; 0 for none", registry=self.registry
+        self.in_flight = gauge("digits_bot_pictures_in_flight", "Pictures being answered now")
+        self.model_version = gauge("digits_bot_model_version", "The version in service; 0 for none")
+        self.broken_versions = counter("digits_bot_broken_versions", "Pushed versions that could not be served")
+        self.network_failures = counter("digits_bot_network_failures", "Requests that Telegram did not answer")
+        self.unreadable_updates = counter(
+            "digits_bot_unreadable_updates", "Updates that could not be parsed and were skipped"
         )
-        self.broken_versions = Counter(
-            "digits_bot_broken_versions", "Pushed versions that could not be served", registry=self.registry
-        )
-        self.network_failures = Counter(
-            "digits_bot_network_failures", "Requests that Telegram did not answer", registry=self.registry
-        )
-        self.unreadable_updates = Counter(
-            "digits_bot_unreadable_updates", "Updates that could not be parsed and were skipped", registry=self.registry
-        )
-        self.feedback = Counter(
-            "digits_bot_feedback", "Answers judged by people, by what came of it", ["result"], registry=self.registry
-        )
-        self.feedback_waiting = Gauge(
-            "digits_bot_feedback_waiting", "Contributions that wait for the feedback folder", registry=self.registry
-        )
-        self.told = Counter(
-            "digits_bot_told", "People who were told what was learned from them", registry=self.registry
-        )
-        self.errors = Counter("digits_bot_errors", "Unexpected errors while answering", registry=self.registry)
+        self.feedback = counter("digits_bot_feedback", "Answers judged by people, by what came of it", ["result"])
+        self.feedback_waiting = gauge("digits_bot_feedback_waiting", "Contributions that wait for the feedback folder")
+        self.told = counter("digits_bot_told", "People who were told what was learned from them")
+        self.errors = counter("digits_bot_errors", "Unexpected errors while answering")
 
 
 class _MetricsHandler(RequestHandler):

@@ -23,7 +23,7 @@ from serving_bot.telegram.context import Services
 from serving_bot.telegram.init_data import InitDataError, user_of
 from serving_bot.web.api import BodyHandler, ReadHandler
 from serving_bot.web.handler import Handler, WebMetrics, WebServices
-from serving_bot.web.state import StateHandler
+from serving_bot.web.state import PageHandler, StateHandler
 
 MOST_BYTES = 2**22
 """Maximum size of a picture. The page shrinks photos to 1280 pixels, as Telegram does; drawings are far smaller."""
@@ -88,16 +88,13 @@ class MiniAppServices(WebServices):
             del self._inside[client]
 
 
-class _PageHandler(Handler):
+class _PageHandler(PageHandler):
     """GET: the page."""
 
-    path, open_to_all = "page", True
+    security = SECURITY
 
     def get(self) -> None:
-        self.set_header("Content-Type", "text/html; charset=utf-8")
-        self.set_header("Content-Security-Policy", SECURITY)
-        self.set_header("Referrer-Policy", "no-referrer")
-        self.finish(render())
+        self.show(render())
 
 
 class _PictureHandler(BodyHandler):

@@ -78,23 +78,31 @@ class MetricsHandler(Handler):
         self.finish(generate_latest(self.services.metrics.registry))
 
 
-class DocumentHandler(Handler):
-    """The page, and the API's description."""
+class PageHandler(Handler):
+    """A page for people."""
 
     path, open_to_all = "page", True
+    security = SECURITY
+
+    def show(self, page: str | bytes) -> None:
+        """Answers with HTML, which may load and call only what `security` lists."""
+        self.set_header("Content-Type", "text/html; charset=utf-8")
+        self.set_header("Content-Security-Policy", self.security)
+        self.set_header("Referrer-Policy", "no-referrer")
+        self.finish(page)
+
+
+class DocumentHandler(PageHandler):
+    """The page, and the API's description."""
 
     def get(self, what: str = "") -> None:
         """HTML, or the OpenAPI document."""
         if what == "openapi.json":
             self.finish(openapi.describe(self.services.token is not None))
-            return
-        self.set_header("Content-Type", "text/html; charset=utf-8")
-        self.set_header("Content-Security-Policy", SECURITY)
-        self.set_header("Referrer-Policy", "no-referrer")
-        if what == "docs":
-            self.finish(openapi.render(openapi.describe(self.services.token is not None)))
+        elif what == "docs":
+            self.show(openapi.render(openapi.describe(self.services.token is not None)))
         else:
-            self.finish(resources.files("serving_bot.web").joinpath("page.html").read_bytes())
+            self.show(resources.files("serving_bot.web").joinpath("page.html").read_bytes())
 
 
 class MissingHandler(Handler):
