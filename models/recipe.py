@@ -23,27 +23,16 @@ class Recipe:
         3e-3, by_model={"lenet": 6e-3}, minimum=1e-9, label="Learning rate", help="Peak of the schedule, for AdamW."
     )
     augment: bool = setting(
-        True,
-        label="Augment",
-        help="Vary slant, size, position and stroke width of training images.",
+        True, label="Augment", help="Vary slant, size, position and stroke width of training images."
     )
     outliers: int = setting(
-        16,
-        minimum=0,
-        label="Outliers",
-        help="Non-digit images added to each batch, so the network learns to abstain.",
+        16, minimum=0, label="Outliers", help="Non-digit images added to each batch, so the network learns to abstain."
     )
     drawn_digits: int = setting(
-        8,
-        minimum=0,
-        label="Drawn digits",
-        help="Synthetic digits in forms that MNIST lacks, added to each batch.",
+        8, minimum=0, label="Drawn digits", help="Synthetic digits in forms that MNIST lacks, added to each batch."
     )
     user_digits: int = setting(
-        8,
-        minimum=0,
-        label="Users' digits",
-        help="Maximum users' digits added to each batch, with --feedback.",
+        8, minimum=0, label="Users' digits", help="Maximum users' digits added to each batch, with --feedback."
     )
     weight_decay: float = setting(
         0.0,

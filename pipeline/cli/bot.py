@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -10,8 +11,9 @@ import typer
 
 from pipeline.cli.options import PLACES, PushDir, openable_if_given, read_token, stop
 
-CONNECTION, MINI_APP, ANSWERS, FEEDBACK, WATCHING = "Connection", "Mini App", "Answers", "Feedback", "Watching"
-"""Groups of options in `--help`."""
+_connection, _answers, _feedback, _watching = (
+    partial(typer.Option, rich_help_panel=group) for group in ("Connection", "Answers", "Feedback", "Watching")
+)
 
 
 class Groups(str, Enum):
@@ -27,44 +29,28 @@ def bot(
     push_dir: PushDir = "serving_model",
     token_file: Annotated[
         Path | None,
-        typer.Option(
-            help="File with the token, instead of the variable TELEGRAM_BOT_TOKEN.", rich_help_panel=CONNECTION
-        ),
+        _connection(help="File with the token, instead of the variable TELEGRAM_BOT_TOKEN."),
     ] = None,
     token: Annotated[str | None, typer.Option(envvar="TELEGRAM_BOT_TOKEN", hidden=True)] = None,
     webhook_url: Annotated[
         str | None,
-        typer.Option(
-            help="Public https address for Telegram to call; without it the bot polls.", rich_help_panel=CONNECTION
-        ),
+        _connection(help="Public https address for Telegram to call; without it the bot polls."),
     ] = None,
-    webhook_port: Annotated[
-        int, typer.Option(help="Local port of the webhook, behind that address.", rich_help_panel=CONNECTION)
-    ] = 8080,
+    webhook_port: Annotated[int, _connection(help="Local port of the webhook, behind that address.")] = 8080,
     mini_app: Annotated[
         bool,
         typer.Option(
             help="With --webhook-url, serve the page of `digits serve` below it as a Mini App.",
-            rich_help_panel=MINI_APP,
+            rich_help_panel="Mini App",
         ),
     ] = True,
-    metrics_port: Annotated[
-        int | None, typer.Option(help="Serve Prometheus metrics and /healthz on this port.", rich_help_panel=WATCHING)
-    ] = None,
-    listen: Annotated[
-        str, typer.Option(help="Address for the webhook and the metrics.", rich_help_panel=CONNECTION)
-    ] = "127.0.0.1",
-    admin_chat: Annotated[
-        int | None, typer.Option(help="Chat to notify about versions that fail.", rich_help_panel=WATCHING)
-    ] = None,
-    allow_chat: Annotated[
-        list[int] | None, typer.Option(help="Answer only this chat; repeatable.", rich_help_panel=ANSWERS)
-    ] = None,
+    metrics_port: Annotated[int | None, _watching(help="Serve Prometheus metrics and /healthz on this port.")] = None,
+    listen: Annotated[str, _connection(help="Address for the webhook and the metrics.")] = "127.0.0.1",
+    admin_chat: Annotated[int | None, _watching(help="Chat to notify about versions that fail.")] = None,
+    allow_chat: Annotated[list[int] | None, _answers(help="Answer only this chat; repeatable.")] = None,
     groups: Annotated[
         Groups,
-        typer.Option(
-            help="In groups: answer what is meant for the bot, or ignore everything.", rich_help_panel=ANSWERS
-        ),
+        _answers(help="In groups: answer what is meant for the bot, or ignore everything."),
     ] = Groups.ANSWER,
     state_dir: Annotated[
         Path | None,
@@ -77,35 +63,24 @@ def bot(
     ] = None,
     feedback_dir: Annotated[
         str | None,
-        typer.Option(
+        _feedback(
             envvar="DIGITS_FEEDBACK_DIR",
             help="Ask whether answers are right, and store corrections in this folder or address (docs/learning.md).",
             callback=openable_if_given,
             show_default="nobody is asked",
-            rich_help_panel=FEEDBACK,
         ),
     ] = None,
     feedback_key_file: Annotated[
         Path | None,
-        typer.Option(
-            help="Keys for contributors' codes, one per line.",
-            show_default="STATE_DIR/feedback-keys",
-            rich_help_panel=FEEDBACK,
-        ),
+        _feedback(help="Keys for contributors' codes, one per line.", show_default="STATE_DIR/feedback-keys"),
     ] = None,
-    feedback_per_day: Annotated[
-        int, typer.Option(min=1, help="Maximum digits from one person per day.", rich_help_panel=FEEDBACK)
-    ] = 200,
-    pictures_per_minute: Annotated[
-        int, typer.Option(min=1, help="Maximum pictures per minute and chat.", rich_help_panel=ANSWERS)
-    ] = 30,
-    threads: Annotated[
-        int, typer.Option(min=1, help="Number of pictures read at a time.", rich_help_panel=ANSWERS)
-    ] = 2,
+    feedback_per_day: Annotated[int, _feedback(min=1, help="Maximum digits from one person per day.")] = 200,
+    pictures_per_minute: Annotated[int, _answers(min=1, help="Maximum pictures per minute and chat.")] = 30,
+    threads: Annotated[int, _answers(min=1, help="Number of pictures read at a time.")] = 2,
     api_url: Annotated[
-        str, typer.Option(help="Bot API server: Telegram's or your own.", metavar="URL", rich_help_panel=CONNECTION)
+        str, _connection(help="Bot API server: Telegram's or your own.", metavar="URL")
     ] = "https://api.telegram.org",
-    log_level: Annotated[str, typer.Option(help="DEBUG, INFO, WARNING or ERROR.", rich_help_panel=WATCHING)] = "INFO",
+    log_level: Annotated[str, _watching(help="DEBUG, INFO, WARNING or ERROR.")] = "INFO",
 ) -> None:
     """Answer pictures of digits in Telegram with the last pushed model.
 

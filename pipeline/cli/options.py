@@ -7,6 +7,7 @@ import logging
 import os
 import shlex
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
@@ -56,77 +57,59 @@ DEFAULT_MODEL = "my_model"
 TRAINING, SWITCHES, JUDGING, PLACES, ENGINE = "Training", "Training: on or off", "Judging", "Locations", "Engine"
 """Groups of options in `--help`. Options with a `--no-` form are a group, because they need another column."""
 
+_training, _judging, _place, _engine = (
+    partial(typer.Option, rich_help_panel=group) for group in (TRAINING, JUDGING, PLACES, ENGINE)
+)
+
 Model = Annotated[
     str,
-    typer.Option(
-        envvar="DIGITS_MODEL",
-        callback=_known_model,
-        metavar="|".join(ARCHITECTURES),
-        help="Network to train.",
-        rich_help_panel=TRAINING,
-    ),
+    _training(envvar="DIGITS_MODEL", callback=_known_model, metavar="|".join(ARCHITECTURES), help="Network to train."),
 ]
 Baseline = Annotated[
     Literal["latest", "none"],
-    typer.Option(
-        envvar="DIGITS_BASELINE",
-        help="Compare with the latest earlier blessed model, or with none.",
-        rich_help_panel=JUDGING,
-    ),
+    _judging(envvar="DIGITS_BASELINE", help="Compare with the latest earlier blessed model, or with none."),
 ]
 Root = Annotated[
     Path,
-    typer.Option(
+    _place(
         envvar="DIGITS_ROOT",
         help="Folder for artifacts, metadata and logs, as given to `digits run`.",
         callback=lambda root: state_folder(str(root)),
-        rich_help_panel=PLACES,
     ),
 ]
 ArtifactRoot = Annotated[
     str,
-    typer.Option(
+    _place(
         "--root",
         envvar="DIGITS_ROOT",
         help="Folder for artifacts, metadata and logs, or an address such as gs://bucket/digits for the artifacts.",
-        rich_help_panel=PLACES,
     ),
 ]
 Data = Annotated[
     str | None,
-    typer.Option(
-        envvar="DIGITS_DATA",
-        help="Folder or address of the four IDX files.",
-        show_default="ROOT/data, made if missing",
-        rich_help_panel=PLACES,
+    _place(
+        envvar="DIGITS_DATA", help="Folder or address of the four IDX files.", show_default="ROOT/data, made if missing"
     ),
 ]
 PushDir = Annotated[
     str,
-    typer.Option(
-        envvar="DIGITS_PUSH_DIR",
-        help="Folder or address for pushed models.",
-        callback=openable,
-        rich_help_panel=PLACES,
-    ),
+    _place(envvar="DIGITS_PUSH_DIR", help="Folder or address for pushed models.", callback=openable),
 ]
 Feedback = Annotated[
     str | None,
-    typer.Option(
+    _training(
         envvar="DIGITS_FEEDBACK_DIR",
         help="Also train and evaluate on accepted contributions of the bot's users, in this folder or address.",
         callback=openable_if_given,
         show_default=False,
-        rich_help_panel=TRAINING,
     ),
 ]
 NeededFeedback = Annotated[
     str,
-    typer.Option(
+    _place(
         envvar="DIGITS_FEEDBACK_DIR",
         help="Folder or address of the contributions of the bot's users.",
         callback=openable,
-        rich_help_panel=PLACES,
     ),
 ]
 
@@ -139,62 +122,42 @@ def _no_trust_in_one(trust: int) -> int:
 
 Trust = Annotated[
     int,
-    typer.Option(
+    _training(
         min=0,
         metavar="N",
         callback=_no_trust_in_one,
         help="Also use unreviewed contributions if this many contributors agree, or the contributor has a good record; "
         "0 for none.",
-        rich_help_panel=TRAINING,
     ),
 ]
 MaxUsersDrop = Annotated[
     float,
-    typer.Option(
-        min=0,
-        max=1,
-        metavar="X",
-        help="Maximum drop of accuracy on users' digits below the baseline's.",
-        rich_help_panel=JUDGING,
-    ),
+    _judging(min=0, max=1, metavar="X", help="Maximum drop of accuracy on users' digits below the baseline's."),
 ]
 BeamRunner = Annotated[
     beam_options.BeamRunner,
-    typer.Option(
-        envvar="DIGITS_BEAM_RUNNER",
-        help="Beam's engine for everything but training (docs/scaling.md).",
-        rich_help_panel=ENGINE,
-    ),
+    _engine(envvar="DIGITS_BEAM_RUNNER", help="Beam's engine for everything but training (docs/scaling.md)."),
 ]
 BeamWorkers = Annotated[
     int | None,
-    typer.Option(
+    _engine(
         min=1,
         envvar="DIGITS_BEAM_WORKERS",
         help="Processes of the direct runner, maximum machines of Dataflow, parallelism of Flink.",
         show_default="1, or the engine's",
-        rich_help_panel=ENGINE,
     ),
 ]
 BeamImage = Annotated[
     str | None,
-    typer.Option(
-        envvar="DIGITS_BEAM_IMAGE",
-        help="Container image with this package, for remote workers.",
-        show_default=False,
-        rich_help_panel=ENGINE,
+    _engine(
+        envvar="DIGITS_BEAM_IMAGE", help="Container image with this package, for remote workers.", show_default=False
     ),
 ]
 BeamArg = Annotated[
     list[str] | None,
-    typer.Option(
-        metavar="--NAME=VALUE",
-        help="A Beam option; repeatable.",
-        show_default=False,
-        rich_help_panel=ENGINE,
-    ),
+    _engine(metavar="--NAME=VALUE", help="A Beam option; repeatable.", show_default=False),
 ]
-NoCache = Annotated[bool, typer.Option("--no-cache", help="Run every component again.", rich_help_panel=ENGINE)]
+NoCache = Annotated[bool, _engine("--no-cache", help="Run every component again.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Also show what the libraries print.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 

@@ -110,7 +110,10 @@ class ComparisonView:
         self._states[label] = "done" if run else "interrupted" if interrupted else "failed"
         if run:
             self._trained.add(label)
-            self._learn(label, run.training_seconds)
+            training, trained = self._combinations[label], run.training_seconds or 0.0
+            if trained:
+                self._seconds_per_epoch[training.model] = trained / training.epochs
+            self._beside_training.append(self._seconds[label] - trained)
             figures = run.figures or {}
             self._results[label] = (
                 f"{figures['accuracy']:.2%}, {figures['wrong']:,} of {figures['examples']:,} misclassified"
@@ -208,12 +211,6 @@ class ComparisonView:
         if view.trained_since is None:
             return 0.0
         return view.training_seconds or time.monotonic() - view.trained_since
-
-    def _learn(self, label: str, trained: float | None) -> None:
-        training = self._combinations[label]
-        if trained:
-            self._seconds_per_epoch[training.model] = trained / training.epochs
-        self._beside_training.append(self._seconds[label] - (trained or 0.0))
 
     def _describe_left(self, text: str) -> str:
         left = self.seconds_left()

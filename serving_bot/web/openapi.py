@@ -18,6 +18,9 @@ _ERRORS = {
     "429": "Too many requests; try again in a minute.",
     "503": "No model has been pushed yet.",
 }
+_ERRORS_OF_TENSORS = ("400", "401", "408", "413", "429", "503")
+_PICTURES = ("image/jpeg", "image/png", "image/webp", "application/octet-stream")
+_FILE = {"type": "string", "format": "binary"}
 _OBJECT = {"type": "object"}
 _LEVEL = {"type": "integer", "minimum": 0, "maximum": 255}
 _IMAGE = {  # (also 28×28×1, or {"b64": ...}, see serving_bot/web/tensors.py)
@@ -51,19 +54,8 @@ def describe(token: bool) -> dict[str, Any]:
             "/read": {
                 "post": _operation(
                     "Read a picture",
-                    {
-                        kind: {"schema": {"type": "string", "format": "binary"}}
-                        for kind in ("image/jpeg", "image/png", "image/webp", "application/octet-stream")
-                    }
-                    | {
-                        "multipart/form-data": {
-                            "schema": {
-                                "type": "object",
-                                "required": ["picture"],
-                                "properties": {"picture": {"type": "string", "format": "binary"}},
-                            }
-                        }
-                    },
+                    {kind: {"schema": _FILE} for kind in _PICTURES}
+                    | {"multipart/form-data": _object_of("picture", _FILE)},
                     ("400", "401", "408", "413", "415", "422", "429", "503"),
                     [
                         _flag("images", "Add what the network saw, as PNG data addresses."),
@@ -75,16 +67,8 @@ def describe(token: bool) -> dict[str, Any]:
             "/v1/models/digits:predict": {
                 "post": _operation(
                     "Classify 28×28 images, in TensorFlow Serving's format",
-                    {
-                        "application/json": {
-                            "schema": {
-                                "type": "object",
-                                "required": ["instances"],
-                                "properties": {"instances": _list_of(_IMAGE, MOST_IMAGES)},
-                            }
-                        }
-                    },
-                    ("400", "401", "408", "413", "429", "503"),
+                    {"application/json": _object_of("instances", _list_of(_IMAGE, MOST_IMAGES))},
+                    _ERRORS_OF_TENSORS,
                 )
             },
             "/v2": {"get": _operation("The server, in the Open Inference Protocol's format")},
@@ -95,16 +79,8 @@ def describe(token: bool) -> dict[str, Any]:
             "/v2/models/digits/infer": {
                 "post": _operation(
                     "Classify 28×28 images, in the Open Inference Protocol's format",
-                    {
-                        "application/json": {
-                            "schema": {
-                                "type": "object",
-                                "required": ["inputs"],
-                                "properties": {"inputs": _list_of(_TENSOR, 1)},
-                            }
-                        }
-                    },
-                    ("400", "401", "408", "413", "429", "503"),
+                    {"application/json": _object_of("inputs", _list_of(_TENSOR, 1))},
+                    _ERRORS_OF_TENSORS,
                 )
             },
             "/model": {"get": _operation("The served version's card", errors=("503",))},
@@ -141,6 +117,11 @@ def _operation(
     if parameters:
         operation["parameters"] = parameters
     return operation
+
+
+def _object_of(name: str, schema: dict[str, Any]) -> dict[str, Any]:
+    """A body's content: an object with one member."""
+    return {"schema": {**_OBJECT, "required": [name], "properties": {name: schema}}}
 
 
 def _list_of(items: dict[str, Any], most: int) -> dict[str, Any]:
