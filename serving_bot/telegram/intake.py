@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from telegram import Chat, Message, Update, User
@@ -16,33 +17,16 @@ from serving_bot.telegram.judging import CORRECTION
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
 class Intake:
-    """Takes in updates as Telegram sends them, in JSON.
+    """Takes in updates as Telegram sends them, in JSON."""
 
-    Args:
-        journal: records pictures.
-        admits: whether the bot answers a chat.
-        is_meant: whether a message is for the bot.
-        bot_name: returns the bot's name without the ``@``.
-        on_unreadable: called for each update that the Telegram library cannot parse.
-        notes_feedback: whether to record pressed buttons and corrections too.
-    """
-
-    def __init__(
-        self,
-        journal: Journal,
-        admits: Callable[[Chat], bool],
-        is_meant: Callable[[Message], bool],
-        bot_name: Callable[[], str],
-        on_unreadable: Callable[[], None],
-        notes_feedback: bool = False,
-    ) -> None:
-        self._journal = journal
-        self._admits = admits
-        self._is_meant = is_meant
-        self._bot_name = bot_name
-        self._on_unreadable = on_unreadable
-        self._notes_feedback = notes_feedback
+    journal: Journal  # records pictures
+    admits: Callable[[Chat], bool]  # whether the bot answers a chat
+    is_meant: Callable[[Message], bool]  # whether a message is for the bot
+    bot_name: Callable[[], str]  # returns the bot's name without the ``@``
+    on_unreadable: Callable[[], None]  # called for each update that the Telegram library cannot parse
+    notes_feedback: bool = False  # whether to record pressed buttons and corrections too
 
     def take(self, updates: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Records new pictures on disk.
@@ -55,12 +39,12 @@ class Intake:
         taken = []
         for raw in updates:
             number = int(raw["update_id"])
-            update = None if self._journal.knows(number) else self._parsed(raw)
+            update = None if self.journal.knows(number) else self._parsed(raw)
             taken.append({"update_id": number} if update is None else raw)
             note = None if update is None else self._note_of(update)
             if note is not None:
                 notes[number] = note
-        self._journal.note(notes)
+        self.journal.note(notes)
         return taken
 
     def _parsed(self, raw: dict[str, Any]) -> Update | None:
@@ -70,22 +54,22 @@ class Intake:
             # Without the error's text and traceback, which may contain what people wrote.
             kind = type(error).__name__
             log.error("skipped an update that cannot be parsed", extra={"update_id": raw["update_id"], "error": kind})
-            self._on_unreadable()
+            self.on_unreadable()
             return None
 
     def _note_of(self, update: Update) -> dict[str, Any] | None:
         """What to record of an update, or None."""
         note = self._note(update.update_id, update.message) if update.message is not None else None
-        if note is None and self._notes_feedback and update.effective_chat and self._admits(update.effective_chat):
+        if note is None and self.notes_feedback and update.effective_chat and self.admits(update.effective_chat):
             return note_feedback(update)
         return note
 
     def _note(self, number: int, message: Message) -> dict[str, Any] | None:
         """An update with what is needed to answer a picture later: identifiers, but no user's text."""
         picture = attachment(message)
-        meant = self._is_meant(message)
+        meant = self.is_meant(message)
         # In a group, one part of an album mentions the bot, and all parts are for it.
-        if picture is None or not self._admits(message.chat) or not (meant or message.media_group_id):
+        if picture is None or not self.admits(message.chat) or not (meant or message.media_group_id):
             return None
         user = message.from_user
         note: dict[str, Any] = _skeleton(message) | {
@@ -97,7 +81,7 @@ class Intake:
         if message.media_group_id:
             note["media_group_id"] = message.media_group_id
         if meant and message.chat.type != ChatType.PRIVATE:
-            note["caption"] = f"@{self._bot_name()}"
+            note["caption"] = f"@{self.bot_name()}"
         return {"update_id": number, "message": note}
 
 

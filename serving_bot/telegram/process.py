@@ -107,8 +107,7 @@ class BotProcess:
             log.info("taking up pictures that an earlier run left unanswered", extra={"count": len(left_over)})
             await self._receiver.enqueue(left_over)
         await self._receiver.start()
-        remote = "://" in self._settings.push_dir
-        self._tasks.append(asyncio.create_task(models.watch(15.0 if remote else 1.0, self._on_refresh)))
+        self._tasks.append(asyncio.create_task(models.watch(self._on_refresh)))
         introducing = introduce(self._application.bot, self._services.languages, self._settings)
         self._tasks.append(asyncio.create_task(introducing))
         if self._services.feedback is not None:

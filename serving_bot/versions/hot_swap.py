@@ -37,6 +37,7 @@ gives the same answer never; one trained on 700 images for two epochs (46 % on t
 judges the model's quality."""
 
 CHECK_TIMEOUT_S = 60.0
+PAUSE_S, REMOTE_PAUSE_S = 1.0, 15.0  # between two looks at a local folder, and at an address
 RETRY_FAILED_S = 600.0
 """Seconds until a failed version is tried again, silently: a remote store may have been unreachable."""
 
@@ -216,11 +217,11 @@ class ModelServer:
             self._complain(str(error) or repr(error))
         return failures
 
-    async def watch(self, interval: float, on_refresh: Callable[[list[FailedVersion]], Any]) -> None:
-        """Refreshes every ``interval`` seconds until cancelled; ``on_refresh`` gets the new failures."""
+    async def watch(self, on_refresh: Callable[[list[FailedVersion]], Any]) -> None:
+        """Refreshes again and again until cancelled; ``on_refresh`` gets the new failures."""
         loop = asyncio.get_running_loop()
         while True:
-            await asyncio.sleep(interval)
+            await asyncio.sleep(REMOTE_PAUSE_S if "://" in self.push_dir else PAUSE_S)
             on_refresh(await loop.run_in_executor(None, self.refresh))
 
     async def read(self, model: ServedModel, data: bytes) -> Reading:

@@ -79,7 +79,7 @@ async def serve(
     told(await loop.run_in_executor(None, models.refresh))
     if models.current is None:
         tell(models.complaint or f"No model has been pushed to {settings.push_dir} yet: waiting for one.")
-    watching = asyncio.create_task(models.watch(15.0 if "://" in settings.push_dir else 1.0, told))
+    watching = asyncio.create_task(models.watch(told))
     (socket, *_) = server._sockets.values()
     ready(f"http://{settings.listen}:{socket.getsockname()[1]}")
     await stopped.wait()

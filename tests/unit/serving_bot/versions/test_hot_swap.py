@@ -188,7 +188,7 @@ def test_watching_loads_a_new_version(tmp_path):
 
     async def watch():
         looks = []
-        watcher = asyncio.create_task(server.watch(0.01, looks.append))
+        watcher = asyncio.create_task(server.watch(looks.append))
         while server.current is None:
             await asyncio.sleep(0.01)
         push(tmp_path, 2, b"no flatbuffer")
