@@ -1,6 +1,7 @@
 """Reads MnistExampleGen's examples."""
 
 import os
+from collections.abc import Sequence
 
 import tensorflow as tf
 from tfx.types import Artifact
@@ -17,5 +18,10 @@ FEATURES = {
 
 def open_split(examples: Artifact, split: str) -> tf.data.TFRecordDataset:
     """The serialised tf.Examples of a split, in the order of the data's files."""
-    files = tf.io.gfile.glob(os.path.join(artifact_utils.get_split_uri([examples], split), "*"))
-    return tf.data.TFRecordDataset(sorted(files), compression_type="GZIP")
+    return open_folders([artifact_utils.get_split_uri([examples], split)])
+
+
+def open_folders(folders: Sequence[str]) -> tf.data.TFRecordDataset:
+    """The serialised tf.Examples in folders of splits, in the order of the files' names."""
+    files = sorted(file for folder in folders for file in tf.io.gfile.glob(os.path.join(folder, "*")))
+    return tf.data.TFRecordDataset(files, compression_type="GZIP")

@@ -13,6 +13,7 @@ import tensorflow as tf
 import tensorflow_data_validation as tfdv
 from tensorflow_metadata.proto.v0 import schema_pb2
 
+from components.examples import FEATURES, open_folders
 from models.features import IMAGE_KEY, LABEL_KEY, OUTLIER
 from models.preprocessing import decode_images
 
@@ -61,11 +62,9 @@ def measure_drift(digits: tuple[Images, Labels], reference: tuple[Images, Labels
 
 def read_digits(folders: Sequence[str]) -> tuple[Images, Labels]:
     """The first SAMPLE examples in folders of gzipped TFRecord files, such as a split of MnistExampleGen."""
-    files = sorted(file for folder in folders for file in tf.io.gfile.glob(f"{folder}/*"))
-    spec = {IMAGE_KEY: tf.io.FixedLenFeature([], tf.string), LABEL_KEY: tf.io.FixedLenFeature([], tf.int64)}
     images, labels = [np.zeros((0, 28, 28), np.uint8)], [np.zeros(0, np.int64)]
-    for records in tf.data.TFRecordDataset(files, compression_type="GZIP").take(SAMPLE).batch(1000):
-        parsed = tf.io.parse_example(records, spec)
+    for records in open_folders(folders).take(SAMPLE).batch(1000):
+        parsed = tf.io.parse_example(records, FEATURES)
         images.append(decode_images(parsed[IMAGE_KEY]).numpy()[..., 0])
         labels.append(parsed[LABEL_KEY].numpy())
     return np.concatenate(images), np.concatenate(labels)
