@@ -209,10 +209,9 @@ def _find_cuts(own: Mask, height: float, stroke: float) -> list[tuple[int, float
     # Strokes that join two digits are thin columns; touching bulges are low columns, or leave a notch above or below.
     for profile, most in ((ink, 2.6 * stroke), (reach, 0.9 * height), (low, np.inf), (high, np.inf)):
         smooth = cv2.blur(profile[np.newaxis].astype(np.float32), blur)[0]
-        for x in range(margin, width - margin):
-            near = smooth[max(0, x - margin) : x + margin + 1]
-            if smooth[x] > most or smooth[x] > near.min():
-                continue
+        lowest = cv2.erode(smooth[np.newaxis], np.ones((1, 2 * margin + 1), np.uint8))[0]
+        minima = np.flatnonzero((smooth <= most) & (smooth <= lowest))
+        for x in minima[(minima >= margin) & (minima < width - margin)].tolist():
             if profile is low or profile is high:
                 wide = 2 * margin
                 depth = min(smooth[max(0, x - wide) : x + 1].max(), smooth[x : x + wide + 1].max()) - smooth[x]
