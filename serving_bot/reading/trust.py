@@ -150,10 +150,11 @@ class LineReading:
 def agree(readings: list[LineReading]) -> tuple[LineReading, float]:
     """The reading of a line on which two readings agree best, and its confidence.
 
-    The confidence of a number is the mean of its two best readings, 0.0 in place of a missing second one.
+    The confidence of a number is the mean of its two best readings, 0.0 in place of a missing second one. Readings
+    without a digit do not count; the first has some.
     """
     by_text: dict[str, list[LineReading]] = {}
-    for reading in readings:
+    for reading in (one for one in readings if one.digits):
         by_text.setdefault(reading.text, []).append(reading)
     confidence = {
         text: sum(sorted((one.confidence for one in same), reverse=True)[:2]) / 2 for text, same in by_text.items()

@@ -100,5 +100,12 @@ def test_two_readings_that_agree_beat_one_that_is_more_confident() -> None:
     assert agree([lone])[1] < 0.5
 
 
+def test_readings_without_a_digit_do_not_agree_on_anything() -> None:
+    doubtful, nothing = reading(-2.0, (0.0, 0.0), 0.9, 0.9), reading(0.0, ())
+    best, confidence = agree([doubtful, nothing, nothing])
+    assert best is doubtful
+    assert "?" in "".join(mark.shown for mark in best.weighed(confidence).marks)
+
+
 def test_a_line_with_an_unread_mark_is_not_confident() -> None:
     assert replace(reading(-0.1, (0.0, 0.0), 0.9, 0.9), unread=1).confidence < 0.1
