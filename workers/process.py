@@ -60,7 +60,7 @@ class Worker:
         self._output = tempfile.TemporaryFile() if output is None else None  # noqa: SIM115 (stop closes it)
         with theirs:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "workers.child", str(theirs.fileno()), target, self._scratch.name],
+                [sys.executable, "-u", "-m", "workers.child", str(theirs.fileno()), target, self._scratch.name],
                 stdin=subprocess.DEVNULL,
                 stdout=self._output or output,
                 stderr=subprocess.STDOUT,

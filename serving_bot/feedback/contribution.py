@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -32,7 +32,7 @@ class Contribution:
 
     id: str  # 32 hexadecimal digits, the same for the same digit of the same picture
     contributor: str  # the contributor's code (serving_bot/feedback/contributors.py)
-    image: npt.NDArray[np.uint8]  # [28, 28], the network's input: light on dark
+    image: npt.NDArray[np.uint8] = field(compare=False)  # [28, 28], the network's input: light on dark
     said: int | None  # the contributor's label; None for a non-digit
     answered: int  # the model's answer
     probability: float  # of that answer, calibrated

@@ -114,9 +114,10 @@ def test_a_damaged_export_is_not_pushed(push, tiny_run, tmp_path):
 
 
 def test_a_read_only_folder_is_a_one_line_error(push, tmp_path, monkeypatch):
-    def refuse(folder):
+    def refuse(folder, *_):
         raise PermissionError(13, "Permission denied", folder)
 
+    (tmp_path / "to").mkdir()
     monkeypatch.setattr(versioned_pusher.os, "mkdir", refuse)
     with pytest.raises(PushError, match=r"^Nothing was pushed to .*/to: Permission denied \(.*/to/[0-9]+\)\.$"):
         push(tmp_path / "to")
