@@ -154,15 +154,15 @@ def find(pixels: Pixels, *, dark: bool | None = None, within: Mask | None = None
 
 def _without_shapes(strokes: Strokes, pixels: Pixels) -> Strokes:
     """The strokes without the outlines of filled shapes."""
-    kept: list[tuple[int, Box]] = []
-    shapes: list[tuple[int, Box]] = []
-    for name, box in zip(strokes.names, strokes.boxes, strict=True):
-        ink = strokes.labels[box.top : box.bottom, box.left : box.right] == name
-        (shapes if is_filled(pixels, ink, box) else kept).append((name, box))
-    if not shapes:
-        return strokes
-    names, boxes = [name for name, _ in kept], [box for _, box in kept]
-    return replace(strokes, names=names, boxes=boxes, dropped=strokes.dropped + [box for _, box in shapes])
+    shapes = [
+        is_filled(pixels, strokes.labels, name, box) for name, box in zip(strokes.names, strokes.boxes, strict=True)
+    ]
+    return replace(
+        strokes,
+        names=[name for name, shape in zip(strokes.names, shapes, strict=True) if not shape],
+        boxes=[box for box, shape in zip(strokes.boxes, shapes, strict=True) if not shape],
+        dropped=strokes.dropped + [box for box, shape in zip(strokes.boxes, shapes, strict=True) if shape],
+    )
 
 
 def _lattice(line: Line, strong: float) -> Lattice:

@@ -13,18 +13,20 @@ LEAST_INSIDE = 0.3
 """Minimum share of the box that an outline encloses."""
 
 
-def is_filled(pixels: Pixels, ink: npt.NDArray[np.bool_], box: Box) -> bool:
+def is_filled(pixels: Pixels, labels: npt.NDArray[np.int32], name: int, box: Box) -> bool:
     """Whether a piece of ink is the outline of a shape that is filled with the ink's colour.
 
     Ink is found at the scale of strokes, so only the edge of a wider shape is ink.
 
     Args:
         pixels: uint8 [height, width, 3], the picture.
-        ink: bool [box.height, box.width], the piece.
+        labels: int32 [height, width], the piece that each pixel belongs to.
+        name: the piece's label.
         box: around the piece.
     """
     if min(box.width, box.height) < WIDEST_STROKE * min(pixels.shape[:2]):
         return False
+    ink = labels[box.top : box.bottom, box.left : box.right] == name
     around = np.pad(ink, 1).astype(np.uint8)
     cv2.floodFill(around, None, (0, 0), 2)
     around = around[1:-1, 1:-1]

@@ -82,17 +82,14 @@ class ServedModel:
     def predict_at_once(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32] | None:
         """As `predict`, but None if every reader is in use."""
         try:
-            pair = self._readers.get_nowait()
+            with self._borrowed(wait=False) as (classifier, _):
+                return classifier.predict(images)
         except Empty:
             return None
-        try:
-            return pair[0].predict(images)
-        finally:
-            self._readers.put(pair)
 
     @contextmanager
-    def _borrowed(self) -> Iterator[tuple[Classifier, Reader]]:
-        pair = self._readers.get()
+    def _borrowed(self, *, wait: bool = True) -> Iterator[tuple[Classifier, Reader]]:
+        pair = self._readers.get(block=wait)
         try:
             yield pair
         finally:
